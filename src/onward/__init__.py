@@ -1,0 +1,49 @@
+"""Onward delivers data: durably, in order per key, once in effect, and it can say where every record is.
+
+    app = App("inspections")
+    found = app.topic("found", Inspection, key="project")
+    issued = app.topic("issued", Credential, key="project")
+
+    @app.source(to=found, every="15m")
+    def poll(cursor: int | None):
+        for row in read_after(cursor or 0):
+            yield Inspection(row.project, row.number)
+            yield Checkpoint(row.number)
+
+    @app.stage(found, to=issued)
+    def issue(inspection: Inspection) -> Credential:
+        return Credential(inspection.project, {"number": inspection.number})
+
+To read the code, follow a record: `app`, `topic`, `source`, `stage` are what is declared; `worker` takes leases
+and runs an `intake` for each source and a `lane` for each stage and partition; a lane reads into its `window`,
+`call`s the handler, `settle`s what came of it and commits to the `log`; `parking` holds what failed.
+"""
+
+from onward.app import App
+from onward.database import Database
+from onward.errors import OnwardError, Unavailable
+from onward.outcome import Drop, Hold, Later, Reject
+from onward.record import Position, Record
+from onward.retry import Retry
+from onward.settings import Secret
+from onward.source import Checkpoint
+from onward.topic import Topic
+
+__version__ = "0.1.0"
+
+__all__ = [
+    "App",
+    "Checkpoint",
+    "Database",
+    "Drop",
+    "Hold",
+    "Later",
+    "OnwardError",
+    "Position",
+    "Record",
+    "Reject",
+    "Retry",
+    "Secret",
+    "Topic",
+    "Unavailable",
+]

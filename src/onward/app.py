@@ -1,0 +1,254 @@
+"""An app: topics, sources, stages, resources and settings under one name. Declaring opens and reads nothing."""
+
+from __future__ import annotations
+
+import re
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from datetime import timedelta
+from typing import Any, Literal, TypeVar, cast
+
+from onward import check
+from onward.database import Database
+from onward.errors import DeclarationError, Fault, SettingError
+from onward.handler import place
+from onward.resource import Resource
+from onward.retry import Retry
+from onward.source import Source
+from onward.stage import Stage
+from onward.topic import KeyOf, Topic
+
+T = TypeVar("T")
+F = TypeVar("F", bound=Callable[..., Any])
+
+_NAME = re.compile(r"[a-z][a-z0-9_-]{0,62}")
+_DEFAULT_RETRY = Retry()
+
+
+class App:
+    """What a program declares.
+
+    Decorators return the function that they were given, unchanged. What is wrong with a declaration is found by
+    `check()`, all of it at once, which every command calls.
+    """
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+        self.where = _caller()
+        self.topics: dict[str, Topic[Any]] = {}
+        self.sources: dict[str, Source] = {}
+        self.stages: dict[str, Stage] = {}
+        self.resources: dict[str, Resource] = {}
+        self.settings_class: type | None = None
+        self.demo_function: Callable[..., Any] | None = None
+        self._settings = _Settings(name)
+        self._faults: list[Fault] = []
+        self._named(name, self.where)
+
+    def __repr__(self) -> str:
+        return f"App({self.name!r})"
+
+    def topic(
+        self,
+        name: str,
+        type: type[T] | Any = Any,
+        *,
+        key: str | KeyOf | None = None,
+        partitions: int = 1,
+        keep: str | timedelta | None = None,
+        max_record: str | int = "1MB",
+        was: str | None = None,
+    ) -> Topic[T]:
+        """A topic of values of `type` (any JSON value, or bytes, without it).
+
+        Args:
+            key: a field's name, or a function of the value; records of one key stay in order.
+            partitions: how many sequences it has; fixed once made.
+            keep: how long records stay after the last stage has passed them; 7 days unless set.
+            max_record: the most bytes of one record.
+            was: the name that the topic had before.
+        """
+        where = _caller()
+        full = self._full(name, where)
+        made: Topic[T]
+        try:
+            options: dict[str, Any] = {"partitions": partitions, "keep": keep, "max_record": max_record}
+            made = Topic(full, type, key=key, was=was and f"{self.name}.{was}", where=where, **options)
+        except ValueError as error:
+            self._faults.append(Fault(where, f"topic {full}: {error}"))
+            made = Topic(full, type, key=key, where=where)
+        if partitions < 1:
+            self._faults.append(Fault(where, f"topic {full}: partitions={partitions}; there is at least one"))
+        self._add(self.topics, full, made, where)
+        return made
+
+    def source(
+        self,
+        *,
+        to: Topic[Any] | Sequence[Topic[Any]],
+        every: str | timedelta | None = None,
+        name: str | None = None,
+        was: str | None = None,
+    ) -> Callable[[F], F]:
+        """A function `f(cursor, ...)` that yields values and `Checkpoint(cursor)`s.
+
+        Without `every=` it is continuous: called again when it returns. Exactly once into its topics: what lies
+        between two checkpoints and the cursor are one commit. On an error what followed the last checkpoint is
+        discarded and it is called again, later; on return it is kept.
+        """
+
+        def declare(function: F) -> F:
+            full = self._full(name or function.__name__, place(function))
+            try:
+                made = Source(full, function, to=_listed(to), every=every, was=was and f"{self.name}.{was}")
+                self._add(self.sources, full, made, made.where)
+            except ValueError as error:
+                self._faults.append(Fault(place(function), f"source {full}: {error}"))
+            return function
+
+        return declare
+
+    def stage(
+        self,
+        topic: Topic[Any],
+        *,
+        to: Topic[Any] | Sequence[Topic[Any]] = (),
+        retry: Retry = _DEFAULT_RETRY,
+        batch: int | None = None,
+        parallel: int = 1,
+        timeout: str | timedelta | None = None,
+        within: Database | None = None,
+        effect: bool | None = None,
+        unordered: bool = False,
+        on_dead: Literal["hold", "pass"] = "hold",
+        parked_most: int = 100_000,
+        start: Literal["first", "now"] | None = None,
+        name: str | None = None,
+        was: str | None = None,
+    ) -> Callable[[F], F]:
+        """A function of the records of `topic`; see the reference for what it takes and gives.
+
+        Exactly once where it emits only or commits `within` a database; at least once where it acts outside
+        (`effect`, implied by having neither `to=` nor `within=`), with the same `Record.id` at every attempt.
+        In order per key; records of different keys do not wait for each other.
+
+        Args:
+            to: where what it returns or yields goes.
+            retry: how often a failed record is tried, and when.
+            batch: the handler gets lists of 1..batch records of one partition; not waited for.
+            parallel: calls at once per worker process, never two for one key.
+            timeout: the most time of one call.
+            within: a database whose transaction the handler shares.
+            unordered: keys do not matter here.
+            on_dead: whether later records of a dead record's key wait for a person ("hold") or go on ("pass").
+            parked_most: the most parked records; at that bound it stops reading.
+            start: where a stage that is new begins on a topic that already has records.
+            was: the name that the stage had before.
+        """
+
+        def declare(function: F) -> F:
+            full = self._full(name or function.__name__, place(function))
+            try:
+                made = Stage(
+                    full,
+                    function,
+                    topic,
+                    to=_listed(to),
+                    retry=retry,
+                    batch=batch,
+                    parallel=parallel,
+                    timeout=timeout,
+                    within=within,
+                    effect=effect,
+                    unordered=unordered,
+                    on_dead=on_dead,
+                    parked_most=parked_most,
+                    start=start,
+                    was=was and f"{self.name}.{was}",
+                )
+                self._add(self.stages, full, made, made.where)
+            except ValueError as error:
+                self._faults.append(Fault(place(function), f"stage {full}: {error}"))
+            return function
+
+        return declare
+
+    def resource(self, function: F) -> F:
+        """A function that yields what it opens: once per process, at first need, closed in order at the end."""
+        made = Resource(function.__name__, function)
+        self._add(self.resources, made.name, made, made.where)
+        return function
+
+    def settings(self, class_: type[T]) -> T:
+        """Declares the app's settings class, a msgspec Struct or a dataclass.
+
+        What is returned behaves as an instance of it once the app is being run, and not before; handlers and
+        resources rather take a parameter annotated with the class.
+        """
+        if self.settings_class is not None:
+            self._faults.append(Fault(_caller(), f"app {self.name} declares its settings twice"))
+        self.settings_class = class_
+        return cast(T, self._settings)
+
+    def demo(self, function: F) -> F:
+        """A function `f(folder: Path)` that makes the app's sandbox there and returns settings for `onward demo`."""
+        self.demo_function = function
+        return function
+
+    def configure(self, settings: Any) -> None:
+        """Fills what `settings()` returned; done by whoever runs the app."""
+        self._settings._fill(settings)
+
+    def check(self) -> None:
+        """Looks for all faults of the declaration.
+
+        Raises:
+            DeclarationError: there are some; it names each with its file and line.
+        """
+        faults = [*self._faults, *check.faults(self)]
+        if faults:
+            raise DeclarationError(self.name, sorted(set(faults)))
+
+    def _full(self, name: str, where: str) -> str:
+        self._named(name, where)
+        return f"{self.name}.{name}"
+
+    def _named(self, name: str, where: str) -> None:
+        if not _NAME.fullmatch(name):
+            self._faults.append(
+                Fault(where, f"{name!r} is no name; it begins with a-z and has a-z, 0-9, _ and -, 63 at most")
+            )
+
+    def _add(self, into: dict[str, Any], full: str, made: Any, where: str) -> None:
+        if (before := into.get(full)) is not None:
+            self._faults.append(Fault(where, f"{full} is already declared at {before.where}"))
+        into[full] = made
+
+    def __iter__(self) -> Iterator[Source | Stage]:
+        yield from self.sources.values()
+        yield from self.stages.values()
+
+
+class _Settings:
+    """Stands for the settings until they are known."""
+
+    def __init__(self, app: str) -> None:
+        object.__setattr__(self, "_app", app)
+        object.__setattr__(self, "_filled", None)
+
+    def _fill(self, settings: Any) -> None:
+        object.__setattr__(self, "_filled", settings)
+
+    def __getattr__(self, name: str) -> Any:
+        if self._filled is None:
+            raise SettingError(f"the settings of app {self._app} are not known before it runs; ask for {name} later")
+        return getattr(self._filled, name)
+
+
+def _listed(to: Topic[Any] | Sequence[Topic[Any]]) -> tuple[Topic[Any], ...]:
+    return (to,) if isinstance(to, Topic) else tuple(to)
+
+
+def _caller() -> str:
+    frame = sys._getframe(2)
+    return f"{frame.f_code.co_filename}:{frame.f_lineno}"

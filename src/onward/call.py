@@ -1,0 +1,428 @@
+"""Calling a handler on a unit of work, and what came of it.
+
+The loop is written once, as a coroutine: for an `async def` handler it runs on the event loop, for a plain `def`
+in a thread, where it never waits and so runs through at the first step.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable, Coroutine, Sequence
+from datetime import UTC, datetime
+from functools import partial
+from typing import Any, TypeVar
+
+from onward.breaker import Breaker
+from onward.codec import HEADERS, KEY, ORIGIN, TIME, VALUE, Codec
+from onward.emit import Emitted, Emitter, Yields
+from onward.errors import BadOutput, TimedOut, Unavailable
+from onward.events import Progressed
+from onward.failure import Failure
+from onward.log import Append, Parked
+from onward.outcome import OUTCOMES, Drop, Hold, Later, Reject
+from onward.record import Position, Record
+from onward.stage import Stage
+from onward.window import Chunk
+
+T = TypeVar("T")
+
+_PARKING = frozenset([Later, Hold, Reject])
+
+SLICE = 0.2
+"""Seconds after which a unit stops between two calls, so that what is done can be committed."""
+
+
+class Unit:
+    """Records of one partition that are handed to one call slot, ascending by offset.
+
+    `parked` is aligned with the chunk where the records were parked before, else None.
+    """
+
+    __slots__ = ("at", "chunk", "keys", "parked", "probe", "since")
+
+    def __init__(self, chunk: Chunk, parked: Sequence[Parked] | None = None, *, probe: bool = False) -> None:
+        self.chunk = chunk
+        self.parked = parked
+        self.probe = probe
+        self.keys: set[str] = set()
+        self.at = 0
+        self.since = 0.0
+
+    def __len__(self) -> int:
+        return len(self.chunk)
+
+
+class Called:
+    """What came of a unit: indices that are done, failures, those behind a failure, and those not looked at."""
+
+    __slots__ = ("appends", "behind", "done", "dropped", "failures", "outage", "records", "rest")
+
+    def __init__(self) -> None:
+        self.done: Sequence[int] = ()
+        self.failures: list[Failure] = []
+        self.behind: list[int] = []
+        self.rest: Sequence[int] = ()
+        self.dropped = 0
+        self.appends: list[Append] = []
+        self.records: dict[str, int] = {}
+        self.outage = ""
+
+
+class Undo:
+    """What takes back a call that failed: nothing by itself, a savepoint where the stage commits `within`."""
+
+    def mark(self) -> None:
+        """Before a call."""
+
+    def back(self) -> None:
+        """After one that failed."""
+
+
+class Caller:
+    """For one stage and partition: knows its handler, its codec and its topics."""
+
+    def __init__(
+        self,
+        stage: Stage,
+        partition: int,
+        *,
+        reader: Codec,
+        emitter: Emitter,
+        breaker: Breaker,
+        identity: str,
+        observe: Callable[[Any], None],
+    ) -> None:
+        self._stage = stage
+        self._reader = reader
+        self._emitter = emitter
+        self._breaker = breaker
+        self._partition = partition
+        self._identity = identity
+        self._observe = observe
+        self._prefix = f"{stage.topic.name}:{partition}:"
+        handler = stage.handler
+        self._function = handler.function
+        self._awaits = handler.is_async and not handler.is_generator
+        self._generates = handler.is_generator
+        self._wants_record = handler.wants_record
+        self._wants_progress = "progress" in handler.needs
+        self._wants_approved = "approved" in handler.needs
+
+    async def run(self, unit: Unit, arguments: dict[str, Any], undo: Undo) -> Called:
+        """Calls the handler for the records of the unit, in order, until all are done or the time slice is over."""
+        called = Called()
+        if self._stage.batch:
+            await self._batch(called, unit, unit.chunk, range(len(unit)), arguments, undo)
+        else:
+            await self._each(called, unit, arguments, undo)
+        if called.outage:
+            # Nothing parks in an outage: what failed goes back as if it had not been tried.
+            called.rest = sorted([*called.rest, *called.behind, *(failure.index for failure in called.failures)])
+            called.failures, called.behind = [], []
+        return called
+
+    async def _each(self, called: Called, unit: Unit, arguments: dict[str, Any], undo: Undo) -> None:
+        chunk, bad = unit.chunk, unit.chunk.bad
+        inputs: Sequence[Any] = self._inputs(unit) if self._wants_record else [e[VALUE] for e in chunk.entries]
+        function, awaits, generates = self._function, self._awaits, self._generates
+        call: Callable[..., Any] = partial(function, **arguments) if arguments else function
+        special = self._wants_progress or self._wants_approved
+        taking_back = type(undo) is not Undo
+        timeout = self._stage.timeout
+        results: list[Any] = []
+        done: list[int] = []
+        failed_keys: set[str | None] = set()
+        passed = 0
+        begun = now = time.monotonic()
+        check = stride = 1
+        stopped = len(inputs)
+        for index, value in enumerate(inputs):
+            if index >= check:
+                before, now = now, time.monotonic()
+                if now - begun >= SLICE:
+                    stopped = index
+                    break
+                stride = stride * 2 if now - before < SLICE / 8 else max(1, stride // 4)
+                check = index + stride
+            if failed_keys and chunk.entries[index][KEY] in failed_keys:
+                called.behind.append(index)
+                continue
+            if timeout is not None:
+                unit.at, unit.since = index, time.monotonic()
+            try:
+                if bad and chunk.offsets[index] in bad:
+                    raise bad[chunk.offsets[index]]
+                if taking_back:
+                    undo.mark()
+                if special:
+                    call = self._special(unit, index, arguments)
+                result = call(value)
+                if awaits:
+                    result = await self._in_time(result)
+                elif generates:
+                    result = await self._in_time(_drain_async(result)) if _is_async(result) else _drain(result)
+                if taking_back:
+                    self._prove(chunk, index, result)
+            except Unavailable as error:
+                if taking_back:
+                    undo.back()
+                called.outage = str(error) or "the handler raised Unavailable"
+                stopped = index
+                break
+            except (Exception, SystemExit) as error:
+                if taking_back:
+                    undo.back()
+                self._breaker.succeeded(len(results) - passed)
+                passed = len(results)
+                called.failures.append(Failure(index, error=error, took=time.monotonic() - now))
+                key = chunk.entries[index][KEY]
+                if key is not None and not self._stage.unordered:
+                    failed_keys.add(key)
+                if self._is_outage(key, error):
+                    called.outage = _told(error)
+                    stopped = index + 1
+                    break
+            else:
+                end = result.end if generates else result
+                if end.__class__ in _PARKING:
+                    if taking_back:
+                        undo.back()
+                    called.failures.append(Failure(index, outcome=end))
+                    failed_keys.add(None if self._stage.unordered else chunk.entries[index][KEY])
+                    failed_keys.discard(None)
+                    continue
+                results.append(result)
+                done.append(index)
+        unit.since = 0.0
+        self._breaker.succeeded(len(results) - passed)
+        called.rest = range(stopped, len(inputs))
+        whole = len(done) == len(inputs)
+        self._settle(called, chunk, range(len(inputs)) if whole else done, results)
+
+    def _prove(self, chunk: Chunk, index: int, result: Any) -> None:
+        """Raises what makes the result unfit to be written, while the call can still be taken back."""
+        for _, error in self._emitter.emit(chunk, [index], [result], self._prefix).refused:
+            raise error
+
+    def _settle(self, called: Called, chunk: Chunk, done: Sequence[int], results: list[Any]) -> None:
+        """Makes blocks of what the calls gave; a record whose output cannot be written has failed."""
+        made = self._emitter.emit(chunk, done, results, self._prefix)
+        self._add(called, made)
+        out: set[int] = set()
+        for index, error in made.refused:
+            called.failures.append(Failure(index, error=error))
+            out.add(index)
+        for index, outcome in made.ended:
+            called.failures.append(Failure(index, outcome=outcome))
+            out.add(index)
+        if not out:
+            called.done = done
+            return
+        # Later records of the same key have been called; what they gave must not overtake, so they are called again.
+        keys = {chunk.entries[index][KEY] for index in out} - {None}
+        behind = set()
+        if keys and not self._stage.unordered:
+            first = {key: min(i for i in out if chunk.entries[i][KEY] == key) for key in keys}
+            behind = {i for i in done if (key := chunk.entries[i][KEY]) in keys and i > first[key]}
+        called.done = [i for i in done if i not in out and i not in behind]
+        if behind:
+            called.failures = [failure for failure in called.failures if failure.index not in behind]
+            called.behind = sorted({*called.behind, *behind})
+            called.appends, called.records, called.dropped = [], {}, 0
+            kept = [(i, result) for i, result in zip(done, results, strict=True) if i not in out and i not in behind]
+            self._add(called, self._emitter.emit(chunk, [i for i, _ in kept], [r for _, r in kept], self._prefix))
+
+    def _add(self, called: Called, made: Emitted) -> None:
+        called.appends.extend(made.appends)
+        called.dropped += made.dropped
+        for topic, count in made.records.items():
+            called.records[topic] = called.records.get(topic, 0) + count
+
+    async def _batch(
+        self, called: Called, unit: Unit, chunk: Chunk, indices: Sequence[int], arguments: dict[str, Any], undo: Undo
+    ) -> None:
+        """One call for all; where it can be taken back, a failing batch is halved until the bad record is alone."""
+        if any(chunk.offsets[i] in chunk.bad for i in range(len(chunk))):
+            good = [i for i in range(len(chunk)) if chunk.offsets[i] not in chunk.bad]
+            for i in sorted(set(range(len(chunk))) - set(good)):
+                called.failures.append(Failure(indices[i], error=chunk.bad[chunk.offsets[i]]))
+            chunk, indices = chunk.part(good), [indices[i] for i in good]
+            if not good:
+                return
+        inputs = self._inputs(unit, chunk, indices) if self._wants_record else [e[VALUE] for e in chunk.entries]
+        call = self._special(unit, indices[0], arguments, indices)
+        unit.at, unit.since = indices[0], time.monotonic()
+        begun = time.monotonic()
+        try:
+            undo.mark()
+            result = call(inputs)
+            if self._awaits:
+                result = await self._in_time(result)
+            elif self._generates:
+                result = await self._in_time(_drain_async(result)) if _is_async(result) else _drain(result)
+            self._settle_batch(called, chunk, indices, result)
+        except Unavailable as error:
+            undo.back()
+            called.outage = str(error) or "the handler raised Unavailable"
+            called.rest = sorted([*called.rest, *indices])
+        except (Exception, SystemExit) as error:
+            undo.back()
+            took = time.monotonic() - begun
+            if len(indices) > 1 and self._stage.repeatable:
+                await self._halves(called, unit, chunk, indices, arguments, undo)
+            else:
+                self._failed_together(called, chunk, indices, error, took)
+        else:
+            self._breaker.succeeded(len(indices))
+        unit.since = 0.0
+
+    async def _halves(
+        self, called: Called, unit: Unit, chunk: Chunk, indices: Sequence[int], arguments: dict[str, Any], undo: Undo
+    ) -> None:
+        middle = len(indices) // 2
+        for part in (range(middle), range(middle, len(indices))):
+            failed = {unit.chunk.entries[failure.index][KEY] for failure in called.failures} - {None}
+            held = {unit.chunk.entries[i][KEY] for i in called.rest} - {None}
+            ordered = not self._stage.unordered
+            left = [i for i in part if not (ordered and chunk.entries[i][KEY] in failed | held)]
+            if called.outage:
+                called.rest = sorted([*called.rest, *(indices[i] for i in part)])
+                continue
+            called.behind = sorted({*called.behind, *(indices[i] for i in part if i not in left)})
+            if left:
+                again = chunk.fresh(left, self._reader)
+                await self._batch(called, unit, again, [indices[i] for i in left], arguments, undo)
+
+    def _failed_together(
+        self, called: Called, chunk: Chunk, indices: Sequence[int], error: BaseException, took: float
+    ) -> None:
+        batch = f"{chunk.offsets[0]}-{chunk.offsets[-1]}" if len(indices) > 1 else None
+        outage = False
+        for index, entry in zip(indices, chunk.entries, strict=True):
+            called.failures.append(Failure(index, error=error, took=took, batch=batch))
+            outage = self._is_outage(entry[KEY], error) or outage
+        if outage:
+            called.outage = _told(error)
+
+    def _settle_batch(self, called: Called, chunk: Chunk, indices: Sequence[int], result: Any) -> None:
+        if result is None:
+            called.done = sorted([*called.done, *indices])
+            return
+        if type(result) is Yields or self._generates:
+            if result.end is not None and not isinstance(result.end, Drop):
+                raise BadOutput("a batch that yields cannot park as a whole; return one outcome per record instead")
+            self._add(called, self._emitter.whole(chunk, result, self._prefix))
+            called.dropped += len(indices) if isinstance(result.end, Drop) else 0
+            called.done = sorted([*called.done, *indices])
+            return
+        if not isinstance(result, list) or len(result) != len(indices):
+            what = f"a list of {len(result)}" if isinstance(result, list) else type(result).__name__
+            raise BadOutput(f"a batch of {len(indices)} gave {what}; return None, or a list with one item per record")
+        part = Called()
+        many = not self._emitter.takes_lists
+        items = [Yields(item) if many and type(item) is list else item for item in result]
+        self._settle(part, chunk, range(len(indices)), items)
+        for failure in part.failures:
+            if failure.error is not None and self._stage.within is not None:
+                raise failure.error  # so that the batch is taken back and halved until this record is alone
+        for failure in part.failures:
+            failure.index = indices[failure.index]
+        called.failures += part.failures
+        called.behind = sorted([*called.behind, *(indices[i] for i in part.behind)])
+        called.done = sorted([*called.done, *(indices[i] for i in part.done)])
+        called.appends += part.appends
+        called.dropped += part.dropped
+        for topic, count in part.records.items():
+            called.records[topic] = called.records.get(topic, 0) + count
+
+    def _is_outage(self, key: str | None, error: BaseException) -> bool:
+        if isinstance(error, self._stage.retry.reject):
+            return False
+        return self._breaker.failed(key)
+
+    def _special(
+        self, unit: Unit, index: int, arguments: dict[str, Any], indices: Sequence[int] = ()
+    ) -> Callable[..., Any]:
+        """The handler with what is new at every call."""
+        more = dict(arguments)
+        if self._wants_progress:
+            position, key = f"{self._prefix}{unit.chunk.offsets[index]}", unit.chunk.entries[index][KEY]
+            more["progress"] = lambda done, total=None: self._observe(
+                Progressed(self._stage.name, position, key, done, total)
+            )
+        if self._wants_approved:
+            parked = unit.parked
+            more["approved"] = parked is not None and all(parked[i].approved for i in indices or (index,))
+        return partial(self._function, **more) if more else self._function
+
+    def _inputs(self, unit: Unit, chunk: Chunk | None = None, indices: Sequence[int] | None = None) -> list[Any]:
+        chunk = chunk or unit.chunk
+        indices = range(len(unit)) if indices is None else indices
+        topic, partition, identity = self._stage.topic.name, self._partition, self._identity
+        return [
+            Record(
+                key=entry[KEY],
+                value=entry[VALUE],
+                headers=entry[HEADERS] or {},
+                time=datetime.fromisoformat(entry[TIME]).astimezone(UTC),
+                position=Position(topic, partition, offset),
+                origin=entry[ORIGIN],
+                attempt=1 if unit.parked is None else unit.parked[index].attempts + 1,
+                id=f"{identity}:{offset}:{unit.parked[index].nonce if unit.parked else chunk.nonce(offset)}",
+            )
+            for index, offset, entry in zip(indices, chunk.offsets, chunk.entries, strict=True)
+        ]
+
+    async def _in_time(self, call: Any) -> Any:
+        seconds = self._stage.timeout
+        if seconds is None:
+            return await call
+        deadline = asyncio.timeout(seconds)
+        try:
+            async with deadline:
+                return await call
+        except TimeoutError as error:
+            if deadline.expired():
+                raise TimedOut(self._stage.name, seconds) from error
+            raise
+
+
+def run_through(coroutine: Coroutine[Any, Any, T]) -> T:
+    """Runs a coroutine that never waits."""
+    try:
+        coroutine.send(None)
+    except StopIteration as stop:
+        return stop.value  # type: ignore[no-any-return]
+    coroutine.close()
+    raise RuntimeError("a plain def handler was awaited")
+
+
+def _is_async(result: Any) -> bool:
+    return hasattr(result, "__anext__")
+
+
+def _drain(generator: Any) -> Yields:
+    found = Yields()
+    for item in generator:
+        if isinstance(item, OUTCOMES):
+            found.end = item
+            generator.close()
+            break
+        found.append(item)
+    return found
+
+
+async def _drain_async(generator: Any) -> Yields:
+    found = Yields()
+    async for item in generator:
+        if isinstance(item, OUTCOMES):
+            found.end = item
+            await generator.aclose()
+            break
+        found.append(item)
+    return found
+
+
+def _told(error: BaseException) -> str:
+    return f"many records in a row failed, the last with {type(error).__name__}: {error}"

@@ -1,0 +1,137 @@
+"""What can be wrong with a declaration, found before anything runs."""
+
+from __future__ import annotations
+
+import typing
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any
+
+from onward.errors import Fault
+from onward.handler import GIVEN, Handler
+from onward.stage import Stage
+from onward.topic import Topic, classes_of, fields_of
+
+if TYPE_CHECKING:
+    from onward.app import App
+
+
+def faults(app: App) -> Iterator[Fault]:
+    """All faults of an app's declaration, in no order."""
+    for topic in app.topics.values():
+        yield from _key_is_a_field(topic)
+    for source in app.sources.values():
+        yield from _provided(app, source.handler, f"source {source.name}", GIVEN - {"tx", "approved", "progress"})
+        if source.handler.first is None:
+            yield Fault(source.where, f"source {source.name} takes no cursor; its first parameter is the cursor")
+        if not source.to:
+            yield Fault(source.where, f"source {source.name} has no topic; say to=")
+    for stage in app.stages.values():
+        given = GIVEN if stage.within else GIVEN - {"tx"}
+        yield from _provided(app, stage.handler, f"stage {stage.name}", given)
+        yield from _takes_its_topic(stage)
+        yield from _gives_its_topics(stage)
+        yield from _options(stage)
+    for resource in app.resources.values():
+        yield from _provided(app, resource.handler, f"resource {resource.name}", frozenset())
+    yield from _cycles(app)
+    yield from _one_name_each(app)
+
+
+def _key_is_a_field(topic: Topic[Any]) -> Iterator[Fault]:
+    fields = fields_of(topic.type)
+    if isinstance(topic.key, str) and fields is not None and topic.key not in fields:
+        yield Fault(
+            topic.where,
+            f"topic {topic.name}: key={topic.key!r} is no field of {_named(topic.type)}; it has {', '.join(sorted(fields))}",
+        )
+
+
+def _provided(app: App, handler: Handler, who: str, given: frozenset[str]) -> Iterator[Fault]:
+    for name, parameter in handler.needs.items():
+        hint = handler.hints.get(name)
+        is_settings = app.settings_class is not None and hint is app.settings_class
+        if name in given or name in app.resources or is_settings or parameter.default is not parameter.empty:
+            continue
+        extra = "; tx needs within=" if name == "tx" else ""
+        yield Fault(
+            handler.where, f"{who}: nothing provides its parameter {name!r}; declare @app.resource def {name}{extra}"
+        )
+
+
+def _takes_its_topic(stage: Stage) -> Iterator[Fault]:
+    handler = stage.handler
+    if handler.first is None:
+        yield Fault(stage.where, f"stage {stage.name} takes no parameter; the first is the value or Record")
+        return
+    if stage.batch and handler.first.name in handler.hints and not handler.takes_list:
+        yield Fault(stage.where, f"stage {stage.name} has batch={stage.batch}; its first parameter is a list")
+    wanted, has = classes_of(handler.value_type), stage.topic.classes
+    if wanted is None or has is None or has <= wanted:
+        return
+    if not all(any(issubclass(class_, other) for other in wanted) for class_ in has):
+        yield Fault(
+            stage.where,
+            f"stage {stage.name} takes {_named(handler.value_type)}, topic {stage.topic.name} has "
+            f"{_named(stage.topic.type)}",
+        )
+
+
+def _gives_its_topics(stage: Stage) -> Iterator[Fault]:
+    gives = stage.handler.gives
+    for member in gives or ():
+        classes = classes_of(member)
+        if not stage.to:
+            yield Fault(stage.where, f"stage {stage.name} gives {_named(member)} but has no to=")
+        elif classes is not None and not all(any(_takes(topic, c) for topic in stage.to) for c in classes):
+            topics = ", ".join(f"{topic.name} ({_named(topic.type)})" for topic in stage.to)
+            yield Fault(stage.where, f"stage {stage.name} gives {_named(member)}, which fits none of {topics}")
+
+
+def _takes(topic: Topic[Any], class_: type) -> bool:
+    return topic.classes is None or class_ in topic.classes
+
+
+def _options(stage: Stage) -> Iterator[Fault]:
+    for option, value in (("batch", stage.batch), ("parallel", stage.parallel), ("parked_most", stage.parked_most)):
+        if value is not None and value < 1:
+            yield Fault(stage.where, f"stage {stage.name}: {option}={value}; it is at least 1")
+    if stage.retry.attempts is not None and stage.retry.attempts < 1:
+        yield Fault(stage.where, f"stage {stage.name}: Retry(attempts={stage.retry.attempts}); the first try counts")
+    try:
+        stage.retry.delay(1)
+    except ValueError as error:
+        yield Fault(stage.where, f"stage {stage.name}: Retry: {error}")
+    if stage.on_dead not in ("hold", "pass"):
+        yield Fault(stage.where, f'stage {stage.name}: on_dead={stage.on_dead!r}; it is "hold" or "pass"')
+    if stage.start not in (None, "first", "now"):
+        yield Fault(stage.where, f'stage {stage.name}: start={stage.start!r}; it is "first" or "now"')
+    if stage.within and stage.handler.is_async:
+        yield Fault(stage.where, f"stage {stage.name}: within= a SQLite database takes a plain def")
+    if stage.within and stage.effect:
+        yield Fault(stage.where, f"stage {stage.name}: within= and effect=True exclude each other; use two stages")
+
+
+def _cycles(app: App) -> Iterator[Fault]:
+    def visit(name: str, path: tuple[str, ...]) -> Iterator[tuple[str, ...]]:
+        if name in path:
+            yield (*path[path.index(name) :], name)
+            return
+        for need in app.resources[name].handler.needs:
+            if need in app.resources:
+                yield from visit(need, (*path, name))
+
+    seen: set[frozenset[str]] = set()
+    for name, resource in app.resources.items():
+        for cycle in visit(name, ()):
+            if frozenset(cycle) not in seen:
+                seen.add(frozenset(cycle))
+                yield Fault(resource.where, f"resources need each other in a circle: {' -> '.join(cycle)}")
+
+
+def _one_name_each(app: App) -> Iterator[Fault]:
+    for full in app.sources.keys() & app.stages.keys():
+        yield Fault(app.stages[full].where, f"{full} is already declared at {app.sources[full].where}")
+
+
+def _named(type_: Any) -> str:
+    return type_.__name__ if isinstance(type_, type) and not typing.get_args(type_) else str(type_)

@@ -1,0 +1,114 @@
+"""A crew: one stage in one worker process; what its lanes share."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Awaitable, Callable
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from onward.breaker import Breaker
+from onward.codec import Codec
+from onward.emit import Emitter
+from onward.events import Event
+from onward.lane import Lane
+from onward.log import Log
+from onward.resource import Resources
+from onward.stage import Stage
+
+if TYPE_CHECKING:
+    from onward.worker import Worker
+
+T = TypeVar("T")
+
+
+class Crew:
+    """Call slots, the breaker, codecs and resources of one stage, for all its lanes here."""
+
+    def __init__(self, worker: Worker, stage: Stage, resources: Resources, codecs: dict[str, Codec]) -> None:
+        self.stage = stage
+        self.lanes: dict[int, Lane] = {}
+        self.reader = codecs[stage.topic.name]
+        self.emitter = Emitter(stage.to, codecs)
+        self.breaker = Breaker(stage.retry, worker.chance)
+        self.log: Log = worker.log
+        self.trouble = ""
+        self._worker = worker
+        self._resources = resources
+        self._arguments: dict[str, Any] | None = None
+        self._free = stage.parallel
+        self._waiting = False
+
+    @property
+    def room(self) -> int:
+        """Bytes of records that one lane may have in hand."""
+        return self._worker.room
+
+    @property
+    def state(self) -> str:
+        """What `status` shows of it."""
+        if self.trouble:
+            return f"stopped: {self.trouble}"
+        if self.breaker.tripped:
+            return f"tripped: {self.breaker.reason}"
+        return "running"
+
+    def slot(self, lane: Lane) -> bool:
+        """Takes a call slot; where none is free, all lanes are woken when one is."""
+        if self._free:
+            self._free -= 1
+            return True
+        self._waiting = True
+        return False
+
+    def slot_free(self) -> None:
+        self._free += 1
+        if self._waiting:
+            self._waiting = False
+            self.wake_lanes()
+
+    def wake_lanes(self) -> None:
+        for lane in self.lanes.values():
+            lane.wake()
+
+    async def arguments(self) -> dict[str, Any]:
+        """What handlers are given besides the value; opens resources at first need."""
+        if self._arguments is None:
+            found = await self._resources.get(self.stage.handler)
+            flags = {"dry_run": False, "once": self._worker.once}
+            found |= {name: flag for name, flag in flags.items() if name in self.stage.handler.needs}
+            self._arguments = found
+        return self._arguments
+
+    def in_thread(self, work: Callable[[], T]) -> asyncio.Future[T]:
+        return asyncio.get_running_loop().run_in_executor(self._worker.threads, work)
+
+    async def patiently(self, work: Callable[[], Awaitable[T]]) -> T:
+        return await self._worker.patiently(work)
+
+    async def clock_wait(self, event: asyncio.Event, until: float | None) -> None:
+        await self._worker.clock.wait(event, until)
+
+    def now(self) -> float:
+        return self._worker.clock.now()
+
+    @property
+    def chance(self) -> Callable[[], float]:
+        return self._worker.chance
+
+    def observe(self, event: Event) -> None:
+        self._worker.observe(event)
+
+    def behind_lease(self) -> bool:
+        """Whether the leases have not been renewed for so long that somebody else may hold them soon."""
+        return time.monotonic() > self._worker.leases.safe_until
+
+    def tripped(self) -> None:
+        self._worker.leases.note()
+        self.wake_lanes()
+
+    def lane_idle(self) -> None:
+        self._worker.look()
+
+    def replace_process(self) -> None:
+        self._worker.replace()

@@ -1,0 +1,87 @@
+"""What units of work have changed and is not committed yet; several become one commit."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+
+from onward.log import Append, Attempt, Commit, Lease, Parked, Span, Totals
+from onward.span import merged
+
+
+class Draft:
+    """Gathers in the order in which units end; what comes later wins over what came earlier for one offset."""
+
+    def __init__(self) -> None:
+        self.appends: list[Append] = []
+        self.finished: list[Span] = []
+        self.dropped = 0
+        self.done = 0
+        self.emitted: dict[str, int] = {}
+        self.park: dict[int, Parked] = {}
+        self.unpark: dict[int, None] = {}
+        self.promote: dict[int, float] = {}
+        self.attempts: list[Attempt] = []
+        self.answered: list[tuple[int, str]] = []
+        self.units = 0
+
+    @property
+    def empty(self) -> bool:
+        return not (self.units or self.park or self.unpark or self.promote or self.answered)
+
+    def add(self, other: Draft) -> None:
+        """Takes over what ended after this."""
+        self.appends += other.appends
+        self.finished += other.finished
+        self.dropped += other.dropped
+        self.done += other.done
+        for topic, count in other.emitted.items():
+            self.emitted[topic] = self.emitted.get(topic, 0) + count
+        for offset, row in other.park.items():
+            self.unpark.pop(offset, None)
+            self.park[offset] = row
+        for offset in other.unpark:
+            self.park.pop(offset, None)
+            self.promote.pop(offset, None)
+            self.unpark[offset] = None
+        self.promote.update(other.promote)
+        self.attempts += other.attempts
+        self.answered += other.answered
+        self.units += other.units
+
+    def totals(self, before: Totals) -> Totals:
+        """The running totals with this in."""
+        emitted = dict(before.emitted)
+        for topic, count in self.emitted.items():
+            emitted[topic] = emitted.get(topic, 0) + count
+        return Totals(before.done + self.done, before.dropped + self.dropped, emitted)
+
+    def commit(self, lease: Lease, next_: int, before: Totals, unit: str | None = None) -> Commit:
+        """The commit of all that is gathered, `next_` being where the gapless prefix ends with it."""
+        moves = bool(self.units or self.finished)
+        return Commit(
+            lease=lease,
+            appends=self.appends,
+            finished=merged(self.finished),
+            next=next_ if moves else None,
+            totals=self.totals(before) if moves else None,
+            park=list(self.park.values()),
+            unpark=list(self.unpark),
+            promote=list(self.promote.items()),
+            attempts=self.attempts,
+            answered=self.answered,
+            unit=unit,
+        )
+
+
+def relay_text(commit: Commit) -> tuple[str, str]:
+    """A commit as the two texts of a ledger row: its outputs, and all the rest of it."""
+    rest = msgspec.structs.replace(commit, appends=(), lease=None)
+    return msgspec.json.encode(commit.appends).decode(), msgspec.json.encode(rest).decode()
+
+
+def relay_from(outputs: str, rest: str, lease: Lease) -> Commit:
+    """The commit that a ledger row holds, under the lease of who relays it."""
+    appends: Any = msgspec.json.decode(outputs, type=list[Append])
+    return msgspec.structs.replace(msgspec.json.decode(rest, type=Commit), appends=appends, lease=lease)

@@ -1,0 +1,154 @@
+"""Every error of Onward, on one page. Each says what happened, where, and what to do next.
+
+`OnwardError` is the root. A `Refused` is the user's to mend (exit code 2), a `StoreAway` passes by itself, a
+`Broken` means that the store holds something that it must not.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+
+class OnwardError(Exception):
+    """The root of all errors raised by Onward itself."""
+
+    exit_code = 1
+
+
+class Refused(OnwardError):
+    """What was asked cannot be done as it was said: wrong usage, declaration or configuration."""
+
+    exit_code = 2
+
+
+class Fault(NamedTuple):
+    """One thing wrong with a declaration: the place as `file:line`, and what is wrong there."""
+
+    where: str
+    what: str
+
+
+class DeclarationError(Refused):
+    """An app is declared in a way that cannot work. `faults` holds all that was found, not only the first."""
+
+    def __init__(self, app: str, faults: Sequence[Fault]) -> None:
+        self.app = app
+        self.faults = tuple(faults)
+        lines = "\n".join(f"  {fault.where}: {fault.what}" for fault in faults)
+        super().__init__(f"app {app!r} has {len(faults)} fault(s) in its declaration:\n{lines}")
+
+
+class SettingError(Refused):
+    """A setting is missing or cannot be read as its type. Never contains the value of a secret."""
+
+
+class AppNotFound(Refused):
+    """No app under the name or path that was given."""
+
+
+class StoreNewer(Refused):
+    """The store was written by a newer Onward; nothing in it was changed."""
+
+    def __init__(self, store: str, found: int, known: int) -> None:
+        super().__init__(
+            f"{store} has schema version {found}, this program knows up to {known}; "
+            "install the newer onward, or name another store by --store"
+        )
+
+
+class StoreNotFound(Refused):
+    """The store that a reading command names does not exist."""
+
+    def __init__(self, store: str) -> None:
+        super().__init__(f"there is no store at {store}; `onward run APP` or `onward put` makes one")
+
+
+class StartNeeded(Refused):
+    """A new stage meets a topic that already has records, and does not say where to begin."""
+
+    def __init__(self, stage: str, topic: str, records: int) -> None:
+        super().__init__(
+            f'stage {stage} is new and topic {topic} already holds {records} records; say start="first" to '
+            'deliver them too, or start="now" to begin with what comes next'
+        )
+
+
+class ForeignLibrary(Refused):
+    """A second SQLite library in this process has, or wants, a file that Onward has open.
+
+    POSIX drops all locks of a process on a file as soon as any descriptor of it is closed, so a second library
+    would silently take away the locks of the first and committed rows could be lost.
+    """
+
+    def __init__(self, path: str) -> None:
+        super().__init__(
+            f"{path} is open in this process through another SQLite library, whose close would drop our locks; "
+            "use apsw (onward.open, or the stage's tx) here, or read the file from another process"
+        )
+
+
+class StoreAway(OnwardError):
+    """The store cannot be used just now (locked, disk full, not reachable). Trying again is safe."""
+
+
+class LeaseLost(OnwardError):
+    """Somebody else holds the lease by now; nothing of this commit was kept."""
+
+    def __init__(self, stage: str, partition: int, token: int) -> None:
+        self.stage, self.partition, self.token = stage, partition, token
+        super().__init__(f"{stage} partition {partition}: the lease with token {token} has been taken over")
+
+
+class AlreadyCommitted(OnwardError):
+    """What this commit wants to finish has been finished before; nothing of it was kept."""
+
+
+class WentBack(OnwardError):
+    """A database holds less than it held before: it was restored from a copy, or failed over and lost commits."""
+
+
+class Broken(OnwardError):
+    """The store holds what it must not hold. `onward audit` says more."""
+
+
+class BadRecord(OnwardError):
+    """A value does not fit its topic's type, or a stored one can no longer be read as it."""
+
+
+class RecordTooLarge(BadRecord):
+    """One record is larger than its topic allows."""
+
+    def __init__(self, topic: str, key: str | None, size: int, most: int) -> None:
+        super().__init__(
+            f"a record of topic {topic} with key {key!r} has {size} bytes, the most is {most}; "
+            "raise max_record= of the topic or put the content elsewhere and its address into the record"
+        )
+
+
+class BadOutput(OnwardError):
+    """A handler gave something that its stage cannot take."""
+
+
+class SourceTooGreedy(OnwardError):
+    """A source brought more between two Checkpoints than its share of the memory budget."""
+
+    def __init__(self, source: str, size: int, most: int) -> None:
+        super().__init__(
+            f"source {source} yielded {size} bytes without a Checkpoint, the most is {most}; "
+            "yield Checkpoint more often or raise --memory"
+        )
+
+
+class TimedOut(OnwardError):
+    """A call took longer than the stage's `timeout=`."""
+
+    def __init__(self, stage: str, seconds: float) -> None:
+        super().__init__(f"the call of {stage} took longer than timeout={seconds:g}s")
+
+
+class Unavailable(OnwardError):
+    """Raise it in a handler to say that the outside is away, not that the record is bad.
+
+    The stage trips: nothing parks, no attempt counts, and one record at a time probes until it succeeds.
+    """

@@ -1,0 +1,153 @@
+"""What can be seen: one dataclass per event. Observers get them; an observer's failure never touches the work."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+_log = logging.getLogger("onward")
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """The root of all events."""
+
+
+@dataclass(frozen=True, slots=True)
+class WorkerStarted(Event):
+    worker: str
+    store: str
+
+
+@dataclass(frozen=True, slots=True)
+class WorkerStopped(Event):
+    worker: str
+
+
+@dataclass(frozen=True, slots=True)
+class LeaseTaken(Event):
+    stage: str
+    partition: int
+    token: int
+
+
+@dataclass(frozen=True, slots=True)
+class LeaseGone(Event):
+    """Somebody else has it; what was in hand and not committed is theirs to do."""
+
+    stage: str
+    partition: int
+
+
+@dataclass(frozen=True, slots=True)
+class Committed(Event):
+    """A commit of a stage: how many records it finished, parked and emitted."""
+
+    stage: str
+    partition: int
+    next: int
+    finished: int
+    parked: int
+    emitted: int
+
+
+@dataclass(frozen=True, slots=True)
+class Failed(Event):
+    """A call for one record failed; it is `state` now. `error` is the exception, None for an outcome."""
+
+    stage: str
+    position: str
+    key: str | None
+    attempt: int
+    state: str
+    reason: str
+    error: BaseException | None
+
+
+@dataclass(frozen=True, slots=True)
+class Tripped(Event):
+    stage: str
+    reason: str
+    probe_in: float
+
+
+@dataclass(frozen=True, slots=True)
+class Recovered(Event):
+    stage: str
+
+
+@dataclass(frozen=True, slots=True)
+class Stuck(Event):
+    """A plain `def` overran its `timeout=`; its partition commits nothing more in this process."""
+
+    stage: str
+    partition: int
+
+
+@dataclass(frozen=True, slots=True)
+class Full(Event):
+    """As many records are parked as the stage may have; its partition stops reading."""
+
+    stage: str
+    partition: int
+    parked: int
+    key: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Progressed(Event):
+    """What a handler said by `progress(done, total)`."""
+
+    stage: str
+    position: str
+    key: str | None
+    done: int
+    total: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class SourceRan(Event):
+    source: str
+    records: int
+    took: float
+
+
+@dataclass(frozen=True, slots=True)
+class SourceFailed(Event):
+    source: str
+    error: BaseException
+    again_in: float
+
+
+@dataclass(frozen=True, slots=True)
+class StoreAbsent(Event):
+    """The store cannot be used; the worker waits and tries again."""
+
+    what: str
+    again_in: float
+
+
+@dataclass(frozen=True, slots=True)
+class Trouble(Event):
+    """Something of a stage or source cannot go on until somebody acts; the text says what to do."""
+
+    name: str
+    what: str
+
+
+Observer = Callable[[Event], None]
+
+
+class Observers:
+    """Tells all observers."""
+
+    def __init__(self, observers: Sequence[Observer] = ()) -> None:
+        self._observers = tuple(observers)
+
+    def __call__(self, event: Event) -> None:
+        for observer in self._observers:
+            try:
+                observer(event)
+            except Exception:
+                _log.exception("an observer failed at %s", type(event).__name__)

@@ -1,0 +1,70 @@
+"""How a call failed: what is kept of it, and as text."""
+
+from __future__ import annotations
+
+import linecache
+import traceback
+from functools import lru_cache
+from types import CodeType, TracebackType
+
+from onward.outcome import Outcome
+from onward.settings import masked
+
+MOST = 16_000
+
+
+class Failure:
+    """Of the record with an index in its unit: an exception, or an outcome that parks. `took` is in seconds."""
+
+    __slots__ = ("batch", "error", "index", "outcome", "took")
+
+    def __init__(
+        self,
+        index: int,
+        *,
+        error: BaseException | None = None,
+        outcome: Outcome | None = None,
+        took: float = 0.0,
+        batch: str | None = None,
+    ) -> None:
+        self.index = index
+        self.error = error
+        self.outcome = outcome
+        self.took = took
+        self.batch = batch
+
+
+def kind_of(error: BaseException) -> str:
+    """The name of its class, with the module unless built in."""
+    class_ = type(error)
+    return class_.__qualname__ if class_.__module__ == "builtins" else f"{class_.__module__}.{class_.__qualname__}"
+
+
+def message_of(error: BaseException) -> str:
+    return masked(str(error))[:MOST]
+
+
+def traceback_of(error: BaseException) -> str:
+    """The traceback as text, at most 16 KB, without secrets.
+
+    Put together from frames that are remembered, as formatting each anew would cost more than the call.
+    """
+    if error.__cause__ is not None or error.__context__ is not None or getattr(error, "__notes__", None):
+        text = "".join(traceback.format_exception(error))
+    else:
+        text = f"Traceback (most recent call last):\n{_frames(error.__traceback__)}{kind_of(error)}: {error}\n"
+    return masked(text)[-MOST:]
+
+
+def _frames(trace: TracebackType | None) -> str:
+    found = []
+    while trace is not None:
+        found.append(_frame(trace.tb_frame.f_code, trace.tb_lineno))
+        trace = trace.tb_next
+    return "".join(found[-50:])
+
+
+@lru_cache(maxsize=1024)
+def _frame(code: CodeType, line: int) -> str:
+    text = linecache.getline(code.co_filename, line).strip()
+    return f'  File "{code.co_filename}", line {line}, in {code.co_name}\n' + (f"    {text}\n" if text else "")

@@ -1,0 +1,572 @@
+"""A lane: one stage and partition at work, under one lease.
+
+It reads ahead, hands units to call slots, settles what came of them and commits, all in one task. What is read,
+called and committed overlaps; what is committed is in the order in which units ended. Of one key at most one unit
+is in hand: a record is handed out only when no unit with its key is, so what a key's records give is settled, and
+then committed, in their order.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Coroutine, Sequence
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+
+from onward.call import Called, Caller, Undo, Unit, run_through
+from onward.draft import Draft
+from onward.errors import AlreadyCommitted, LeaseLost, TimedOut, Unavailable
+from onward.events import Committed, Failed, Full, Recovered, Stuck, Tripped
+from onward.failure import Failure
+from onward.log import Block, Claim, Commit, Parked, Request
+from onward.parking import Parking
+from onward.settle import behind, settle
+from onward.stage import Stage
+from onward.window import Chunk, Window, chunk_of
+from onward.within import Within, unit_name
+
+if TYPE_CHECKING:
+    from onward.crew import Crew
+
+READ_RECORDS = 1_000
+READ_BYTES = 1_000_000
+WINDOW_RECORDS = 10_000
+
+
+class Lane:
+    """One stage and partition. `run` returns when it was stopped and its work is committed, or its lease is lost."""
+
+    def __init__(self, crew: Crew, claim: Claim, within: Within | None) -> None:
+        stage = crew.stage
+        self.stage: Stage = stage
+        self.lease = claim.lease
+        self.partition = claim.lease.partition
+        self._crew = crew
+        self._within = within
+        self._totals = claim.totals
+        self._parking = Parking(claim.parked, ordered=not stage.unordered, dead_hold=stage.on_dead == "hold")
+        parked = [(row.offset, row.offset + 1) for row in claim.parked]
+        self._window = Window(claim.next, [*claim.ahead, *parked])
+        self._caller = Caller(
+            stage,
+            self.partition,
+            reader=crew.reader,
+            emitter=crew.emitter,
+            breaker=crew.breaker,
+            identity=f"{stage.name}:{stage.topic.name}:{claim.incarnation}:{self.partition}",
+            observe=crew.observe,
+        )
+        self._end = claim.next
+        self._requests: dict[int, Request] = {}
+        self._answered: set[int] = set()
+        self._wake = asyncio.Event()
+        self._tasks: set[asyncio.Task[Any]] = set()
+        self._units: set[Unit] = set()
+        self._busy: set[str] = set()
+        self._flying: set[int] = set()
+        self._draft = Draft()
+        self._reading = False
+        self._committing = False
+        self._stopping = False
+        self.full = False
+        self._hand_error: BaseException | None = None
+        self.lost = False
+        self.stuck = False
+        self.idle = False
+
+    # what others tell it
+
+    def wake(self) -> None:
+        """Something may have changed."""
+        self.idle = False
+        self._wake.set()
+
+    def reached(self, end: int) -> None:
+        """Its partition has records up to this offset."""
+        if end > self._end:
+            self._end = end
+            self.wake()
+
+    def asked(self, request: Request) -> None:
+        """Somebody asks for something; each request is carried out once."""
+        if request.id not in self._requests and request.id not in self._answered:
+            self._requests[request.id] = request
+            self.wake()
+
+    def stop(self) -> None:
+        """Takes no more work; what is in hand is finished."""
+        self._stopping = True
+        self.wake()
+
+    def give_up(self) -> None:
+        """Ends at once: the lease is lost, or grace is over. What is in hand is not committed."""
+        self.lost = True
+        for task in self._tasks:
+            task.cancel()
+        self.wake()
+
+    @property
+    def outstanding(self) -> int:
+        """Records of its partition that are neither done nor parked."""
+        return self._end - self._window.next
+
+    @property
+    def next_due(self) -> float | None:
+        """When a parked record, or a probe, may be tried; None while nothing waits for a time."""
+        due = self._parking.next_due()
+        if self._crew.breaker.tripped:
+            waiting = due is not None or self.outstanding > 0
+            return max(self._crew.breaker.probe_at, due or 0.0) if waiting else None
+        return due
+
+    # its life
+
+    async def run(self) -> None:
+        try:
+            self._promote_all()
+            while not self.lost:
+                self._wake.clear()
+                self._step()
+                if self._stopping and not self._tasks and self._draft.empty:
+                    return
+                if not self._wake.is_set():
+                    self.idle = not self._tasks and self._draft.empty
+                    if self.idle:
+                        self._crew.lane_idle()
+                    await self._crew.clock_wait(self._wake, self.next_due)
+                    self.idle = False
+                if self._hand_error is not None:
+                    raise self._hand_error
+        finally:
+            for task in self._tasks:
+                task.cancel()
+            await asyncio.gather(*self._tasks, return_exceptions=True)
+
+    def _step(self) -> None:
+        self._commit()
+        if self._stopping or self.stuck:
+            return
+        self._answer()
+        self._hand_out()
+        self._read_ahead()
+
+    def _spawn(self, work: Coroutine[Any, Any, None]) -> None:
+        task = asyncio.create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._ended)
+
+    def _ended(self, task: asyncio.Task[Any]) -> None:
+        self._tasks.discard(task)
+        if not task.cancelled() and (error := task.exception()) is not None:
+            self._hand_error = error
+        self.wake()
+
+    # reading
+
+    def _read_ahead(self) -> None:
+        window = self._window
+        if self._reading or window.reach >= self._end or self._crew.breaker.tripped and window.pending:
+            return
+        if window.held + READ_RECORDS > self._room or (window.held and window.size + READ_BYTES > self._crew.room):
+            return
+        if self._is_full():
+            return
+        self._reading = True
+        self._spawn(self._read())
+
+    @property
+    def _room(self) -> int:
+        return max(2 * READ_RECORDS, min(WINDOW_RECORDS, 2 * self.stage.parallel * READ_RECORDS))
+
+    def _is_full(self) -> bool:
+        most = max(1, self.stage.parked_most // self.stage.topic.partitions)
+        full = len(self._parking) >= most
+        if full and not self.full:
+            keys = self._parking.blocked
+            key = max(keys, key=lambda key: len(keys[key]), default=None)
+            self._crew.observe(Full(self.stage.name, self.partition, len(self._parking), key))
+        self.full = full
+        return full
+
+    async def _read(self) -> None:
+        window = self._window
+        try:
+            blocks = await self._crew.patiently(
+                lambda: self._crew.log.read(
+                    self.stage.topic.name, self.partition, window.reach, READ_RECORDS, READ_BYTES
+                )
+            )
+            if blocks:
+                reach = blocks[-1].offset + blocks[-1].count
+                window.add(chunk_of(blocks, window.reach, window.skip, self._crew.reader), reach)
+        finally:
+            self._reading = False
+
+    # handing out
+
+    def _hand_out(self) -> None:
+        breaker = self._crew.breaker
+        while not self._uncommitted_enough():
+            if breaker.tripped:
+                if breaker.probing or self._crew.now() < breaker.probe_at or not self._crew.slot(self):
+                    return
+                if not self._probe():
+                    self._crew.slot_free()
+                    return
+                continue
+            if not (self._window.pending or self._due()) or not self._crew.slot(self):
+                return
+            if not (self._retry_due() or self._hand_live()):
+                self._crew.slot_free()
+                return
+
+    def _uncommitted_enough(self) -> bool:
+        """Bounds what a crash would repeat, and keeps units of a target's transaction strictly one after another."""
+        if self._crew.behind_lease():
+            return True
+        if self._within is not None:
+            return bool(self._units or self._flying or self._requests) or self._committing or not self._draft.empty
+        most = 1 if self.stage.effect else 3
+        return self._draft.units >= most + (0 if self.stage.effect else self.stage.parallel) and self._committing
+
+    def _due(self) -> bool:
+        due = self._parking.next_due()
+        return due is not None and due <= self._crew.now()
+
+    def _retry_due(self, most: int = READ_RECORDS) -> bool:
+        """Hands out parked records that are due; one group at a time where calls act outside or are batches."""
+        if self._requests or not self._due():
+            return False
+        groups = self._parking.take(self._crew.now(), most, self._flying)
+        groups = [group for group in groups if self._may_fly(group)]
+        if not groups:
+            return False
+        if self.stage.batch:
+            groups = groups[:1]
+            if self._parking.rows[groups[0][0]].batch is None:
+                groups[0] = groups[0][: 1 if self.stage.effect else self.stage.batch]
+        offsets = sorted(offset for group in groups for offset in group)
+        self._flying.update(offsets)
+        keys = {key for offset in offsets if (key := self._parking.rows[offset].key) is not None}
+        self._busy |= keys
+        self._spawn(self._in_slot(self._retry(offsets, keys, probe=self._crew.breaker.tripped)))
+        return True
+
+    def _may_fly(self, group: Sequence[int]) -> bool:
+        keys = {self._parking.rows[offset].key for offset in group}
+        return self.stage.unordered or not (keys & self._busy)
+
+    def _hand_live(self, *, probe: bool = False, skip: int = 0) -> bool:
+        stage = self.stage
+        most = 1 if probe else stage.batch or self._share()
+        busy: set[str] = set() if stage.unordered else self._busy
+        one_per_key = bool(stage.batch and stage.effect and not stage.unordered)
+        chunk, blocked = self._window.take(most, busy, self._parking.blocked, one_per_key=one_per_key, skip=skip)
+        if blocked:
+            self._park_behind(blocked)
+        if chunk is None:
+            return False
+        unit = Unit(chunk, probe=probe)
+        if stage.parallel > 1 and not stage.unordered:
+            unit.keys = {key for entry in chunk.entries if (key := entry[1]) is not None}
+            self._busy |= unit.keys
+        self._spawn(self._in_slot(self._work(unit)))
+        return True
+
+    def _share(self) -> int:
+        """How many records one slot takes, so that all slots get some."""
+        if self.stage.parallel == 1:
+            return READ_RECORDS
+        return max(1, min(READ_RECORDS, -(-self._window.pending // self.stage.parallel)))
+
+    def _park_behind(self, chunks: Sequence[Chunk]) -> None:
+        draft, now = Draft(), self._crew.now()
+        for chunk in chunks:
+            unit = Unit(chunk)
+            for index in range(len(chunk)):
+                row = behind(unit, index, now)
+                draft.park[row.offset] = row
+        draft.units = 1
+        for chunk in chunks:
+            self._window.finish([(offset, offset + 1) for offset in chunk.offsets], len(chunk), chunk.size)
+        for row in draft.park.values():
+            self._parking.put(row)
+        self._draft.add(draft)
+        self._commit()
+
+    def _probe(self) -> bool:
+        breaker = self._crew.breaker
+        breaker.probing = True
+        # Another record each time, or one that is bad by itself would keep the stage down after the outage.
+        handed = self._hand_live(probe=True, skip=breaker.probes - 1) or self._hand_live(probe=True)
+        handed = handed or self._retry_due(most=1)
+        breaker.probing = handed
+        return handed
+
+    # working
+
+    async def _in_slot(self, work: Coroutine[Any, Any, None]) -> None:
+        try:
+            await work
+        finally:
+            self._crew.slot_free()
+            self.wake()
+
+    async def _retry(self, offsets: list[int], keys: set[str], *, probe: bool) -> None:
+        try:
+            copies = await self._crew.patiently(lambda: self._crew.log.copies(self.stage.name, self.partition, offsets))
+            blocks = [Block(copy.offset, 1, b"[" + copy.entry + b"]", copy.nonce) for copy in copies]
+            entries, bad = [], {}
+            for copy, block in zip(copies, blocks, strict=True):
+                one = chunk_of([block], copy.offset, (), self._crew.reader)
+                entries += one.entries
+                bad.update(one.bad)
+            chunk = Chunk([copy.offset for copy in copies], entries, blocks, 0, bad)
+            unit = Unit(chunk, copies, probe=probe)
+            unit.keys = keys
+            await self._work(unit)
+        finally:
+            self._flying.difference_update(offsets)
+            self._busy -= keys
+
+    async def _work(self, unit: Unit) -> None:
+        self._units.add(unit)
+        try:
+            try:
+                arguments = await self._crew.arguments()
+            except Unavailable as error:
+                called = Called()
+                called.outage, called.rest = str(error), range(len(unit))
+                self._take_back(unit, called)
+                return
+            if self._within is not None:
+                await self._call_within(unit, arguments)
+                return
+            called = await self._call(unit, arguments, Undo())
+            if self.lost:
+                return
+            draft = settle(self.stage, unit, called, self._crew.now(), self._crew.chance)
+            self._apply(unit, called, draft)
+            self._take_back(unit, called)
+            self._draft.add(draft)
+        finally:
+            self._units.discard(unit)
+            self._busy -= unit.keys
+
+    async def _call(self, unit: Unit, arguments: dict[str, Any], undo: Undo) -> Called:
+        work = self._caller.run(unit, arguments, undo)
+        if self.stage.handler.is_async:
+            return await work
+        running = self._crew.in_thread(lambda: run_through(work))
+        if self.stage.timeout is None:
+            return await running
+        return await self._watched(unit, running)
+
+    async def _watched(self, unit: Unit, running: asyncio.Future[Called]) -> Called:
+        """Waits for a plain def, which cannot be stopped. If a call overruns its time the lane commits what is
+        certain, that this record's attempt failed, and nothing after that; the process is to be replaced."""
+        limit = self.stage.timeout or 0.0
+        loop = asyncio.get_running_loop()
+        while True:
+            done, _ = await asyncio.wait([running], timeout=max(0.005, limit / 4))
+            if done:
+                return running.result()
+            since = unit.since
+            if since and loop.time() - since > limit:
+                self.stuck = True
+                self._crew.observe(Stuck(self.stage.name, self.partition))
+                self._crew.replace_process()
+                called = Called()
+                at = range(len(unit)) if self.stage.batch else [unit.at]
+                error = TimedOut(self.stage.name, limit)
+                called.failures = [Failure(i, error=error, took=limit) for i in at]
+                called.rest = [i for i in range(len(unit)) if i not in set(at)]
+                return called
+
+    async def _call_within(self, unit: Unit, arguments: dict[str, Any]) -> None:
+        """Effect, ledger and cursor in one transaction of the target; then the relay to the store."""
+        assert self._within is not None
+        target = self._within.target
+        first = unit.chunk.offsets[0]
+        name = unit_name(first, 0 if unit.parked is None else unit.parked[0].attempts + 1)
+
+        def work() -> tuple[Called, Draft, bool]:
+            tx = target.begin(self.lease)
+            try:
+                more = {**arguments, "tx": tx} if "tx" in self.stage.handler.needs else arguments
+                called = run_through(self._caller.run(unit, more, target.undo()))
+                draft = settle(self.stage, unit, called, self._crew.now(), self._crew.chance)
+                kept = bool(draft.finished or (draft.park and unit.parked is None))
+                if not kept or self.lost:
+                    target.roll_back()
+                    return called, draft, False
+                next_ = self._window.next_with([*draft.finished, *((offset, offset + 1) for offset in draft.park)])
+                commit = draft.commit(self.lease, next_, self._totals, name)
+                target.commit(self.lease, next_, name, commit)
+                return called, draft, True
+            except BaseException:
+                target.roll_back()
+                unit.chunk = unit.chunk.fresh(range(len(unit)), self._crew.reader)
+                raise
+
+        try:
+            called, draft, kept = await self._crew.patiently(lambda: self._crew.in_thread(work))
+        except LeaseLost:
+            self.give_up()
+        if self.lost:
+            return
+        self._apply(unit, called, draft)
+        self._take_back(unit, called)
+        if not draft.empty:
+            await self._write(self._drawn_up(draft, name if kept else None))
+        if kept:
+            target.relayed(self.lease, name)
+
+    def _apply(self, unit: Unit, called: Called, draft: Draft) -> None:
+        """Brings window and parking to what the draft says; adds who is first of its key now."""
+        size = unit.chunk.size * (len(unit) - len(called.rest)) // max(len(unit), 1)
+        if unit.parked is None:
+            spans = [*draft.finished, *((offset, offset + 1) for offset in draft.park)]
+            self._window.finish(spans, len(unit) - len(called.rest), size)
+        else:
+            self._window.finish(draft.finished, 0, 0)
+        for offset in draft.unpark:
+            self._parking.remove(offset)
+        for row in draft.park.values():
+            self._parking.put(row)
+        keys = {unit.parked[i].key for i in range(len(unit))} if unit.parked is not None else set()
+        if self.stage.on_dead == "pass":
+            keys |= {row.key for row in draft.park.values() if row.state == "dead"}
+        self._promote(draft, keys)
+        self._tell(unit, called, draft)
+
+    def _promote(self, draft: Draft, keys: set[str | None]) -> None:
+        now = self._crew.now()
+        for key in keys:
+            if (promotion := self._parking.promotion(key, now)) is not None:
+                draft.promote[promotion[0]] = promotion[1]
+
+    def _promote_all(self) -> None:
+        """The oldest of a key may always be tried; whoever held the lease before may have died before saying so."""
+        draft = Draft()
+        self._promote(draft, set(self._parking.blocked))
+        self._draft.add(draft)
+
+    def _take_back(self, unit: Unit, called: Called) -> None:
+        rest = called.rest
+        if unit.parked is None and len(rest) and not self.stuck:
+            again = unit.chunk.fresh(rest, self._crew.reader) if called.outage else unit.chunk.part(rest)
+            self._window.give_back(again)
+        breaker = self._crew.breaker
+        if called.outage:
+            wait = breaker.trip(called.outage, self._crew.now())
+            self._crew.observe(Tripped(self.stage.name, called.outage, wait))
+            breaker.probing = False
+            self._crew.tripped()
+        elif unit.probe:
+            self._after_probe(unit, called)
+
+    def _after_probe(self, unit: Unit, called: Called) -> None:
+        breaker = self._crew.breaker
+        breaker.probing = False
+        if called.done:
+            breaker.recover()
+            self._crew.observe(Recovered(self.stage.name))
+            self._crew.wake_lanes()
+
+    def _tell(self, unit: Unit, called: Called, draft: Draft) -> None:
+        for failure in called.failures:
+            row = draft.park[unit.chunk.offsets[failure.index]]
+            position = f"{self.stage.topic.name}:{self.partition}:{row.offset}"
+            reason = row.reason or row.error
+            self._crew.observe(
+                Failed(self.stage.name, position, row.key, row.attempts, row.state, reason, failure.error)
+            )
+
+    # committing
+
+    def _commit(self) -> None:
+        if self._committing or self._draft.empty:
+            return
+        self._committing = True
+        draft, self._draft = self._draft, Draft()
+        self._spawn(self._commit_one(self._drawn_up(draft, None)))
+
+    def _drawn_up(self, draft: Draft, unit: str | None) -> Commit:
+        """The draft as a commit. `next` and the totals are taken in the same step as the draft: a unit that ends
+        after this one moves them too, and is not in it."""
+        commit = draft.commit(self.lease, self._window.next, self._totals, unit)
+        if commit.totals is not None:
+            self._totals = commit.totals
+        return commit
+
+    async def _commit_one(self, commit: Commit) -> None:
+        try:
+            await self._write(commit)
+        finally:
+            self._committing = False
+
+    async def _write(self, commit: Commit) -> None:
+        """Commits, as often as it takes: a commit is a value, so trying again changes nothing."""
+        try:
+            await self._crew.patiently(lambda: self._crew.log.commit(commit))
+        except AlreadyCommitted:
+            if commit.unit is None:
+                raise
+        except LeaseLost:
+            self.give_up()
+            return
+        if commit.next is not None or commit.park or commit.unpark:
+            finished = sum(b - a for a, b in commit.finished)
+            emitted = sum(append.count for append in commit.appends)
+            self._crew.observe(
+                Committed(self.stage.name, self.partition, self._window.next, finished, len(commit.park), emitted)
+            )
+
+    # requests
+
+    def _answer(self) -> None:
+        """Carries out what was asked when no parked record is in hand, so that holder and asker do not race."""
+        busy = self._flying or self._committing or (self._within is not None and self._units)
+        if self._requests and not busy:
+            self._flying.add(-1)
+            self._spawn(self._carry_out(list(self._requests.values())))
+
+    async def _carry_out(self, requests: list[Request]) -> None:
+        try:
+            for request in requests:
+                draft = await self._carried_out(request, self._crew.now())
+                for offset in draft.unpark:
+                    self._parking.remove(offset)
+                for row in draft.park.values():
+                    self._parking.put(row)
+                self._promote(draft, set(self._parking.blocked))
+                self._draft.add(draft)
+                self._answered.add(request.id)
+                del self._requests[request.id]
+        finally:
+            self._flying.discard(-1)
+
+    async def _carried_out(self, request: Request, now: float) -> Draft:
+        draft = Draft()
+        rows = self._parking.matching(request.match)
+        if request.action == "drop":
+            for row in rows:
+                draft.unpark[row.offset] = None
+                draft.finished.append((row.offset, row.offset + 1))
+            draft.done = draft.dropped = len(rows)
+        else:
+            rows = [row for row in rows if row.state != "behind"]
+            offsets = [row.offset for row in rows]
+            copies = await self._crew.log.copies(self.stage.name, self.partition, offsets) if rows else ()
+            for copy in copies:
+                draft.park[copy.offset] = _again(copy, now)
+        draft.answered.append((request.id, f"{len(rows)} {'dropped' if request.action == 'drop' else 'to be tried'}"))
+        return draft
+
+
+def _again(row: Parked, now: float) -> Parked:
+    """The row as it is after somebody said to try it again: due at once, its attempts counted anew."""
+    approved = row.approved or row.state == "waiting"
+    return msgspec.structs.replace(row, state="retrying", due=now, attempts=0, approved=approved, batch=None)

@@ -1,0 +1,108 @@
+"""Leases of one worker: which it takes, keeps, gives away and loses."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import time
+import zlib
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING
+
+from onward.errors import StoreAway
+from onward.events import LeaseGone, LeaseTaken
+from onward.log import Lease
+
+if TYPE_CHECKING:
+    from onward.worker import Worker
+
+SECONDS = 10.0
+RENEW = 3.0
+LOOK = 1.0
+SPARE = 2.0
+
+Wanted = tuple[str, int]
+
+
+class Leases:
+    """Takes what is free, renews what it has, and shares with other workers that want the same."""
+
+    def __init__(self, worker: Worker, wanted: Sequence[Wanted]) -> None:
+        self._worker = worker
+        self._wanted = list(wanted)
+        self._free_since: dict[Wanted, float] = {}
+        self._others: Mapping[str, Sequence[str]] = {}
+        self._noted = asyncio.Event()
+        self.held: dict[Wanted, Lease] = {}
+        self.safe_until = time.monotonic() + SECONDS
+
+    def note(self) -> None:
+        """A state has changed that `status` shows."""
+        self._noted.set()
+
+    async def run(self) -> None:
+        """Until it is cancelled."""
+        renewed = 0.0
+        while True:
+            try:
+                if time.monotonic() - renewed >= RENEW or self._noted.is_set():
+                    self._noted.clear()
+                    await self._renew()
+                    renewed = time.monotonic()
+                await self._take()
+            except StoreAway as error:
+                self._worker.store_away(error, LOOK)
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(LOOK):
+                    await self._noted.wait()
+
+    async def give_back(self, name: str, partition: int) -> None:
+        """Lets others have it at once."""
+        lease = self.held.pop((name, partition), None)
+        if lease is not None:
+            await self._worker.log.renew({lease: "stopped"}, 0)
+
+    async def give_back_all(self) -> None:
+        leases = {lease: "stopped" for lease in self.held.values()}
+        self.held.clear()
+        if leases:
+            await self._worker.log.renew(leases, 0)
+
+    async def _renew(self) -> None:
+        self._others = await self._worker.log.meet(self._worker.name, sorted({name for name, _ in self._wanted}))
+        begun = time.monotonic()
+        leases = {lease: self._worker.state_of(lease) for lease in self.held.values()}
+        for lost in await self._worker.log.renew(leases, SECONDS):
+            self.held.pop((lost.stage, lost.partition), None)
+            self._worker.observe(LeaseGone(lost.stage, lost.partition))
+            self._worker.lease_lost(lost)
+        self.safe_until = begun + SECONDS - SPARE
+
+    async def _take(self) -> None:
+        mine = self._mine()
+        now = time.monotonic()
+        for wanted in self._wanted:
+            if wanted in self.held or not self._worker.may_take(wanted):
+                continue
+            # Another worker comes first here; only if it leaves it lying is it ours.
+            if wanted not in mine and now - self._free_since.setdefault(wanted, now) < 2 * LOOK + RENEW:
+                continue
+            claim = await self._worker.log.claim(*wanted, self._worker.name, SECONDS)
+            if claim is not None:
+                self._free_since.pop(wanted, None)
+                self.held[wanted] = claim.lease
+                self._worker.observe(LeaseTaken(*wanted, claim.lease.token))
+                self._worker.lease_taken(claim)
+        for wanted in [wanted for wanted in self.held if wanted not in mine]:
+            self._free_since[wanted] = now
+            self._worker.hand_over(wanted)
+
+    def _mine(self) -> set[Wanted]:
+        """The leases that are this worker's when all that want one share evenly, each coming to the same answer."""
+        found = set()
+        for wanted in self._wanted:
+            who = sorted(name for name, wants in self._others.items() if wanted[0] in wants)
+            number = zlib.crc32(wanted[0].encode()) + wanted[1]
+            if not who or self._worker.name not in who or who[number % len(who)] == self._worker.name:
+                found.add(wanted)
+        return found

@@ -1,0 +1,333 @@
+"""The log port: what holds topics, and with them progress, leases and parked records.
+
+`Log` is what moves records needs; `Books` is what looking at them needs. An implementation is one file under
+`logs/`, and passes `onward.conformance`. All values here are frozen; all instants are seconds since 1970 in UTC.
+
+The port is cut at `commit`: everything that a unit of work changes travels in one `Commit`, and an implementation
+makes it one transaction of its own kind, checked against the lease's token. So a log where outputs and progress
+live elsewhere (a broker with transactions) fits without anything above knowing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Literal, NamedTuple, Protocol
+
+from msgspec import Struct, field
+
+Span = tuple[int, int]
+"""Offsets from the first, to before the second."""
+
+State = Literal["retrying", "dead", "waiting", "running", "behind"]
+STATES: tuple[State, ...] = ("retrying", "dead", "waiting", "running", "behind")
+
+
+class TopicSpec(Struct, frozen=True, omit_defaults=True):
+    """A topic as the store knows it."""
+
+    name: str
+    partitions: int
+    keep: float
+    was: str | None = None
+
+
+class SourceSpec(Struct, frozen=True, omit_defaults=True):
+    name: str
+    to: tuple[str, ...]
+    was: str | None = None
+
+
+class StageSpec(Struct, frozen=True, omit_defaults=True):
+    name: str
+    topic: str
+    to: tuple[str, ...]
+    start: Literal["first", "now"] | None = None
+    was: str | None = None
+
+
+class AppSpec(Struct, frozen=True, omit_defaults=True):
+    """An app's declaration without its code: names, topics and arrows."""
+
+    name: str
+    topics: tuple[TopicSpec, ...]
+    sources: tuple[SourceSpec, ...]
+    stages: tuple[StageSpec, ...]
+
+
+class Block(NamedTuple):
+    """`count` records from `offset` on; `entries` is the JSON array `[[origin, key, time, headers, value], ...]`."""
+
+    offset: int
+    count: int
+    entries: bytes
+    nonce: str
+
+
+class Append(NamedTuple):
+    """A block to be written; `keys` is the summary that `codec.key_summary` makes."""
+
+    topic: str
+    partition: int
+    count: int
+    entries: bytes
+    keys: bytes | None
+
+
+class Totals(Struct, frozen=True):
+    """What a stage has done in one partition since its start; `done` includes dropped."""
+
+    done: int = 0
+    dropped: int = 0
+    emitted: dict[str, int] = field(default_factory=dict)
+
+
+class Parked(Struct, frozen=True):
+    """A record set aside. `entry` is its copy as JSON; `batch` names those that are to be tried together."""
+
+    offset: int
+    key: str | None
+    state: State
+    due: float
+    attempts: int
+    since: float
+    error: str = ""
+    reason: str = ""
+    batch: str | None = None
+    approved: bool = False
+    entry: bytes = b""
+    nonce: str = ""
+
+
+class Attempt(NamedTuple):
+    """One call for one record: when, how long in seconds, and how it failed (empty: it did not)."""
+
+    offset: int
+    number: int
+    at: float
+    took: float
+    error: str
+    message: str
+    traceback: str
+
+
+class Lease(Struct, frozen=True):
+    """The right to change everything of one stage (or source) and partition. Tokens only grow."""
+
+    stage: str
+    partition: int
+    worker: str
+    token: int
+
+
+class Request(NamedTuple):
+    """What somebody asks the holder to do with parked records that match."""
+
+    id: int
+    stage: str
+    partition: int
+    action: Literal["retry", "drop"]
+    match: dict[str, object]
+    by: str
+    at: float
+
+
+class SourceState(Struct, frozen=True):
+    """Where a source is. `cursor` is JSON, None before the first checkpoint."""
+
+    cursor: bytes | None = None
+    emitted: dict[str, int] = field(default_factory=dict)
+    last_run: float | None = None
+    next_run: float | None = None
+    state: str = "idle"
+
+
+class Commit(Struct, frozen=True, kw_only=True):
+    """All that one step changes, kept whole or not at all.
+
+    Args:
+        lease: checked in the same transaction; None for records that somebody puts.
+        appends: blocks, in order.
+        finished: the spans of input offsets that are done with this commit; each offset only once, ever.
+        next: the end of the gapless prefix of what is finished or parked; None where it does not move.
+        totals: the running totals with this commit in; None where they do not change.
+        park: parked rows to write, whole, over what is there for their offset.
+        unpark: offsets whose parked row goes.
+        promote: offsets behind that are the oldest of their key now.
+        attempts: to be remembered.
+        source: the state of a source to keep.
+        answered: requests that are carried out with this commit, with what came of them.
+        unit: a name under which a repeated commit is recognised (`AlreadyCommitted`).
+    """
+
+    lease: Lease | None = None
+    appends: Sequence[Append] = ()
+    finished: Sequence[Span] = ()
+    next: int | None = None
+    totals: Totals | None = None
+    park: Sequence[Parked] = ()
+    unpark: Sequence[int] = ()
+    promote: Sequence[tuple[int, float]] = ()
+    attempts: Sequence[Attempt] = ()
+    source: SourceState | None = None
+    answered: Sequence[tuple[int, str]] = ()
+    unit: str | None = None
+
+
+class Claim(Struct, frozen=True):
+    """A lease, and where its work stands.
+
+    `ahead` are spans finished beyond `next`, ascending; `parked` is without copies, ascending by offset.
+    """
+
+    lease: Lease
+    next: int
+    ahead: Sequence[Span]
+    totals: Totals
+    parked: Sequence[Parked]
+    incarnation: str
+    source: SourceState
+
+
+class News(NamedTuple):
+    """What a worker looks for when something may have changed: the ends of partitions, and open requests."""
+
+    ends: Mapping[tuple[str, int], int]
+    requests: Sequence[Request]
+
+
+class Held(NamedTuple):
+    """A lease as others see it; `live` is false once its time is over or its process is dead."""
+
+    stage: str
+    partition: int
+    worker: str
+    state: str
+    live: bool
+
+
+class Log(Protocol):
+    """What moves records.
+
+    Every method may raise `StoreAway` (nothing was kept, try again). `commit`s for one lease take effect in the
+    order in which they were called. A handle belongs to one event loop.
+    """
+
+    async def declare(self, app: AppSpec) -> None:
+        """Makes the topics and stages that are new, renames by `was`, and remembers the declaration.
+
+        Raises:
+            Refused: it does not fit what the store holds (another number of partitions, a start not said).
+        """
+
+    async def claim(self, stage: str, partition: int, worker: str, seconds: float) -> Claim | None:
+        """Takes the lease if it is free, over, its holder dead, or the worker's own. Else None.
+
+        The token is larger than any before; from then on no commit with an older one is kept.
+        """
+
+    async def renew(self, leases: Mapping[Lease, str], seconds: float) -> Sequence[Lease]:
+        """Prolongs leases and notes each one's state; 0 seconds gives them back. Returns those that were lost."""
+
+    async def read(self, topic: str, partition: int, offset: int, records: int, size: int) -> Sequence[Block]:
+        """Blocks in order from the one that holds `offset`, until `records` or `size` bytes are reached; at least
+        one if there is one."""
+
+    async def copies(self, stage: str, partition: int, offsets: Sequence[int]) -> Sequence[Parked]:
+        """Parked rows with their copies, ascending by offset."""
+
+    async def commit(self, commit: Commit) -> None:
+        """Keeps it whole, durably.
+
+        Raises:
+            LeaseLost: the lease has another token by now; nothing was kept.
+            AlreadyCommitted: an offset in `finished`, or the `unit`, was kept before; nothing was kept now.
+        """
+
+    async def news(self, topics: Iterable[str], stages: Iterable[str]) -> News:
+        """The ends of all partitions of these topics, and requests not yet answered for these stages."""
+
+    async def changed(self, seconds: float) -> None:
+        """Returns when something may have changed since the last call, at the latest after `seconds`."""
+
+    async def meet(self, worker: str, wants: Sequence[str]) -> Mapping[str, Sequence[str]]:
+        """Tells that this worker lives and which stages and sources it runs; gives the same of all that live."""
+
+    async def retain(self, topic: str, written_before: float, offsets: Mapping[int, int]) -> int:
+        """Deletes blocks written before an instant and ending at or before `offsets[partition]`; returns how many.
+
+        The newest block of a partition stays (without its entries), so that offsets never start again.
+        """
+
+    async def close(self) -> None:
+        """Ends what is under way and lets go. Calling it again does nothing."""
+
+
+class PartitionFacts(NamedTuple):
+    """One stage and partition, from one snapshot: counts as in the conservation rule need no more than this."""
+
+    stage: str
+    topic: str
+    partition: int
+    begins: int
+    end: int
+    next: int
+    ahead: int
+    totals: Totals
+    parked: dict[State, int]
+    recent: int
+    holder: Held | None
+
+
+class TopicFacts(NamedTuple):
+    topic: str
+    partitions: int
+    records: int
+    bytes: int
+    put: int
+    ends: int
+
+
+class Survey(NamedTuple):
+    """What `status` shows, from one snapshot."""
+
+    apps: Sequence[AppSpec]
+    stages: Sequence[PartitionFacts]
+    topics: Sequence[TopicFacts]
+    sources: Mapping[str, SourceState]
+    leases: Sequence[Held]
+
+
+class Evidence(NamedTuple):
+    """One stage and partition in full, for the audit: every finished span and every parked row."""
+
+    facts: PartitionFacts
+    finished: Sequence[Span]
+    parked: Sequence[tuple[int, str | None, State]]
+
+
+class BlockRow(NamedTuple):
+    topic: str
+    partition: int
+    offset: int
+    count: int
+
+
+class Books(Protocol):
+    """What looking at a store needs. Each answer comes from one snapshot."""
+
+    async def survey(self, recent: float = 60.0) -> Survey:
+        """Everything that `status` shows; `recent` seconds are what rates are counted over."""
+
+    async def evidence(self) -> tuple[Survey, Sequence[Evidence], Sequence[BlockRow]]:
+        """Every row that counts, for the audit."""
+
+    async def parked(
+        self, stage: str | None, key: str | None, state: str | None, limit: int | None
+    ) -> Sequence[tuple[str, int, Parked, Sequence[Attempt]]]:
+        """Parked rows that match, with stage, partition and attempts; by stage, partition and offset."""
+
+    async def ask(self, requests: Sequence[Request]) -> Sequence[int]:
+        """Writes requests (their `id` is not looked at) and returns their ids."""
+
+    async def answers(self, ids: Sequence[int]) -> Mapping[int, str]:
+        """What came of those of the requests that have been carried out."""

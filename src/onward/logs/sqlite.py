@@ -1,0 +1,414 @@
+"""The log on one SQLite file: one process or several on one machine, no server.
+
+Guarantees: a commit is one SQLite transaction (`synchronous=FULL`), so outputs, progress, parked records and
+source cursors are kept whole or not at all. Writers of one process share transactions, writers of several
+processes take turns. Readers never hold a snapshot across calls.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+import os
+import secrets
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any, TypeVar
+
+import apsw
+import msgspec
+
+from onward import process
+from onward.clock import Clock, SystemClock
+from onward.errors import AlreadyCommitted, LeaseLost, Refused, StartNeeded, StoreNewer
+from onward.log import (
+    Append,
+    AppSpec,
+    Block,
+    Claim,
+    Commit,
+    Lease,
+    News,
+    Parked,
+    Request,
+    Span,
+    StageSpec,
+    TopicSpec,
+    Totals,
+)
+from onward.logs.sqlite_rows import (
+    SCHEMA,
+    SQL,
+    attempt_to,
+    end_of,
+    first_of,
+    parked_from,
+    parked_to,
+    ports_of,
+    source_from,
+    source_to,
+    spans_from,
+    totals_from,
+)
+from onward.sqlite.connection import File, away, path_of, rows
+from onward.sqlite.hints import Hints, tell
+from onward.sqlite.pen import Pen
+from onward.units import instant, instant_text
+
+T = TypeVar("T")
+
+MEETING = 15.0
+"""Seconds for which a worker that was not heard of again still counts as living."""
+
+POLL = 0.25
+"""Seconds between looks for changes of other processes; their hints come sooner."""
+
+
+class SQLiteLog:
+    """A handle on a store file; see `onward.log.Log` for what each method promises."""
+
+    def __init__(self, url: str, *, clock: Clock | None = None, create: bool = True, listen: bool = False) -> None:
+        self.url = url
+        self._clock = clock or SystemClock()
+        self._file = File(path_of(url), create=create)
+        try:
+            self._reading = self._file.connect(readonly=True)
+            self._watching = self._file.connect(readonly=True)
+            self._prepare(create)
+            self._pen = Pen(self._file)
+        except BaseException:
+            self._file.close()
+            raise
+        self._reader = ThreadPoolExecutor(1, thread_name_prefix="onward-reader")
+        self._news = asyncio.Event()
+        self._seen = self._version()
+        self._hints = Hints() if listen else None
+        self._name = ""
+        self._closed = False
+
+    async def declare(self, app: AppSpec) -> None:
+        await self._write(lambda connection: self._declare(connection, app))
+
+    async def claim(self, stage: str, partition: int, worker: str, seconds: float) -> Claim | None:
+        return await self._write(lambda connection: self._claim(connection, stage, partition, worker, seconds))
+
+    async def renew(self, leases: Mapping[Lease, str], seconds: float) -> Sequence[Lease]:
+        def job(connection: apsw.Connection) -> list[Lease]:
+            lost = []
+            until = self._instant(seconds) if seconds else ""
+            for lease, state in leases.items():
+                bound = {"stage": lease.stage, "partition": lease.partition, "token": lease.token}
+                connection.execute(SQL.lease_renew, {**bound, "until": until, "state": state})
+                if not connection.changes():
+                    lost.append(lease)
+            return lost
+
+        return await self._write(job) if leases else []
+
+    async def read(self, topic: str, partition: int, offset: int, records: int, size: int) -> Sequence[Block]:
+        def work(connection: apsw.Connection) -> list[Block]:
+            found: list[Block] = []
+            bound = {"topic": topic, "partition": partition, "offset": offset}
+            left, room = records, size
+            for at, count, nonce, entries in connection.execute(SQL.block_read, bound):
+                if at + count <= offset:
+                    continue
+                if found and len(entries) > room:
+                    break
+                found.append(Block(at, count, entries, nonce))
+                left -= at + count - max(offset, at)
+                room -= len(entries)
+                if left <= 0 or room <= 0:
+                    break
+            return found
+
+        return await self._read(work)
+
+    async def copies(self, stage: str, partition: int, offsets: Sequence[int]) -> Sequence[Parked]:
+        def work(connection: apsw.Connection) -> list[Parked]:
+            bound = {"stage": stage, "partition": partition}
+            found = []
+            for offset in sorted(offsets):
+                for row in connection.execute(SQL.parked_copy, {**bound, "offset": offset}):
+                    found.append(parked_from(row))
+            return found
+
+        return await self._read(work)
+
+    async def commit(self, commit: Commit) -> None:
+        def job(connection: apsw.Connection) -> list[int]:
+            self._commit(connection, commit)
+            return ports_of(connection, self._name) if commit.appends else []
+
+        ports = await self._write(job)
+        if commit.appends:
+            self._news.set()
+            tell(ports)
+
+    async def news(self, topics: Iterable[str], stages: Iterable[str]) -> News:
+        names, asked = list(topics), list(stages)
+
+        def work(connection: apsw.Connection) -> News:
+            ends: dict[tuple[str, int], int] = {}
+            for topic in names:
+                for _, partitions in connection.execute(SQL.topic_get, {"name": topic}):
+                    for partition in range(partitions):
+                        ends[topic, partition] = end_of(connection, topic, partition)
+            requests = [
+                Request(id_, stage, partition, action, json.loads(match), by, instant(at))
+                for name in asked
+                for id_, stage, partition, action, match, by, at in connection.execute(
+                    SQL.request_open, {"stage": name}
+                )
+            ]
+            return News(ends, requests)
+
+        return await self._read(work)
+
+    async def changed(self, seconds: float) -> None:
+        loop = asyncio.get_running_loop()
+        if self._hints is not None and not self._hints.heard:
+            self._hints.hear(loop, self._news.set)
+        end = loop.time() + seconds
+        while not self._news.is_set() and self._version() == self._seen:
+            left = end - loop.time()
+            if left <= 0:
+                return
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(min(left, POLL)):
+                    await self._news.wait()
+        # Cleared before the caller looks, so that what comes while it looks is not missed.
+        self._news.clear()
+        self._seen = self._version()
+
+    async def retain(self, topic: str, written_before: float, offsets: Mapping[int, int]) -> int:
+        def job(connection: apsw.Connection) -> int:
+            deleted = 0
+            for partition, offset in offsets.items():
+                bound = {"topic": topic, "partition": partition, "offset": offset}
+                bound["before"] = instant_text(written_before)  # type: ignore[assignment]
+                connection.execute(SQL.block_retain, bound)
+                deleted += connection.changes()
+                connection.execute(SQL.block_empty, bound)
+            return deleted
+
+        return await self._write(job)
+
+    async def meet(self, worker: str, wants: Sequence[str]) -> Mapping[str, Sequence[str]]:
+        self._name = worker
+        port = self._hints.port if self._hints is not None else 0
+
+        def job(connection: apsw.Connection) -> dict[str, list[str]]:
+            found = {}
+            until = self._instant(MEETING)
+            row = {"name": worker, "port": port, "until": until, "wants": json.dumps(list(wants))}
+            connection.execute(SQL.worker_put, row)
+            for name, _, other_until, other_wants in rows(connection, SQL.worker_all):
+                if other_until < self._instant() or process.is_dead(name):
+                    connection.execute(SQL.worker_delete, {"name": name})
+                else:
+                    found[name] = json.loads(other_wants)
+            return found
+
+        return await self._write(job)
+
+    async def close(self) -> None:
+        if self._closed:
+            return
+        self._closed = True
+        if self._name:
+            await self._pen.write(lambda connection: connection.execute(SQL.worker_delete, {"name": self._name}))
+        await asyncio.to_thread(self._pen.close)
+        self._reader.shutdown(wait=True)
+        if self._hints is not None:
+            self._hints.close()
+        self._file.close()
+
+    # how it is done
+
+    async def _read(self, work: Callable[[apsw.Connection], T]) -> T:
+        try:
+            return await asyncio.get_running_loop().run_in_executor(self._reader, work, self._reading)
+        except apsw.Error as error:
+            raise away(error, self.url) from error
+
+    async def _write(self, job: Callable[[apsw.Connection], T]) -> T:
+        try:
+            return await self._pen.write(job)
+        except apsw.Error as error:
+            raise away(error, self.url) from error
+
+    def _prepare(self, create: bool) -> None:
+        """Makes or migrates the schema, once, whoever comes first; refuses a newer one untouched."""
+        connection = self._watching
+        (found,) = rows(connection, SQL.schema_version)[0]
+        if found == SCHEMA:
+            return
+        if found > SCHEMA:
+            raise StoreNewer(self.url, found, SCHEMA)
+        if not create and found == 0:
+            raise Refused(f"{self.url} is no Onward store")
+        writer = self._file.connect()
+        with writer:
+            (found,) = rows(writer, SQL.schema_version)[0]
+        if found == 0 and rows(writer, "SELECT 1 FROM sqlite_schema LIMIT 1"):
+            raise Refused(f"{self.url} is a database of something else; name another file by --store")
+        writer.execute("BEGIN IMMEDIATE")
+        try:
+            (found,) = rows(writer, SQL.schema_version)[0]
+            for number, migration in enumerate(SQL.migrations[found:], found + 1):
+                writer.execute(migration)
+                writer.execute(f"PRAGMA user_version = {number}")
+            writer.execute("COMMIT")
+        except BaseException:
+            writer.execute("ROLLBACK")
+            raise
+        self._file.drop(writer)
+
+    def _version(self) -> int:
+        return int(self._watching.execute("PRAGMA data_version").fetchall()[0][0])
+
+    def _instant(self, later: float = 0.0) -> str:
+        return instant_text(self._clock.now() + later)
+
+    def _declare(self, connection: apsw.Connection, app: AppSpec) -> None:
+        for topic in app.topics:
+            self._declare_topic(connection, topic)
+        for source in app.sources:
+            if source.was and not rows(connection, SQL.source_get, name=source.name):
+                connection.execute(SQL.rename_source, {"name": source.name, "was": source.was})
+                connection.execute(SQL.rename_stage_lease, {"name": source.name, "was": source.was})
+        for stage in app.stages:
+            self._declare_stage(connection, stage)
+        declaration = msgspec.json.encode(app).decode()
+        connection.execute(SQL.app_put, {"name": app.name, "declaration": declaration, "written": self._instant()})
+
+    def _declare_topic(self, connection: apsw.Connection, topic: TopicSpec) -> None:
+        found = rows(connection, SQL.topic_get, name=topic.name)
+        if not found and topic.was and rows(connection, SQL.topic_get, name=topic.was):
+            for statement in (SQL.rename_topic, SQL.rename_topic_block):
+                connection.execute(statement, {"name": topic.name, "was": topic.was})
+            found = rows(connection, SQL.topic_get, name=topic.name)
+        if not found:
+            made = {"incarnation": secrets.token_hex(4), "made": self._instant()}
+            connection.execute(SQL.topic_add, {"name": topic.name, "partitions": topic.partitions, **made})
+        elif found[0][1] != topic.partitions:
+            raise Refused(
+                f"topic {topic.name} has {found[0][1]} partitions in {self.url} and {topic.partitions} in the "
+                "program; the number is fixed once made, or keys would change their partition"
+            )
+
+    def _declare_stage(self, connection: apsw.Connection, stage: StageSpec) -> None:
+        if rows(connection, SQL.begin_get, stage=stage.name, partition=0):
+            return
+        if stage.was and rows(connection, SQL.begin_get, stage=stage.was, partition=0):
+            for table in ("begin", "progress", "parked", "attempt", "lease", "request"):
+                statement = getattr(SQL, f"rename_stage_{table}")
+                connection.execute(statement, {"name": stage.name, "was": stage.was})
+            return
+        found = rows(connection, SQL.topic_get, name=stage.topic)
+        if not found:
+            raise Refused(f"stage {stage.name} reads topic {stage.topic}, which no app has declared; run that app too")
+        ends = [end_of(connection, stage.topic, partition) for partition in range(found[0][1])]
+        if any(ends) and stage.start is None:
+            raise StartNeeded(stage.name, stage.topic, sum(ends))
+        for partition, end in enumerate(ends):
+            offset = end if stage.start == "now" else first_of(connection, stage.topic, partition)
+            connection.execute(SQL.begin_add, {"stage": stage.name, "partition": partition, "offset": offset})
+
+    def _claim(
+        self, connection: apsw.Connection, stage: str, partition: int, worker: str, seconds: float
+    ) -> Claim | None:
+        bound = {"stage": stage, "partition": partition}
+        held = rows(connection, SQL.lease_get, **bound)
+        if held and held[0][0] != worker and held[0][2] > self._instant() and not process.is_dead(held[0][0]):
+            return None
+        lease = Lease(stage, partition, worker, (held[0][1] if held else 0) + 1)
+        until = self._instant(seconds)
+        connection.execute(SQL.lease_take, {**bound, "worker": worker, "token": lease.token, "until": until})
+        begin = rows(connection, SQL.begin_get, **bound)
+        newest = rows(connection, SQL.progress_newest, **bound)
+        next_ = newest[0][0] if newest else (begin[0][0] if begin else 0)
+        ahead: list[Span] = []
+        for (finished,) in rows(connection, SQL.progress_ahead, **bound, next=next_):
+            ahead += [(max(a, next_), b) for a, b in spans_from(finished) if b > next_]
+        return Claim(
+            lease=lease,
+            next=next_,
+            ahead=sorted(ahead),
+            totals=totals_from(newest[0][1]) if newest else Totals(),
+            parked=[parked_from(row) for row in rows(connection, SQL.parked_keys, **bound)],
+            incarnation=self._incarnation(connection, stage),
+            source=source_from(rows(connection, SQL.source_get, name=stage)),
+        )
+
+    def _incarnation(self, connection: apsw.Connection, stage: str) -> str:
+        for _, text in rows(connection, SQL.app_all):
+            for spec in msgspec.json.decode(text, type=AppSpec).stages:
+                if spec.name == stage:
+                    return str(rows(connection, SQL.topic_get, name=spec.topic)[0][0])
+        return ""
+
+    def _commit(self, connection: apsw.Connection, commit: Commit) -> None:
+        lease = commit.lease
+        if lease is not None:
+            held = rows(connection, SQL.lease_get, stage=lease.stage, partition=lease.partition)
+            if not held or held[0][1] != lease.token:
+                raise LeaseLost(lease.stage, lease.partition, lease.token)
+            self._finish(connection, lease, commit)
+        for append in commit.appends:
+            self._append(connection, append)
+            if lease is None:
+                connection.execute(SQL.topic_count_put, {"name": append.topic, "count": append.count})
+
+    def _finish(self, connection: apsw.Connection, lease: Lease, commit: Commit) -> None:
+        bound: dict[str, Any] = {"stage": lease.stage, "partition": lease.partition}
+        now = self._instant()
+        if commit.totals is not None or commit.next is not None:
+            self._progress(connection, bound, commit, now)
+        for offset in commit.unpark:
+            connection.execute(SQL.parked_delete, {**bound, "offset": offset})
+        if commit.park:
+            connection.executemany(SQL.parked_put, [{**bound, **parked_to(row)} for row in commit.park])
+        for offset, due in commit.promote:
+            connection.execute(SQL.parked_promote, {**bound, "offset": offset, "due": instant_text(due)})
+        if commit.attempts:
+            connection.executemany(SQL.attempt_add, [{**bound, **attempt_to(row)} for row in commit.attempts])
+        if commit.source is not None:
+            connection.execute(SQL.source_put, {"name": lease.stage, **source_to(commit.source)})
+        for id_, result in commit.answered:
+            connection.execute(SQL.request_done, {"id": id_, "done": now, "result": result})
+
+    def _progress(self, connection: apsw.Connection, bound: dict[str, Any], commit: Commit, now: str) -> None:
+        finished = commit.finished
+        row = {
+            **bound,
+            "first": finished[0][0] if finished else None,
+            "last": finished[-1][1] if finished else None,
+            "next": commit.next,
+            "count": sum(b - a for a, b in finished),
+            "written": now,
+            "unit": commit.unit,
+            "finished": msgspec.json.encode(finished).decode(),
+            "totals": msgspec.json.encode(commit.totals or Totals()).decode(),
+        }
+        try:
+            connection.execute(SQL.progress_add, row)
+        except apsw.ConstraintError as error:
+            raise AlreadyCommitted(f"{bound['stage']} partition {bound['partition']}: {error}") from error
+
+    def _append(self, connection: apsw.Connection, append: Append) -> None:
+        offset = end_of(connection, append.topic, append.partition)
+        row = {
+            "topic": append.topic,
+            "partition": append.partition,
+            "offset": offset,
+            "count": append.count,
+            "written": self._instant(),
+            "nonce": os.urandom(4).hex(),
+            "size": len(append.entries),
+            "keys": append.keys,
+            "entries": append.entries,
+        }
+        connection.execute(SQL.block_add, row)

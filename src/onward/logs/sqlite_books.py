@@ -1,0 +1,212 @@
+"""Looking at a SQLite store: what `status`, `parked` and `audit` show, and the requests that they leave."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import Callable, Mapping, Sequence
+from typing import TypeVar
+
+import apsw
+import msgspec
+
+from onward import process
+from onward.clock import Clock, SystemClock
+from onward.errors import Refused, StoreNewer
+from onward.log import (
+    AppSpec,
+    Attempt,
+    BlockRow,
+    Evidence,
+    Held,
+    Parked,
+    PartitionFacts,
+    Request,
+    SourceState,
+    State,
+    Survey,
+    TopicFacts,
+    Totals,
+)
+from onward.logs.sqlite_rows import (
+    SCHEMA,
+    SQL,
+    attempt_from,
+    end_of,
+    parked_from,
+    ports_of,
+    source_from,
+    spans_from,
+    totals_from,
+)
+from onward.sqlite.connection import File, away, path_of, rows
+from onward.sqlite.hints import tell
+from onward.sqlite.turn import Turn
+from onward.units import instant_text
+
+T = TypeVar("T")
+
+_spec = msgspec.json.Decoder(AppSpec)
+
+
+class SQLiteBooks:
+    """A handle for looking at a store file; see `onward.log.Books` for what each method promises."""
+
+    def __init__(self, url: str, *, clock: Clock | None = None) -> None:
+        self.url = url
+        self._clock = clock or SystemClock()
+        self._file = File(path_of(url), create=False)
+        self._connection = self._file.connect()
+        (found,) = rows(self._connection, SQL.schema_version)[0]
+        if found != SCHEMA:
+            self._file.close()
+            if found > SCHEMA:
+                raise StoreNewer(url, found, SCHEMA)
+            raise Refused(f"{url} is no Onward store" if not found else f"{url} is older; `onward run` migrates it")
+
+    async def survey(self, recent: float = 60.0) -> Survey:
+        return await self._look(lambda connection: self._survey(connection, recent))
+
+    async def evidence(self) -> tuple[Survey, Sequence[Evidence], Sequence[BlockRow]]:
+        def work(connection: apsw.Connection) -> tuple[Survey, list[Evidence], list[BlockRow]]:
+            survey = self._survey(connection, 0.0)
+            found = []
+            for facts in survey.stages:
+                bound = {"stage": facts.stage, "partition": facts.partition}
+                finished = [
+                    span for (text,) in rows(connection, SQL.progress_finished, **bound) for span in spans_from(text)
+                ]
+                parked = [(offset, key, state) for offset, key, state in rows(connection, SQL.parked_facts, **bound)]
+                found.append(Evidence(facts, sorted(finished), parked))
+            return survey, found, [BlockRow(*row) for row in rows(connection, SQL.block_rows)]
+
+        return await self._look(work)
+
+    async def parked(
+        self, stage: str | None, key: str | None, state: str | None, limit: int | None
+    ) -> Sequence[tuple[str, int, Parked, Sequence[Attempt]]]:
+        def work(connection: apsw.Connection) -> list[tuple[str, int, Parked, Sequence[Attempt]]]:
+            bound = {"stage": stage, "key": key, "state": state, "limit": -1 if limit is None else limit}
+            found = []
+            for name, partition, *row in rows(connection, SQL.parked_list, **bound):
+                parked = parked_from(tuple(row))
+                where = {"stage": name, "partition": partition, "offset": parked.offset}
+                attempts = [attempt_from(attempt) for attempt in rows(connection, SQL.attempt_list, **where)]
+                found.append((name, partition, parked, attempts))
+            return found
+
+        return await self._look(work)
+
+    async def ask(self, requests: Sequence[Request]) -> Sequence[int]:
+        def work() -> list[int]:
+            turn = Turn(str(self._file.path))
+            try:
+                with turn, self._connection as connection:
+                    ids = []
+                    for request in requests:
+                        row = request._asdict()
+                        row |= {"match": json.dumps(request.match), "at": instant_text(request.at)}
+                        del row["id"]
+                        ids.append(rows(connection, SQL.request_add, **row)[0][0])
+                tell(ports_of(self._connection, ""))
+                return ids
+            except apsw.Error as error:
+                raise away(error, self.url) from error
+            finally:
+                turn.close()
+
+        return await asyncio.to_thread(work)
+
+    async def answers(self, ids: Sequence[int]) -> Mapping[int, str]:
+        def work(connection: apsw.Connection) -> dict[int, str]:
+            return {id_: text for id_ in ids for (text,) in rows(connection, SQL.request_result, id=id_)}
+
+        return await self._look(work)
+
+    async def close(self) -> None:
+        self._file.close()
+
+    async def _look(self, work: Callable[[apsw.Connection], T]) -> T:
+        def in_snapshot() -> T:
+            self._connection.execute("BEGIN")
+            try:
+                return work(self._connection)
+            finally:
+                self._connection.execute("ROLLBACK")
+
+        try:
+            return await asyncio.to_thread(in_snapshot)
+        except apsw.Error as error:
+            raise away(error, self.url) from error
+
+    def _survey(self, connection: apsw.Connection, recent: float) -> Survey:
+        apps = [_spec.decode(text) for _, text in rows(connection, SQL.app_all)]
+        topic_of = {stage.name: stage.topic for app in apps for stage in app.stages}
+        held = self._leases(connection)
+        parked: dict[tuple[str, int], dict[State, int]] = {}
+        for stage, partition, state, count in rows(connection, SQL.parked_count):
+            parked.setdefault((stage, partition), {})[state] = count
+        stages = [
+            self._facts(
+                connection, stage, topic_of.get(stage, ""), partition, begins,
+                parked.get((stage, partition), {}), held.get((stage, partition)), recent,
+            )
+            for stage, partition, begins in rows(connection, SQL.begin_all)
+        ]  # fmt: skip
+        return Survey(apps, stages, self._topics(connection), self._sources(connection), list(held.values()))
+
+    def _facts(
+        self,
+        connection: apsw.Connection,
+        stage: str,
+        topic: str,
+        partition: int,
+        begins: int,
+        parked: dict[State, int],
+        holder: Held | None,
+        recent: float,
+    ) -> PartitionFacts:
+        bound = {"stage": stage, "partition": partition}
+        newest = rows(connection, SQL.progress_newest, **bound)
+        next_ = newest[0][0] if newest else begins
+        spans = [
+            (max(a, next_), b)
+            for (text,) in rows(connection, SQL.progress_ahead, **bound, next=next_)
+            for a, b in spans_from(text)
+            if b > next_
+        ]
+        count = 0
+        if recent:
+            since = instant_text(self._clock.now() - recent)
+            count = int(rows(connection, SQL.progress_recent, **bound, since=since)[0][0] or 0)
+        return PartitionFacts(
+            stage=stage,
+            topic=topic,
+            partition=partition,
+            begins=begins,
+            end=end_of(connection, topic, partition) if topic else next_,
+            next=next_,
+            ahead=sum(b - a for a, b in spans),
+            totals=totals_from(newest[0][1]) if newest else Totals(),
+            parked=parked,
+            recent=count,
+            holder=holder,
+        )
+
+    def _leases(self, connection: apsw.Connection) -> dict[tuple[str, int], Held]:
+        now = instant_text(self._clock.now())
+        found = {}
+        for stage, partition, worker, until, state in rows(connection, SQL.lease_all):
+            live = until > now and not process.is_dead(worker)
+            found[stage, partition] = Held(stage, partition, worker, state, live)
+        return found
+
+    def _topics(self, connection: apsw.Connection) -> list[TopicFacts]:
+        found = []
+        for name, partitions, put, records, size in rows(connection, SQL.topic_facts):
+            ends = sum(end_of(connection, name, partition) for partition in range(partitions))
+            found.append(TopicFacts(name, partitions, records, size, put, ends))
+        return found
+
+    def _sources(self, connection: apsw.Connection) -> dict[str, SourceState]:
+        return {name: source_from([tuple(row)]) for name, *row in rows(connection, SQL.source_all)}

@@ -1,0 +1,111 @@
+"""Rows of the SQLite store as values, and values as rows."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import apsw
+import msgspec
+
+from onward import process
+from onward.log import Attempt, Parked, SourceState, Span, Totals
+from onward.sql import Statements
+from onward.sqlite.connection import rows
+from onward.units import instant, instant_text
+
+SQL = Statements("sqlite")
+SCHEMA = len(SQL.migrations)
+
+Row = tuple[Any, ...]
+
+_spans = msgspec.json.Decoder(list[Span])
+_totals = msgspec.json.Decoder(Totals)
+spans_from = _spans.decode
+totals_from = _totals.decode
+
+
+def end_of(connection: apsw.Connection, topic: str, partition: int) -> int:
+    """The offset that the next record of a partition gets."""
+    found = rows(connection, SQL.block_end, topic=topic, partition=partition)
+    return int(found[0][0]) if found else 0
+
+
+def first_of(connection: apsw.Connection, topic: str, partition: int) -> int:
+    """The offset of the first record of a partition that is kept; its end where none is."""
+    found = rows(connection, SQL.block_first, topic=topic, partition=partition)[0][0]
+    return end_of(connection, topic, partition) if found is None else int(found)
+
+
+def ports_of(connection: apsw.Connection, but: str) -> list[int]:
+    """Where the living workers on this file hear hints."""
+    found = connection.execute(SQL.worker_all).fetchall()
+    return [port for name, port, _, _ in found if port and name != but]
+
+
+def parked_from(row: Row) -> Parked:
+    offset, key, state, due, attempts, since, error, reason, batch, approved, *copy = row
+    entry, nonce = copy or (b"", "")
+    return Parked(
+        offset=offset,
+        key=key,
+        state=state,
+        due=instant(due),
+        attempts=attempts,
+        since=instant(since),
+        error=error,
+        reason=reason,
+        batch=batch,
+        approved=bool(approved),
+        entry=entry,
+        nonce=nonce,
+    )
+
+
+def parked_to(parked: Parked) -> dict[str, Any]:
+    return {
+        "offset": parked.offset,
+        "key": parked.key,
+        "state": parked.state,
+        "due": instant_text(parked.due),
+        "attempts": parked.attempts,
+        "since": instant_text(parked.since),
+        "error": parked.error,
+        "reason": parked.reason,
+        "batch": parked.batch,
+        "approved": int(parked.approved),
+        "nonce": parked.nonce,
+        "entry": parked.entry,
+    }
+
+
+def attempt_from(row: Row) -> Attempt:
+    offset, number, at, *rest = row
+    return Attempt(offset, number, instant(at), *rest)
+
+
+def attempt_to(attempt: Attempt) -> dict[str, Any]:
+    return {**attempt._asdict(), "at": instant_text(attempt.at)}
+
+
+def source_from(found: Sequence[Row]) -> SourceState:
+    if not found:
+        return SourceState()
+    cursor, emitted, last_run, next_run, state = found[0]
+    return SourceState(
+        cursor=None if cursor is None else cursor.encode(),
+        emitted=msgspec.json.decode(emitted, type=dict[str, int]),
+        last_run=last_run and instant(last_run),
+        next_run=next_run and instant(next_run),
+        state=state,
+    )
+
+
+def source_to(state: SourceState) -> dict[str, Any]:
+    return {
+        "cursor": None if state.cursor is None else state.cursor.decode(),
+        "emitted": msgspec.json.encode(state.emitted).decode(),
+        "last_run": None if state.last_run is None else instant_text(state.last_run),
+        "next_run": None if state.next_run is None else instant_text(state.next_run),
+        "state": state.state,
+    }

@@ -1,0 +1,44 @@
+"""Processes by name: host, process number, start and a nonce, so that a dead one is told from a living one."""
+
+from __future__ import annotations
+
+import os
+import secrets
+import socket
+import subprocess
+from functools import cache
+from pathlib import Path
+
+
+def new_name() -> str:
+    """A name for a worker of this process: `HOST/PID/START/NONCE`."""
+    return f"{socket.gethostname()}/{os.getpid()}/{_started(os.getpid())}/{secrets.token_hex(3)}"
+
+
+def is_dead(name: str) -> bool:
+    """Whether the process of that worker ran on this machine and is gone. Of other machines nothing is known."""
+    parts = name.split("/")
+    if len(parts) != 4 or parts[0] != _host() or not parts[1].isdigit():
+        return False
+    return _started(int(parts[1])) != parts[2]
+
+
+@cache
+def _host() -> str:
+    return socket.gethostname()
+
+
+def _started(pid: int) -> str:
+    """What tells this process from an earlier one with the same number; empty where there is none."""
+    try:
+        stat = Path(f"/proc/{pid}/stat").read_text()
+        state, *rest = stat.rpartition(")")[2].split()
+        return "" if state in "ZX" else rest[18]
+    except FileNotFoundError:
+        if Path("/proc/self/stat").exists():
+            return ""
+    try:
+        found = subprocess.run(["ps", "-o", "lstart=", "-p", str(pid)], capture_output=True, text=True, timeout=5)
+    except (OSError, subprocess.TimeoutExpired):
+        return "unknown"
+    return "-".join(found.stdout.split()).replace("/", "-")

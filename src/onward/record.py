@@ -1,0 +1,61 @@
+"""A record: key, value, headers and time, at a position. Never changed once written."""
+
+from __future__ import annotations
+
+import re
+from datetime import datetime
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
+
+from msgspec import UNSET, Struct, UnsetType
+
+if TYPE_CHECKING:
+    from onward.topic import Topic
+
+T = TypeVar("T")
+
+_POSITION = re.compile(r"([a-z][a-z0-9_-]*\.[a-z][a-z0-9_-]*):(\d+):(\d+)")
+
+
+class Position(Struct, frozen=True, order=True):
+    """Where a record is: topic (full name), partition (from 0) and offset (from 0). `TOPIC:PARTITION:OFFSET`."""
+
+    topic: str
+    partition: int
+    offset: int
+
+    def __str__(self) -> str:
+        return f"{self.topic}:{self.partition}:{self.offset}"
+
+    @classmethod
+    def parse(cls, text: str) -> Position | None:
+        """The position that `text` names, or None where it has another shape (then it is a key)."""
+        match = _POSITION.fullmatch(text)
+        return cls(match[1], int(match[2]), int(match[3])) if match else None
+
+
+class Record(Struct, Generic[T], frozen=True):
+    """A record as a handler gets it.
+
+    `time` is UTC; `origin` is the position (or range) that it was made from, as text, None where it came from a
+    source or `put`; `attempt` counts from 1; `id` is the same at every attempt and in no other store: use it as
+    an idempotency key.
+    """
+
+    key: str | None
+    value: T
+    headers: dict[str, str]
+    time: datetime
+    position: Position
+    origin: str | None
+    attempt: int
+    id: str
+
+
+class Outgoing(Struct, frozen=True):
+    """A record to be written, made by `topic.record(...)`. What is unset is taken from the input record."""
+
+    topic: Topic[Any]
+    value: Any
+    key: Any = UNSET
+    headers: dict[str, str] | UnsetType = UNSET
+    time: datetime | str | UnsetType = UNSET

@@ -1,0 +1,35 @@
+"""Retry: how often a failed record is tried again, and when."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable
+from datetime import timedelta
+
+from msgspec import Struct
+
+from onward import units
+
+
+class Retry(Struct, frozen=True):
+    """Tries `attempts` times in all (None: for ever), waiting up to `first`, doubled each time, up to `most`.
+
+    The wait is drawn uniformly from nothing to that bound (full jitter), so that a thousand records that failed
+    together do not come back together. An exception of a class in `reject` is not tried again.
+    """
+
+    attempts: int | None = 5
+    first: str | float | timedelta = "1s"
+    most: str | float | timedelta = "5m"
+    reject: tuple[type[BaseException], ...] = ()
+
+    def delay(self, attempt: int, chance: Callable[[], float] = random.random) -> float:
+        """Seconds to wait after attempt number `attempt` (from 1) has failed; `chance` gives numbers in 0..1."""
+        bound = min(units.duration(self.most), units.duration(self.first) * 2.0 ** min(attempt - 1, 60))
+        return chance() * bound
+
+    def gives_up(self, attempt: int, error: BaseException) -> bool:
+        """Whether a record dies when attempt number `attempt` failed with this error."""
+        if self.reject and isinstance(error, self.reject):
+            return True
+        return self.attempts is not None and attempt >= self.attempts

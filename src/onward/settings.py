@@ -1,0 +1,190 @@
+"""Settings: a class of an app, its fields filled from one door and the last word winning.
+
+In order: the field's default, `[apps.NAME]` in `onward.toml`, the environment (`NAME_FIELD`, or `env` in the
+field's metadata), `--set field=value`. A value `env:NAME` or `file:PATH` names where the true value is.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+import tomllib
+import typing
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from onward.errors import SettingError
+
+MASK = "***"
+_known_secrets: set[str] = set()
+
+
+class Secret:
+    """A text that is masked wherever it is shown; `.reveal()` gives it."""
+
+    __slots__ = ("_text",)
+
+    def __init__(self, text: str) -> None:
+        self._text = text
+        if len(text) >= 4:
+            _known_secrets.add(text)
+
+    def reveal(self) -> str:
+        return self._text
+
+    def __str__(self) -> str:
+        return MASK
+
+    __repr__ = __str__
+
+    def __bool__(self) -> bool:
+        return bool(self._text)
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Secret) and other._text == self._text
+
+    def __hash__(self) -> int:
+        return hash(self._text)
+
+
+def masked(text: str) -> str:
+    """The text without any secret that a setting of this process holds."""
+    for secret in _known_secrets:
+        if secret in text:
+            text = text.replace(secret, MASK)
+    return text
+
+
+class Setting(typing.NamedTuple):
+    """One effective value: its field, the value (secrets are `Secret`), and where it comes from."""
+
+    field: str
+    value: Any
+    origin: str
+
+
+def resolve(
+    app: str,
+    class_: type,
+    *,
+    file: Mapping[str, Any] | None = None,
+    environment: Mapping[str, str] | None = None,
+    given: Mapping[str, str] | None = None,
+) -> tuple[Any, list[Setting]]:
+    """An instance of the settings class, and where each value came from.
+
+    Raises:
+        SettingError: a required one is missing, one is unknown, or one cannot be read as its type.
+    """
+    environment = os.environ if environment is None else environment
+    table = dict((file or {}).get("apps", {}).get(app, {}))
+    known = {name: (type_, default, env) for name, type_, default, env in _fields(class_)}
+    for source, names in (("onward.toml", table), ("--set", given or {})):
+        for unknown in sorted(set(names) - set(known)):
+            raise SettingError(f"{source}: app {app} has no setting {unknown!r}; it has {', '.join(sorted(known))}")
+    values: dict[str, Any] = {}
+    found: list[Setting] = []
+    for name, (type_, default, env) in known.items():
+        variable = env or f"{app}_{name}".upper().replace("-", "_")
+        if given and name in given:
+            raw, origin = given[name], "--set"
+        elif variable in environment:
+            raw, origin = environment[variable], f"environment {variable}"
+        elif name in table:
+            raw, origin = table[name], f"onward.toml [apps.{app}]"
+        elif default is not msgspec.NODEFAULT:
+            values[name] = default
+            found.append(Setting(name, default, "default"))
+            continue
+        else:
+            raise SettingError(
+                f"app {app} needs the setting {name!r}; give it as --set {name}=..., as {variable} in the "
+                f"environment, or under [apps.{app}] in onward.toml"
+            )
+        values[name] = _read(app, name, type_, raw, origin, environment)
+        found.append(Setting(name, values[name], origin))
+    return class_(**values), found
+
+
+def read_file(path: Path) -> dict[str, Any]:
+    """The content of an `onward.toml`; empty where there is none."""
+    try:
+        return tomllib.loads(path.read_text())
+    except FileNotFoundError:
+        return {}
+    except (tomllib.TOMLDecodeError, OSError) as error:
+        raise SettingError(f"{path}: {error}") from error
+
+
+def _fields(class_: type) -> list[tuple[str, Any, Any, str | None]]:
+    hints = typing.get_type_hints(class_)
+    if issubclass(class_, msgspec.Struct):
+        described = []
+        for field in msgspec.structs.fields(class_):
+            default = field.default
+            if field.default_factory is not msgspec.NODEFAULT:
+                default = field.default_factory()
+            metadata = _metadata(typing.get_type_hints(class_, include_extras=True)[field.name])
+            described.append((field.name, hints[field.name], default, metadata.get("env")))
+        return described
+    if dataclasses.is_dataclass(class_):
+        described = []
+        for data in dataclasses.fields(class_):
+            default = data.default
+            if data.default_factory is not dataclasses.MISSING:
+                default = data.default_factory()
+            described.append(
+                (
+                    data.name,
+                    hints[data.name],
+                    msgspec.NODEFAULT if default is dataclasses.MISSING else default,
+                    data.metadata.get("env"),
+                )
+            )
+        return described
+    raise SettingError(f"{class_.__name__} is no settings class; make it a msgspec Struct or a dataclass")
+
+
+def _metadata(hint: Any) -> dict[str, Any]:
+    found: dict[str, Any] = {}
+    for extra in getattr(hint, "__metadata__", ()):
+        if isinstance(extra, msgspec.Meta):
+            found.update(extra.extra or {})
+        elif isinstance(extra, dict):
+            found.update(extra)
+    return found
+
+
+def _read(app: str, name: str, type_: Any, raw: Any, origin: str, environment: Mapping[str, str]) -> Any:
+    try:
+        if isinstance(raw, str):
+            raw = _dereferenced(raw, environment)
+        members = typing.get_args(type_) or (type_,)
+        if Secret in members:
+            return Secret(str(raw))
+        if isinstance(raw, str) and bool in members and raw.strip().lower() in _BOOLEANS:
+            return _BOOLEANS[raw.strip().lower()]
+        return msgspec.convert(raw, type_, strict=False)
+    except SettingError as error:
+        raise SettingError(f"app {app}, setting {name!r} from {origin}: {error}") from None
+    except (msgspec.ValidationError, ValueError, TypeError) as error:
+        raise SettingError(f"app {app}, setting {name!r} from {origin} cannot be read: {error}") from None
+
+
+_BOOLEANS = {"true": True, "1": True, "yes": True, "on": True, "false": False, "0": False, "no": False, "off": False}
+
+
+def _dereferenced(text: str, environment: Mapping[str, str]) -> str:
+    if text.startswith("env:"):
+        if (found := environment.get(text[4:])) is None:
+            raise SettingError(f"the environment has no {text[4:]}")
+        return found
+    if text.startswith("file:"):
+        try:
+            return Path(text[5:]).read_text().rstrip("\n")
+        except OSError as error:
+            raise SettingError(f"{text[5:]} cannot be read: {error.strerror}") from None
+    return text

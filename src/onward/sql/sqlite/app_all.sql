@@ -1,0 +1,1 @@
+SELECT name, declaration FROM app ORDER BY name

@@ -1,0 +1,1 @@
+INSERT INTO begin (stage, partition, "offset") VALUES (:stage, :partition, :offset)

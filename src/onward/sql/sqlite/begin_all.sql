@@ -1,0 +1,1 @@
+SELECT stage, partition, "offset" FROM begin ORDER BY stage, partition

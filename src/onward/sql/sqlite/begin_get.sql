@@ -1,0 +1,1 @@
+SELECT "offset" FROM begin WHERE stage = :stage AND partition = :partition

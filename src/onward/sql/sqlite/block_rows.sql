@@ -1,0 +1,1 @@
+SELECT topic, partition, "offset", count FROM block ORDER BY topic, partition, "offset"

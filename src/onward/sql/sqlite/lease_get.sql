@@ -1,0 +1,1 @@
+SELECT worker, token, until FROM lease WHERE stage = :stage AND partition = :partition

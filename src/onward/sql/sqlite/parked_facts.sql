@@ -1,0 +1,1 @@
+SELECT "offset", key, state FROM parked WHERE stage = :stage AND partition = :partition ORDER BY "offset"

@@ -1,0 +1,2 @@
+SELECT "offset", key, state, due, attempts, since, error, reason, batch, approved FROM parked
+WHERE stage = :stage AND partition = :partition ORDER BY "offset"

@@ -1,0 +1,6 @@
+SELECT
+    stage, partition, "offset", key, state, due, attempts, since, error, reason, batch, approved,
+    CAST(entry AS BLOB), nonce
+FROM parked
+WHERE (:stage IS NULL OR stage = :stage) AND (:key IS NULL OR key = :key) AND (:state IS NULL OR state = :state)
+ORDER BY stage, partition, "offset" LIMIT :limit

@@ -1,0 +1,1 @@
+UPDATE source SET name = :name WHERE name = :was

@@ -1,0 +1,1 @@
+UPDATE attempt SET stage = :name WHERE stage = :was

@@ -1,0 +1,1 @@
+UPDATE begin SET stage = :name WHERE stage = :was

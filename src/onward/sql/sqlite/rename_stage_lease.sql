@@ -1,0 +1,1 @@
+UPDATE lease SET stage = :name WHERE stage = :was

@@ -1,0 +1,1 @@
+UPDATE parked SET stage = :name WHERE stage = :was

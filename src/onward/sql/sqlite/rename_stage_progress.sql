@@ -1,0 +1,1 @@
+UPDATE progress SET stage = :name WHERE stage = :was

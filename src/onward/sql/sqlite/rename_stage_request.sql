@@ -1,0 +1,1 @@
+UPDATE request SET stage = :name WHERE stage = :was

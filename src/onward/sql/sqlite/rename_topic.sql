@@ -1,0 +1,1 @@
+UPDATE topic SET name = :name WHERE name = :was

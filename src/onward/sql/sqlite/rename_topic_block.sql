@@ -1,0 +1,1 @@
+UPDATE block SET topic = :name WHERE topic = :was

@@ -1,0 +1,2 @@
+INSERT INTO request (stage, partition, action, match, by, at)
+VALUES (:stage, :partition, :action, :match, :by, :at) RETURNING id

@@ -1,0 +1,1 @@
+UPDATE request SET done = :done, result = :result WHERE id = :id AND done IS NULL

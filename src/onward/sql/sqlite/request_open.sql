@@ -1,0 +1,1 @@
+SELECT id, stage, partition, action, match, by, at FROM request WHERE stage = :stage AND done IS NULL ORDER BY id

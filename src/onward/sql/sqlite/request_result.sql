@@ -1,0 +1,1 @@
+SELECT result FROM request WHERE id = :id AND done IS NOT NULL

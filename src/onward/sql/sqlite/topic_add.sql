@@ -1,0 +1,1 @@
+INSERT INTO topic (name, incarnation, partitions, made) VALUES (:name, :incarnation, :partitions, :made)

@@ -1,0 +1,1 @@
+UPDATE topic SET put = put + :count WHERE name = :name

@@ -1,0 +1,1 @@
+SELECT incarnation, partitions FROM topic WHERE name = :name

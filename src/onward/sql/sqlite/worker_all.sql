@@ -1,0 +1,1 @@
+SELECT name, port, until, wants FROM worker

@@ -1,0 +1,1 @@
+INSERT INTO onward_cursor (stage, partition, token, next) VALUES (:stage, :partition, :token, :next)

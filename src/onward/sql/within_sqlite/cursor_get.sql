@@ -1,0 +1,1 @@
+SELECT token, next FROM onward_cursor WHERE stage = :stage AND partition = :partition

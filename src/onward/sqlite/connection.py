@@ -1,0 +1,105 @@
+"""One SQLite file of ours: where it is, and connections to it as they must be."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Any
+
+import apsw
+
+from onward.errors import Refused, StoreAway, StoreNotFound
+from onward.sqlite import guard
+
+PAGES_BEFORE_CHECKPOINT = 64_000_000 // 4096
+_NETWORK = frozenset(["nfs", "nfs4", "cifs", "smb3", "smbfs", "9p", "afs", "ceph", "fuse.sshfs", "fuse.glusterfs"])
+
+
+def path_of(url: str) -> Path:
+    """The file of a URL: three slashes for a relative path, four for an absolute one."""
+    path = url.removeprefix("sqlite:///") if url.startswith("sqlite:///") else ""
+    if not path or path == ":memory:":
+        raise Refused(f"{url!r} names no file; write sqlite:///relative.db or sqlite:////absolute.db")
+    return Path(path).absolute()
+
+
+class File:
+    """A database file and the connections of this process to it. Closing it closes them all.
+
+    Every commit is on disk when it returns (`synchronous=FULL`). Checkpoints are never automatic.
+    """
+
+    def __init__(self, path: Path, *, create: bool = True) -> None:
+        if not path.exists():
+            if not create:
+                raise StoreNotFound(f"sqlite:///{path}")
+            _make(path)
+        _refuse_network(path)
+        self.path = path
+        self._identity: tuple[int, int] | None = guard.enter(str(path))
+        self._connections: list[apsw.Connection] = []
+
+    def connect(self, *, readonly: bool = False) -> apsw.Connection:
+        """A new connection; a statement that meets a lock waits up to 60 s for it."""
+        try:
+            flags = apsw.SQLITE_OPEN_READWRITE
+            connection = apsw.Connection(str(self.path), flags=flags)
+            connection.set_busy_timeout(60_000)
+            for pragma in ("journal_mode=WAL", "synchronous=FULL", "wal_autocheckpoint=0", "temp_store=FILE"):
+                connection.execute(f"PRAGMA {pragma}")
+            if readonly:
+                connection.execute("PRAGMA query_only=ON")
+        except apsw.Error as error:
+            raise away(error, str(self.path)) from error
+        self._connections.append(connection)
+        return connection
+
+    def drop(self, connection: apsw.Connection) -> None:
+        """Closes one connection."""
+        self._connections.remove(connection)
+        connection.close()
+
+    def close(self) -> None:
+        """Closes all connections. Calling it again does nothing."""
+        while self._connections:
+            self._connections.pop().close()
+        if self._identity is not None:
+            guard.leave(self._identity)
+            self._identity = None
+
+
+def away(error: apsw.Error, path: str) -> Exception:
+    """What an error of the driver means to those above."""
+    if isinstance(error, apsw.NotADBError | apsw.CorruptError):
+        return Refused(f"{path} is no SQLite database that can be read: {error}")
+    if isinstance(error, apsw.BusyError | apsw.LockedError | apsw.FullError | apsw.IOError | apsw.CantOpenError):
+        return StoreAway(f"{path} cannot be used now: {error}")
+    return error
+
+
+def rows(connection: apsw.Connection, statement: str, **parameters: Any) -> list[tuple[Any, ...]]:
+    """All rows at once, so that no snapshot stays open behind a slow reader."""
+    return connection.execute(statement, parameters).fetchall()  # type: ignore[no-any-return]
+
+
+def _make(path: Path) -> None:
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        os.close(os.open(path, os.O_RDWR | os.O_CREAT, 0o644))
+    except OSError as error:
+        raise Refused(f"{path} cannot be made: {error.strerror}") from error
+
+
+def _refuse_network(path: Path) -> None:
+    """Locks and shared memory of SQLite do not work on a network file system."""
+    try:
+        mounts = [line.split() for line in Path("/proc/self/mounts").read_text().splitlines()]
+    except OSError:
+        return
+    folder = str(path.resolve())
+    best = max(
+        ((len(mount[1]), mount[2]) for mount in mounts if folder.startswith(mount[1].rstrip("/") + "/")),
+        default=(0, ""),
+    )
+    if best[1] in _NETWORK:
+        raise Refused(f"{path} lies on a {best[1]} file system, where SQLite's locks do not hold; use a local disk")

@@ -1,0 +1,147 @@
+"""The one writer of a store file in this process: what comes while it writes goes into the next transaction.
+
+Each job is a function of the connection, under a savepoint of its own: one that fails is undone and told so, the
+others of the same transaction are kept. So many small commits share one fsync, and each is still all or nothing.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import queue
+import threading
+from collections.abc import Callable
+from concurrent.futures import Future
+from typing import Any, TypeVar
+
+import apsw
+
+from onward.errors import StoreAway
+from onward.sqlite.connection import PAGES_BEFORE_CHECKPOINT, File, away
+from onward.sqlite.turn import Turn
+
+T = TypeVar("T")
+Job = Callable[[apsw.Connection], T]
+
+_MOST_AT_ONCE = 64
+
+
+class Pen:
+    """Writes jobs in the order in which they were given, from any thread."""
+
+    def __init__(self, file: File) -> None:
+        self._file = file
+        self._connection = file.connect()
+        self._turn = Turn(str(file.path))
+        self._jobs: queue.SimpleQueue[tuple[Job[Any], Future[Any]] | None] = queue.SimpleQueue()
+        self._pages = 0
+        self._connection.set_wal_hook(self._count_pages)
+        self._checkpoint: threading.Thread | None = None
+        self._closed = False
+        self._thread = threading.Thread(target=self._write_on, name="onward-pen", daemon=True)
+        self._thread.start()
+
+    async def write(self, job: Job[T]) -> T:
+        """Runs the job in a transaction; returns when that is on disk."""
+        return await asyncio.wrap_future(self.submit(job))
+
+    def submit(self, job: Job[T]) -> Future[T]:
+        """As `write`, for those without an event loop."""
+        future: Future[T] = Future()
+        if self._closed:
+            future.set_exception(StoreAway(f"{self._file.path} has been closed"))
+        else:
+            self._jobs.put((job, future))
+        return future
+
+    def close(self) -> None:
+        """Writes what was given, then ends. Calling it again does nothing."""
+        if not self._closed:
+            self._closed = True
+            self._jobs.put(None)
+            self._thread.join()
+            if self._checkpoint is not None:
+                self._checkpoint.join()
+            self._turn.close()
+
+    def _write_on(self) -> None:
+        while (first := self._jobs.get()) is not None:
+            jobs = [first]
+            last = False
+            with contextlib.suppress(queue.Empty):
+                while len(jobs) < _MOST_AT_ONCE and not last:
+                    following = self._jobs.get_nowait()
+                    if following is None:
+                        last = True
+                    else:
+                        jobs.append(following)
+            self._write([job for job in jobs if job[1].set_running_or_notify_cancel()])
+            if last:
+                return
+
+    def _write(self, jobs: list[tuple[Job[Any], Future[Any]]]) -> None:
+        kept: list[tuple[Future[Any], Any]] = []
+        try:
+            with self._turn:
+                self._connection.execute("BEGIN IMMEDIATE")
+                try:
+                    for job, future in jobs:
+                        self._write_one(job, future, kept, alone=len(jobs) == 1)
+                    self._connection.execute("COMMIT")
+                except BaseException:
+                    if self._connection.in_transaction:
+                        self._connection.execute("ROLLBACK")
+                    raise
+        except BaseException as error:
+            meaning = away(error, str(self._file.path)) if isinstance(error, apsw.Error) else error
+            for _, future in jobs:
+                if not future.done():
+                    future.set_exception(meaning)
+            return
+        for future, result in kept:
+            future.set_result(result)
+        if self._pages >= PAGES_BEFORE_CHECKPOINT:
+            self._copy_back()
+
+    def _write_one(
+        self, job: Job[Any], future: Future[Any], kept: list[tuple[Future[Any], Any]], *, alone: bool
+    ) -> None:
+        """One job; a failure of its own is its alone, one of the file is everybody's."""
+        execute = self._connection.execute
+        if not alone:
+            execute("SAVEPOINT job")
+        try:
+            kept.append((future, job(self._connection)))
+        except (apsw.BusyError, apsw.FullError, apsw.IOError, apsw.CorruptError):
+            raise
+        except Exception as error:
+            if alone:
+                raise
+            execute("ROLLBACK TO job")
+            future.set_exception(error)
+        if not alone:
+            execute("RELEASE job")
+
+    def _count_pages(self, connection: apsw.Connection, name: str, pages: int) -> int:
+        self._pages = pages
+        return apsw.SQLITE_OK
+
+    def _copy_back(self) -> None:
+        """Copies the log into the file: most of it beside the writer, the rest in its turn.
+
+        The log starts again from its beginning when all of it has been copied and nobody reads it, which a writer
+        that never pauses would never see; so the writer does the last part, which is short, itself.
+        """
+        if self._checkpoint is None:
+            self._checkpoint = threading.Thread(target=self._copy_beside, name="onward-checkpoint", daemon=True)
+            self._checkpoint.start()
+        elif not self._checkpoint.is_alive():
+            self._checkpoint = None
+            with contextlib.suppress(apsw.BusyError):
+                self._connection.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchall()
+            self._pages = 0
+
+    def _copy_beside(self) -> None:
+        with contextlib.suppress(apsw.Error), contextlib.closing(apsw.Connection(str(self._file.path))) as connection:
+            connection.execute("PRAGMA synchronous=FULL")
+            connection.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchall()

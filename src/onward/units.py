@@ -1,0 +1,63 @@
+"""How people write durations, rates, sizes and instants, and what they mean."""
+
+from __future__ import annotations
+
+import re
+from datetime import UTC, datetime, timedelta
+
+_DURATION = re.compile(r"(\d+(?:\.\d+)?)\s*(ms|s|m|h|d)")
+_SIZE = re.compile(r"(\d+(?:\.\d+)?)\s*(B|KB|MB|GB)", re.IGNORECASE)
+_SECONDS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
+_BYTES = {"B": 1, "KB": 1_000, "MB": 1_000_000, "GB": 1_000_000_000}
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+
+
+def duration(text: str | timedelta | float) -> float:
+    """Seconds from text of one number and `ms|s|m|h|d`, a timedelta, or plain seconds.
+
+    Raises:
+        ValueError: it is none of these, or negative.
+    """
+    if isinstance(text, timedelta):
+        seconds = text.total_seconds()
+    elif isinstance(text, int | float) and not isinstance(text, bool):
+        seconds = float(text)
+    elif isinstance(text, str) and (match := _DURATION.fullmatch(text.strip())):
+        seconds = float(match[1]) * _SECONDS[match[2]]
+    else:
+        raise ValueError(f'{text!r} is no duration; write one number and ms, s, m, h or d, as in "15m"')
+    if seconds < 0:
+        raise ValueError(f"{text!r} is negative")
+    return seconds
+
+
+def size(text: str | int) -> int:
+    """Bytes from text of one number and `KB|MB|GB` (of 1,000), or a plain number of bytes."""
+    if isinstance(text, int) and not isinstance(text, bool) and text >= 0:
+        return text
+    if isinstance(text, str) and (match := _SIZE.fullmatch(text.strip())):
+        return int(float(match[1]) * _BYTES[match[2].upper()])
+    raise ValueError(f'{text!r} is no size; write one number and KB, MB or GB, as in "256MB"')
+
+
+def instant_text(seconds: float) -> str:
+    """ISO 8601 in UTC with microseconds and `Z`, from seconds since 1970."""
+    moment = _EPOCH + timedelta(microseconds=round(seconds * 1_000_000))
+    return moment.strftime("%Y-%m-%dT%H:%M:%S.") + f"{moment.microsecond:06d}Z"
+
+
+def instant(text: str) -> float:
+    """Seconds since 1970 from ISO 8601; without an offset it is UTC.
+
+    Raises:
+        ValueError: it is no ISO 8601 date or time.
+    """
+    moment = datetime.fromisoformat(text)
+    return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp()
+
+
+def moment_text(moment: datetime | str) -> str:
+    """The text of an instant given as a datetime (naive is UTC) or as ISO 8601 text."""
+    if isinstance(moment, str):
+        return instant_text(instant(moment))
+    return instant_text((moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp())

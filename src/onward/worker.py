@@ -1,0 +1,422 @@
+"""A worker: a process that runs apps against a store.
+
+It declares the apps, takes leases, and runs a lane for each stage and partition, and an intake for each source,
+that it holds. Under `once` it ends when all is delivered that can be.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any, TypeVar
+
+from msgspec import Struct
+
+from onward import process
+from onward.app import App
+from onward.clock import Clock, SystemClock
+from onward.codec import Codec
+from onward.crew import Crew
+from onward.emit import Emitter
+from onward.errors import LeaseLost, Refused, StoreAway
+from onward.events import Event, Failed, Observer, Observers, StoreAbsent, Trouble, WorkerStarted, WorkerStopped
+from onward.intake import Intake
+from onward.lane import Lane
+from onward.lease import Leases, Wanted
+from onward.log import AppSpec, Books, Claim, Lease, Log, SourceSpec, StageSpec, TopicSpec
+from onward.resource import Resources
+from onward.within import SQLiteTarget, Target, Within
+
+T = TypeVar("T")
+
+MEMORY = 256_000_000
+
+
+def spec_of(app: App) -> AppSpec:
+    """The app's declaration as the store keeps it."""
+    return AppSpec(
+        app.name,
+        tuple(TopicSpec(t.name, t.partitions, t.keep, t.was) for t in app.topics.values()),
+        tuple(SourceSpec(s.name, tuple(t.name for t in s.to), s.was) for s in app.sources.values()),
+        tuple(
+            StageSpec(s.name, s.topic.name, tuple(t.name for t in s.to), s.start, s.was) for s in app.stages.values()
+        ),
+    )
+
+
+class Plan(Struct, frozen=True, kw_only=True):
+    """How a worker is to run.
+
+    Args:
+        stages: full names of stages (and sources) to run; all if empty.
+        once: end when nothing is left that can be done.
+        memory: the byte budget of the process.
+        patience: seconds; how far ahead a retry may be due for `once` to wait for it, and how long it waits for
+            a store that is away.
+        grace: seconds that work in hand has to finish at a stop.
+    """
+
+    stages: tuple[str, ...] = ()
+    once: bool = False
+    memory: int = MEMORY
+    patience: float = 60.0
+    grace: float = 10.0
+
+
+class Report(Struct):
+    """What happened in a run, for the exit code."""
+
+    died: int = 0
+    sources_failed: int = 0
+    tripped: list[str] = []
+    replace: bool = False
+    away: bool = False
+    troubles: list[str] = []
+
+    @property
+    def failed(self) -> bool:
+        return bool(self.died or self.sources_failed or self.tripped or self.away or self.troubles)
+
+
+class Worker:
+    """Runs once: `await run()`; `stop()` from the same loop ends it gracefully."""
+
+    def __init__(
+        self,
+        apps: Sequence[App],
+        log: Log,
+        books: Books,
+        plan: Plan,
+        *,
+        settings: Mapping[str, Any] | None = None,
+        resources: Mapping[str, Any] | None = None,
+        observers: Sequence[Observer] = (),
+        clock: Clock | None = None,
+        chance: Callable[[], float] = random.random,
+    ) -> None:
+        self.name = process.new_name()
+        self.log = log
+        self.clock: Clock = clock or SystemClock()
+        self.chance = chance
+        self.once = plan.once
+        self.memory = plan.memory
+        self.report = Report()
+        self._apps = list(apps)
+        self._books = books
+        self._plan = plan
+        self._observers = Observers(observers)
+        self._codecs = {topic.name: Codec(topic.type) for app in apps for topic in self._topics(app)}
+        self._resources = {
+            app.name: Resources(app.resources, (settings or {}).get(app.name), resources) for app in apps
+        }
+        self._settings = dict(settings or {})
+        self._app_of = {part.name: app for app in apps for part in app}
+        selected = [name for name in self._app_of if not plan.stages or name in plan.stages]
+        self._sources = {n: app.sources[n] for n in selected if n in (app := self._app_of[n]).sources}
+        self._stages = {n: app.stages[n] for n in selected if n in (app := self._app_of[n]).stages}
+        self._crews: dict[str, Crew] = {}
+        self._lanes: dict[Wanted, Lane] = {}
+        self._intakes: dict[str, Intake] = {}
+        self._targets: dict[str, Target] = {}
+        self._tasks: dict[Wanted, asyncio.Task[None]] = {}
+        self._look = asyncio.Event()
+        self._stop = asyncio.Event()
+        self._ends: Mapping[tuple[str, int], int] = {}
+        self._pause_until: dict[Wanted, float] = {}
+        wanted: list[Wanted] = [(name, 0) for name in self._sources]
+        wanted += [(name, p) for name, stage in self._stages.items() for p in range(stage.topic.partitions)]
+        self._wanted = wanted
+        self.leases = Leases(self, wanted)
+        calls = sum(2 * stage.parallel for stage in self._stages.values() if not stage.handler.is_async)
+        self.threads = ThreadPoolExecutor(max(4, calls), thread_name_prefix="onward-call")
+
+    @property
+    def room(self) -> int:
+        """Bytes that one lane may have in hand. Decoded records take several times the bytes that they came in."""
+        return max(1_000_000, self.memory // (16 * max(1, len(self._lanes))))
+
+    # its life
+
+    async def declare(self) -> None:
+        """Writes the apps' declarations into the store."""
+        for app in self._apps:
+            await self.patiently(lambda app=app: self.log.declare(spec_of(app)))  # type: ignore[misc]
+
+    async def run(self) -> Report:
+        """Until it is stopped or, under `once`, all is done."""
+        await self.declare()
+        self.observe(WorkerStarted(self.name, getattr(self.log, "url", "")))
+        helpers = [asyncio.create_task(self.leases.run()), asyncio.create_task(self._watch())]
+        try:
+            await self._until_done(helpers)
+        finally:
+            await self._wind_up(helpers)
+            self.observe(WorkerStopped(self.name))
+        self.report.tripped = sorted(name for name, crew in self._crews.items() if crew.breaker.tripped)
+        self.report.sources_failed = sum(intake.failed for intake in self._intakes.values())
+        return self.report
+
+    def stop(self) -> None:
+        """Takes no more work; what is in hand is finished within the grace, the rest is left as it was."""
+        self._stop.set()
+        self._look.set()
+
+    def replace(self) -> None:
+        """A call hangs in a thread that cannot be stopped; the process has to go."""
+        self.report.replace = True
+        self.stop()
+
+    def look(self) -> None:
+        """Something has become idle or ended: perhaps all is done."""
+        self._look.set()
+
+    async def _until_done(self, helpers: Sequence[asyncio.Task[None]]) -> None:
+        while not self._stop.is_set():
+            self._look.clear()
+            if self.once and await self._all_done():
+                return
+            for helper in helpers:
+                if helper.done():
+                    helper.result()
+            # Work that others hold is looked at again; what is ours tells us.
+            if self._look.is_set():
+                continue
+            looking = asyncio.ensure_future(self._look.wait())
+            await asyncio.wait([looking, *helpers], timeout=0.25 if self.once else None, return_when="FIRST_COMPLETED")
+            looking.cancel()
+
+    async def _wind_up(self, helpers: Sequence[asyncio.Task[None]]) -> None:
+        for lane in self._lanes.values():
+            lane.stop()
+        for intake in self._intakes.values():
+            intake.stop()
+        working = list(self._tasks.values())
+        if working:
+            _, late = await asyncio.wait(working, timeout=self._plan.grace)
+            for lane in self._lanes.values():
+                lane.give_up()
+            for intake in self._intakes.values():
+                intake.give_up()
+            for task in late:
+                task.cancel()
+            await asyncio.gather(*working, return_exceptions=True)
+        for helper in helpers:
+            helper.cancel()
+        await asyncio.gather(*helpers, return_exceptions=True)
+        try:
+            await self.leases.give_back_all()
+        except StoreAway as error:
+            self.observe(StoreAbsent(str(error), 0.0))
+        for resources in self._resources.values():
+            await resources.close()
+        self.threads.shutdown(wait=not self.report.replace, cancel_futures=True)
+        for target in self._targets.values():
+            if not self.report.replace:
+                target.close()
+
+    async def _watch(self) -> None:
+        """Tells lanes of new records and of requests."""
+        topics = sorted({stage.topic.name for stage in self._stages.values()})
+        while True:
+            await self._news(topics)
+            await self.log.changed(60.0)
+
+    async def _news(self, topics: Sequence[str]) -> None:
+        news = await self.patiently(lambda: self.log.news(topics, list(self._stages)))
+        self._ends = news.ends
+        for lane in list(self._lanes.values()):
+            lane.reached(news.ends.get((lane.stage.topic.name, lane.partition), 0))
+        for request in news.requests:
+            if (lane := self._lanes.get((request.stage, request.partition))) is not None:
+                lane.asked(request)
+
+    # once
+
+    async def _all_done(self) -> bool:
+        """Whether nothing is left that this run could still do, or should wait for."""
+        if not all(self._source_done(name) for name in self._sources):
+            return False
+        await self._news(sorted({stage.topic.name for stage in self._stages.values()}))
+        if any(not lane.idle for lane in self._lanes.values()):
+            return False
+        horizon = self.clock.now() + self._plan.patience
+        for lane in self._lanes.values():
+            crew = self._crews[lane.stage.name]
+            due = lane.next_due
+            if due is not None and due <= horizon:
+                return False
+            if lane.outstanding and not crew.breaker.tripped and not lane.stuck and not lane.full:
+                return False
+        return not await self._others_work()
+
+    async def _others_work(self) -> bool:
+        """Whether another worker has, or should have, something of ours in hand."""
+        mine = set(self._lanes) | {wanted for wanted, until in self._pause_until.items() if until}
+        if all(wanted in mine for wanted in self._wanted if wanted[0] in self._stages):
+            return False
+        survey = await self._books.survey()
+        for facts in survey.stages:
+            wanted = (facts.stage, facts.partition)
+            if wanted in mine or facts.stage not in self._stages:
+                continue
+            left = facts.end - facts.next - facts.ahead - sum(facts.parked.values())
+            retrying = facts.parked.get("retrying", 0) + facts.parked.get("behind", 0)
+            live = facts.holder is not None and facts.holder.live
+            if (left > 0 or (retrying and live)) and not (facts.holder and facts.holder.state.startswith("tripped")):
+                return True
+        return False
+
+    def _source_done(self, name: str) -> bool:
+        intake = self._intakes.get(name)
+        return intake is not None and intake.done
+
+    # leases
+
+    def may_take(self, wanted: Wanted) -> bool:
+        return (
+            not self._stop.is_set() and wanted not in self._tasks and self._pause_until.get(wanted, 0.0) <= self._tick()
+        )
+
+    def _tick(self) -> float:
+        return asyncio.get_running_loop().time()
+
+    def lease_taken(self, claim: Claim) -> None:
+        wanted = (claim.lease.stage, claim.lease.partition)
+        work = self._work_source(claim) if claim.lease.stage in self._sources else self._work_stage(claim)
+        task = asyncio.create_task(work)
+        self._tasks[wanted] = task
+        task.add_done_callback(lambda ended: self._ended(wanted, ended))
+
+    def lease_lost(self, lease: Lease) -> None:
+        wanted = (lease.stage, lease.partition)
+        if (lane := self._lanes.get(wanted)) is not None:
+            lane.give_up()
+        if (intake := self._intakes.get(lease.stage)) is not None and lease.stage in self._sources:
+            intake.give_up()
+
+    def hand_over(self, wanted: Wanted) -> None:
+        """Another worker comes first for it: ends it here, so that the other can take it."""
+        if (lane := self._lanes.get(wanted)) is not None:
+            lane.stop()
+
+    def state_of(self, lease: Lease) -> str:
+        """What `status` shows for a lease."""
+        if (intake := self._intakes.get(lease.stage)) is not None:
+            return intake.state
+        crew = self._crews.get(lease.stage)
+        return crew.state if crew is not None else "running"
+
+    def _ended(self, wanted: Wanted, task: asyncio.Task[None]) -> None:
+        self._tasks.pop(wanted, None)
+        self._lanes.pop(wanted, None)
+        if (crew := self._crews.get(wanted[0])) is not None:
+            crew.lanes.pop(wanted[1], None)
+        if not task.cancelled() and (error := task.exception()) is not None:
+            self._trouble(wanted, error)
+        self._look.set()
+
+    def _trouble(self, wanted: Wanted, error: BaseException) -> None:
+        """A lane or intake broke. It is taken up again after a while; the reason shows in `status`."""
+        what = f"{type(error).__name__}: {error}"
+        if not isinstance(error, LeaseLost | StoreAway):
+            self.observe(Trouble(wanted[0], what))
+            self.report.troubles.append(f"{wanted[0]}: {what}")
+            if (crew := self._crews.get(wanted[0])) is not None:
+                crew.trouble = what
+        self._pause_until[wanted] = self._tick() + 5.0 if not self.once else float("inf")
+
+    async def _work_stage(self, claim: Claim) -> None:
+        wanted = (claim.lease.stage, claim.lease.partition)
+        stage = self._stages[wanted[0]]
+        crew = self._crews.get(stage.name)
+        if crew is None:
+            app = self._app_of[stage.name]
+            crew = self._crews[stage.name] = Crew(self, stage, self._resources[app.name], self._codecs)
+        try:
+            within: Within | None = None
+            if stage.within is not None:
+                target = await self._target(stage.name)
+                within = Within(target, self.log, self.clock)
+                while await within.take(claim, crew.in_thread):
+                    again = await self.log.claim(*wanted, self.name, 10.0)
+                    if again is None:
+                        raise LeaseLost(*wanted, claim.lease.token)
+                    claim = again
+                    self.leases.held[wanted] = claim.lease
+            crew.trouble = ""
+            lane = Lane(crew, claim, within)
+            self._lanes[wanted] = crew.lanes[wanted[1]] = lane
+            lane.reached(self._ends.get((stage.topic.name, lane.partition), 0))
+            for request in (await self.log.news([stage.topic.name], [stage.name])).requests:
+                if request.partition == lane.partition:
+                    lane.asked(request)
+            await lane.run()
+            if lane.lost:
+                self.leases.held.pop(wanted, None)
+            else:
+                await self.leases.give_back(*wanted)
+        except BaseException:
+            if not self._stop.is_set():
+                await self.leases.give_back(*wanted)
+            raise
+
+    async def _target(self, name: str) -> Target:
+        stage, app = self._stages[name], self._app_of[name]
+        assert stage.within is not None
+        url = stage.within.resolve(self._settings.get(app.name))
+        if url not in self._targets:
+            if not url.startswith("sqlite:"):
+                raise Refused(f"stage {name}: within= takes sqlite:/// URLs, not {url.split(':')[0]}:")
+            self._targets[url] = await asyncio.to_thread(SQLiteTarget, url)
+        return self._targets[url]
+
+    async def _work_source(self, claim: Claim) -> None:
+        source = self._sources[claim.lease.stage]
+        before = self._intakes.get(source.name)
+        intake = Intake(
+            self,
+            source,
+            claim,
+            self._resources[self._app_of[source.name].name],
+            Emitter(source.to, self._codecs),
+        )
+        if before is not None and before.done:
+            intake.done, intake.failed = True, before.failed
+        self._intakes[source.name] = intake
+        if intake.done:
+            return
+        await intake.run()
+        if intake.lost:
+            self.leases.held.pop((source.name, 0), None)
+
+    # for its parts
+
+    def observe(self, event: Event) -> None:
+        if isinstance(event, Failed) and event.state == "dead":
+            self.report.died += 1
+        self._observers(event)
+
+    def store_away(self, error: StoreAway, again_in: float) -> None:
+        self.observe(StoreAbsent(str(error), again_in))
+
+    async def patiently(self, work: Callable[[], Awaitable[T]]) -> T:
+        """Does what needs the store, again and again while it is away. Under `once` not longer than the patience."""
+        wait, end = 0.05, self._tick() + self._plan.patience
+        while True:
+            try:
+                return await work()
+            except StoreAway as error:
+                if self.once and self._tick() >= end:
+                    self.report.away = True
+                    self.stop()
+                    raise
+                self.store_away(error, wait)
+                await asyncio.sleep(wait)
+                wait = min(wait * 2, 5.0)
+
+    def _topics(self, app: App) -> set[Any]:
+        read = {stage.topic for stage in app.stages.values()}
+        written = {topic for part in app for topic in part.to}
+        return {*app.topics.values(), *read, *written}
