@@ -1,0 +1,3 @@
+SELECT delivery_id, entity, summary, rows_read, rows_unchanged, ignored, warnings, max_event_id, runtime
+FROM loader_deliveries
+WHERE process = :process AND source_key = :source_key AND identity = :identity
