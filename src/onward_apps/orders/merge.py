@@ -102,14 +102,12 @@ class _Merge:
         tx.execute("SAVEPOINT first_load")
         try:
             tx.execute(do.drop_key())
-            tx.execute(do.drop_history())
             event_ids = count(self._base + 1)
             for batch in self._batches():
                 rows = zip(*batch.columns, batch.hashes, event_ids, repeat(self.delivery_id))
                 tx.executemany(do.first_log(), rows)
             tx.execute(do.first_state())
             tx.execute(do.create_key())
-            tx.execute(do.create_history())
         except apsw.ConstraintError:
             tx.execute("ROLLBACK TO first_load")
             return False

@@ -11,7 +11,7 @@ from .layout import Layout, Mislaid
 from .model import Column, Entity, File, fingerprints
 from .read import LONGEST, QUOTED_TOKEN, Lines, Unreadable
 
-BATCH = 5_000
+BATCH = 1_000
 
 Record = list[str]
 

@@ -17,7 +17,7 @@ LONGEST = 16 << 20
 QUOTED_TOKEN = "\x00"
 """Stands for a quoted field that equals the null token: the csv module cannot tell it from a bare one."""
 
-_QUOTED = re.compile(r'(?<![^,\r\n])"(?:[^"]++|"")*+("|\Z)')
+_QUOTED = re.compile(r'"(?<![^,\n]")(?:[^"]++|"")*+("|\Z)')
 
 
 class Unreadable(Exception):

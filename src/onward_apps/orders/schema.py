@@ -25,4 +25,4 @@ def ensure(tx: apsw.Connection, entity: Entity) -> None:
     tx.execute(statements.create_state())
     tx.execute(statements.create_key())
     tx.execute(statements.create_log())
-    tx.execute(statements.create_history())
+    tx.execute(statements.create_removed())

@@ -64,11 +64,10 @@ class Statements:
     def drop_key(self) -> str:
         return f"DROP INDEX {self._index('key')}"
 
-    def create_history(self) -> str:
-        return f"CREATE INDEX {self._index('history')} ON {self.log} ({_list(self._key_of('curr_'))})"
-
-    def drop_history(self) -> str:
-        return f"DROP INDEX {self._index('history')}"
+    def create_removed(self) -> str:
+        """Small, and finds whether an absent key was there before."""
+        key = _list(self._key_of("curr_"))
+        return f"CREATE INDEX {self._index('removed')} ON {self.log} ({key}) WHERE event_type = 'REMOVE'"
 
     def log_is_empty(self) -> str:
         return f"SELECT NOT EXISTS (SELECT 1 FROM {self.log})"
@@ -178,7 +177,7 @@ class Statements:
         removed = " AND ".join(
             f"l.{curr} = r.{key}" for curr, key in zip(self._key_of("curr_"), self.key, strict=True)
         )
-        lived = f"{lived} OR EXISTS (SELECT 1 FROM {self.log} l WHERE {removed})"
+        lived = f"{lived} OR EXISTS (SELECT 1 FROM {self.log} l WHERE l.event_type = 'REMOVE' AND {removed})"
         return (
             f"SELECT r.seq, {_list(f'r.{name}' for name in self.key)}, CASE"
             f" WHEN r.op = 'D' THEN iif({present}, 'REMOVE', 'IGNORED')"
