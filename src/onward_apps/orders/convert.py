@@ -102,6 +102,8 @@ def _decimal(column: Column) -> tuple[Callable, Callable]:
     scale, digits = column.scale, column.precision - column.scale
     fraction = rf"\.[0-9]{{{scale}}}" if scale else ""
     plain = _whole(rf"-?+(?:0|[1-9][0-9]{{0,{digits - 1}}}+){fraction}")
+    short = _whole(rf"(?:0|[1-9][0-9]{{0,{digits - 1}}}+)(?:\.[0-9]{{1,{scale}}})?") if scale else None
+    zeros = "0" * scale
     unit, most = Decimal(1).scaleb(-scale), Decimal(10) ** digits
     minus_zero = "-" + format(Decimal(0).quantize(unit), "f")
 
@@ -114,7 +116,15 @@ def _decimal(column: Column) -> tuple[Callable, Callable]:
             raise OverflowError(f"more than {digits} digits before the point")
         return format(number if number else number.copy_abs(), "f")
 
-    return one, lambda values: list(values) if plain(values) and minus_zero not in values else None
+    def every(values: Sequence[str]) -> list[str] | None:
+        if plain(values):
+            return None if minus_zero in values else list(values)
+        if not (short and short(values)):
+            return None
+        parts = [value.partition(".") for value in values]
+        return [f"{whole}.{(part + zeros)[:scale]}" for whole, _, part in parts]
+
+    return one, every
 
 
 def _float(column: Column) -> tuple[Callable, Callable]:
@@ -165,9 +175,9 @@ def _date(column: Column) -> tuple[Callable, Callable]:
 
 
 def _timestamp(column: Column) -> tuple[Callable, Callable]:
-    plain = {20 + n if n else 19: _whole(f"{_DAY}[ T]{_TIME}\\.[0-9]{{{n}}}") for n in range(1, 8)}
-    plain[19] = _whole(f"{_DAY}[ T]{_TIME}")
-    tails = {19: ".000000Z"} | {20 + n: "0" * (6 - n) + "Z" for n in range(1, 7)}
+    fractions = ["", *(f"\\.[0-9]{{{digits}}}" for digits in range(1, 8))]
+    plain = {_width(digits): _whole(f"{_DAY}[ T]{_TIME}{text}") for digits, text in enumerate(fractions)}
+    tails = {_width(digits): ("" if digits else ".") + "0" * (6 - digits) + "Z" for digits in range(7)}
 
     def one(value: str) -> str:
         if len(value) < 10 or value[4] != "-" or value[7] != "-" or value[10:11] not in ("", " ", "T"):
@@ -178,15 +188,22 @@ def _timestamp(column: Column) -> tuple[Callable, Callable]:
         return f"{when.replace(tzinfo=None).isoformat('T', 'microseconds')}Z"
 
     def every(values: Sequence[str]) -> list[str] | None:
-        length = len(values[0])
-        if length not in plain or not plain[length](values):
+        if values[0].endswith("Z"):
+            if not all(value.endswith("Z") for value in values):
+                return None
+            values = [value[:-1] for value in values]
+        width = len(values[0])
+        if width not in plain or not plain[width](values):
             return None
-        if length == 27:  # SQL Server writes seven digits of a second; six are kept
-            values, length = [value[:26] for value in values], 26
-        tail = tails[length]
-        return f"{tail}\n".join([*values, ""]).replace(" ", "T").split("\n")[:-1]
+        if width == _width(7):  # SQL Server writes seven digits of a second; six are kept
+            values, width = [value[:-1] for value in values], width - 1
+        return f"{tails[width]}\n".join([*values, ""]).replace(" ", "T").split("\n")[:-1]
 
     return one, every
+
+
+def _width(digits: int) -> int:
+    return len("2000-01-01 00:00:00") + (digits + 1 if digits else 0)
 
 
 def _json(column: Column) -> tuple[Callable, Callable]:
