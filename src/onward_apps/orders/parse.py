@@ -87,20 +87,19 @@ def _line_of(number: int | None, file: File, entity: Entity) -> int:
 
     Reads the file again: only who has an error pays for it.
     """
-    starts = [0, 0]
-
-    def counted() -> Iterator[str]:
-        for starts[1], line in enumerate(Lines(file, entity.null_token), 1):
-            yield line
-
+    csv.field_size_limit(LONGEST)
+    records = csv.reader(Lines(file, entity.null_token), strict=True)
+    start, index = 1, 0
     try:
-        for index, _ in enumerate(_records(counted(), entity)):
-            if index == number:
-                break
-            starts[0] = starts[1]
+        for record in records:
+            if record or len(entity.columns) == 1:
+                if index == number:
+                    break
+                index += 1
+            start = records.line_num + 1
     except csv.Error:
         pass
-    return starts[0] + 1
+    return start
 
 
 class _Conversion:

@@ -178,10 +178,10 @@ def _fills(count: int, pick: random.Random) -> Iterator[str]:
 
 def _changes(loaded: list[str], pick: random.Random) -> Iterator[str]:
     """Changes of orders: new, amended, pointless, removed, and all of it on one row."""
-    for row in pick.sample(loaded, len(loaded) // 200):
+    for number, row in enumerate(pick.sample(loaded, len(loaded) // 200)):
         key, rest = row.split(",", 3)[:3], row.split(",", 3)[3]
         other = ",".join(key) + ",0" + rest[rest.index(",") :]
         new = ",".join([key[0], key[1], "2022-09-23" + key[2][10:]]) + "," + rest
         yield pick.choice([f"U,{other}", f"U,{row}", f"D,{row}", f"I,{new}", f"I,{new}U,{new}"])
-        if pick.random() < 0.05:
+        if number % 20 == 0:
             yield f"U,{other}U,{row}D,{row}I,{other}"
