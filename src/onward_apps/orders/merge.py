@@ -109,10 +109,9 @@ class _Merge:
             tx.execute(do.first_state())
             tx.execute(do.create_key())
         except apsw.ConstraintError:
-            tx.execute("ROLLBACK TO first_load")
+            tx.execute("ROLLBACK TO first_load; RELEASE first_load")
             return False
-        finally:
-            tx.execute("RELEASE first_load")
+        tx.execute("RELEASE first_load")
         self.events["CREATE"] = self.rows_read
         return True
 
