@@ -1,8 +1,8 @@
 """What a merge costs beside a bare loop: `python bench/orders.py [--rounds N]`.
 
-The bare loop reads the same file with csv.reader and puts the texts into one table without any index. Both use
-apsw, one transaction, WAL and synchronous=FULL. Rounds are interleaved; the medians are shown. Memory is the
-peak of a process of its own (on Linux at least what its parent had when it started it).
+The bare loop reads the same file with csv.reader and puts the texts into one table without any index. Both work
+in one transaction of apsw, WAL and synchronous=FULL. Rounds are interleaved; the medians are shown. Memory is
+the peak of a process of its own (on Linux at least what its parent had when it started it).
 """
 
 import argparse
