@@ -1,7 +1,7 @@
 """What a merge costs beside a bare loop: `python bench/orders.py [--rounds N]`.
 
-The bare loop reads the same file with csv.reader and puts the texts into one table without any index. Both work
-in one transaction of apsw, WAL and synchronous=FULL. Rounds are interleaved; the medians are shown. Memory is
+The bare loop reads the same file with csv.reader and puts the texts into one table without an index. Both are
+one transaction of apsw, WAL and synchronous=FULL. Rounds are interleaved; the medians are shown. Memory is
 the peak of a process of its own (on Linux at least what its parent had when it started it).
 """
 

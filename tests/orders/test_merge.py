@@ -155,6 +155,14 @@ def test_the_same_name_with_new_content_is_a_new_delivery(target):
     assert (second.delivery_id, second.repeated, second.events["AMEND"]) == (2, False, 1)
 
 
+def test_a_name_may_come_back_to_an_older_content(target):
+    target.deliver(OLD, name="LOAD00000001.csv")
+    target.deliver(NEW, name="LOAD00000001.csv")
+    third = target.deliver(OLD, name="LOAD00000001.csv")
+    assert (third.delivery_id, third.repeated, third.events["AMEND"]) == (3, False, 1)
+    assert target.state() == {1: ("old", "1.00")}
+
+
 def test_ids_increase_and_are_not_wasted(target):
     target.deliver(OLD + "2,b,1.00,2025-01-01\n")
     assert target.deliver(OLD + "2,c,1.00,2025-01-01\n").max_event_id == 3

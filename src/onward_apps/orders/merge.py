@@ -6,8 +6,8 @@ from datetime import UTC, datetime
 from itertools import count, repeat
 
 import apsw
-import msgspec
 
+from .deliveries import delivered, last_ids, record
 from .model import EVENTS, Delivery, Entity, File
 from .parse import Batch, parse
 from .schema import ensure
@@ -36,8 +36,8 @@ def merge(
     """Bring the entity's tables to what the file says, and log what that changed.
 
     All happens inside the transaction that is open on `tx`; nothing is committed. After an exception the
-    caller rolls back, and nothing of the file is there. The same file (key and identity) again does nothing
-    and returns the first delivery, marked `repeated`; a load whose rows are all as they were writes only its
+    caller rolls back, and nothing of the file is there. A file whose key was last delivered with the
+    same identity does nothing, and the delivery of that time comes back marked `repeated`; a load whose rows are all as they were writes only its
     delivery row. Delivery and event ids increase within a process, which alone writes its entities.
 
     Args:
@@ -49,10 +49,9 @@ def merge(
     """
     started = timer()
     ensure(tx, entity)
-    identity = {"process": process, "source_key": file.key, "identity": file.identity}
-    if found := tx.execute(statement("delivery_find"), identity).fetchone():
-        return _repeated(file, found)
-    delivery_id, base = tx.execute(statement("sequence_read"), {"process": process}).fetchone() or (0, 0)
+    if found := delivered(tx, process, file):
+        return found
+    delivery_id, base = last_ids(tx, process)
     work = _Merge(file, entity, tx, delivery_id + 1, base, progress)
     work.run()
     delivery = Delivery(
@@ -67,7 +66,7 @@ def merge(
         max_event_id=base + sum(work.events.values()),
         seconds=timer() - started,
     )
-    _record(file, delivery, identity, tx, host, version, now())
+    record(tx, process, file, delivery, host=host, version=version, at=now())
     return delivery
 
 
@@ -92,7 +91,7 @@ class _Merge:
         self.warnings: dict[str, int] = {OUT_OF_ORDER: 1} if file.out_of_order else {}
 
     def run(self) -> None:
-        first = self._file.kind == "LOAD" and self._tx.execute(self._statements.log_is_empty()).fetchone()[0]
+        first = self._file.kind == "LOAD" and bool(self._tx.execute(self._statements.log_is_empty()).get)
         if not (first and self._all_new()):
             self._compare()
 
@@ -185,54 +184,3 @@ class _Merge:
                 self._progress(reported, max(reported, round(reported * self._file.size / batch.position)))
         if self._progress:
             self._progress(self.rows_read, self.rows_read)
-
-
-def _repeated(file: File, found: tuple) -> Delivery:
-    delivery_id, entity, summary, rows_read, unchanged, ignored, warnings, max_event_id, seconds = found
-    read = msgspec.json.decode
-    events = dict.fromkeys(EVENTS, 0) | read(summary)
-    return Delivery(
-        delivery_id, entity, file.key, events, rows_read, unchanged, read(ignored), read(warnings),
-        max_event_id, seconds, repeated=True,
-    )  # fmt: skip
-
-
-def _record(
-    file: File,
-    delivery: Delivery,
-    identity: dict[str, str],
-    tx: apsw.Connection,
-    host: str,
-    version: str,
-    at: datetime,
-) -> None:
-    """Take the ids, and write the delivery row."""
-
-    def text(counts: dict[str, int]) -> str:
-        return msgspec.json.encode({name: number for name, number in counts.items() if number}).decode()
-
-    values = identity | {
-        "delivery_id": delivery.delivery_id,
-        "size": file.size,
-        "last_modified": _instant(file.modified),
-        "kind": file.kind,
-        "source_table": file.table,
-        "entity": delivery.entity,
-        "rows_read": delivery.rows_read,
-        "rows_unchanged": delivery.unchanged,
-        "summary": text(delivery.events),
-        "ignored": text(delivery.ignored),
-        "warnings": text(delivery.warnings),
-        "max_event_id": delivery.max_event_id,
-        "row_creation": _instant(at),
-        "runtime": delivery.seconds,
-        "host": host,
-        "version": version,
-    }
-    tx.execute(statement("delivery_write"), values)
-    taken = {"delivery_id": delivery.delivery_id, "event_id": delivery.max_event_id}
-    tx.execute(statement("sequence_write"), taken | {"process": identity["process"]})
-
-
-def _instant(when: datetime) -> str:
-    return when.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")

@@ -5,7 +5,7 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Literal
+from typing import Literal, cast
 
 import msgspec
 from msgspec import Struct
@@ -116,13 +116,18 @@ class Entity:
             )
 
     @property
+    def fields(self) -> tuple[Column, ...]:
+        """The columns, however they were declared."""
+        return cast(tuple[Column, ...], self.columns)
+
+    @property
     def names(self) -> tuple[str, ...]:
-        return tuple(column.name for column in self.columns)
+        return tuple(column.name for column in self.fields)
 
     @property
     def folder(self) -> str:
         """Where its files lie below the data folder: `schema/table`."""
-        return "/".join(_TABLE.fullmatch(self.table).groups())
+        return "/".join(_TABLE.findall(self.table)[0])
 
     @property
     def log(self) -> str:

@@ -111,7 +111,7 @@ class _Conversion:
         self._ops = frozenset("IUD" if kind == "CDC" else "I")
         self._kind = kind
         self._key = frozenset(entity.key)
-        self._columns = [(column, converter(column)) for column in entity.columns]
+        self._columns = [(column, converter(column)) for column in entity.fields]
 
     def __call__(self, rows: list[Record], lines: Lines) -> Batch:
         width = self._layout.width

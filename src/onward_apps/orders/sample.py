@@ -80,7 +80,7 @@ def make_sample(folder: Path, *, rows: dict[str, int] | None = None, seed: int =
     """
     rows = ROWS | (rows or {})
     pick = random.Random(seed)
-    made = {
+    made: dict[Entity, Iterable[str]] = {
         PORTFOLIOS: _portfolios(rows["entity_3"], pick),
         ORDERS: _orders(rows["entity_1"], pick),
         FILLS: _fills(rows["entity_2"], pick),

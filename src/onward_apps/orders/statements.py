@@ -39,7 +39,7 @@ class Statements:
     # tables
 
     def create_state(self) -> str:
-        columns = ", ".join(self._declared(column, quoted(column.name)) for column in self.entity.columns)
+        columns = ", ".join(self._declared(column, quoted(column.name)) for column in self.entity.fields)
         return (
             f"CREATE TABLE {self.state} ({columns}, hash TEXT NOT NULL, event_id INTEGER PRIMARY KEY,"
             " delivery_id INTEGER NOT NULL) STRICT"
@@ -47,10 +47,10 @@ class Statements:
 
     def create_log(self) -> str:
         curr = ", ".join(
-            f"{name} {_stored(c)}" for name, c in zip(self.curr, self.entity.columns, strict=True)
+            f"{name} {_stored(c)}" for name, c in zip(self.curr, self.entity.fields, strict=True)
         )
         prev = ", ".join(
-            f"{name} {_stored(c)}" for name, c in zip(self.prev, self.entity.columns, strict=True)
+            f"{name} {_stored(c)}" for name, c in zip(self.prev, self.entity.fields, strict=True)
         )
         return (
             f"CREATE TABLE {self.log} (event_type TEXT NOT NULL, {curr}, curr_hash TEXT,"
@@ -89,7 +89,7 @@ class Statements:
     # any other file
 
     def create_staged(self) -> str:
-        columns = ", ".join(f"{quoted(c.name)} {_stored(c)}" for c in self.entity.columns)
+        columns = ", ".join(f"{quoted(c.name)} {_stored(c)}" for c in self.entity.fields)
         return f"CREATE TEMP TABLE staged (seq INTEGER PRIMARY KEY, op TEXT, {columns}, hash TEXT) STRICT"
 
     def stage(self) -> str:

@@ -20,5 +20,5 @@ CREATE TABLE IF NOT EXISTS loader_deliveries (
     version        TEXT    NOT NULL,
     notified_at    TEXT,
     PRIMARY KEY (process, delivery_id),
-    UNIQUE (process, source_key, identity)
+    UNIQUE (process, source_key, delivery_id)
 ) STRICT, WITHOUT ROWID
