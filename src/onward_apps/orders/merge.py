@@ -36,9 +36,10 @@ def merge(
     """Bring the entity's tables to what the file says, and log what that changed.
 
     All happens inside the transaction that is open on `tx`; nothing is committed. After an exception the
-    caller rolls back, and nothing of the file is there. A file whose key was last delivered with the
-    same identity does nothing, and the delivery of that time comes back marked `repeated`; a load whose rows are all as they were writes only its
-    delivery row. Delivery and event ids increase within a process, which alone writes its entities.
+    caller rolls back, and nothing of the file is there. A file whose key was last delivered with the same
+    identity does nothing, and the delivery of that time comes back marked `repeated`; a load whose rows are
+    all as they were writes only its delivery row. Delivery and event ids increase within a process, which
+    alone writes its entities.
 
     Args:
         progress: called about every 10,000 rows with rows done and an estimate of all rows, at the end with
