@@ -177,7 +177,7 @@ class Lane:
 
     def _read_ahead(self) -> None:
         window = self._window
-        if self._reading or window.reach >= self._end or self._crew.breaker.tripped and window.pending:
+        if self._reading or window.reach >= self._end or (self._crew.breaker.tripped and window.pending):
             return
         if window.held + READ_RECORDS > self._room or (window.held and window.size + READ_BYTES > self._crew.room):
             return

@@ -178,13 +178,20 @@ class Window:
         """
         if not self._pending:
             return None, []
-        if not (busy or blocked or one_per_key or skip):
+        if not (one_per_key or skip) and self._untouched(busy, blocked):
             chunk = self._pending.popleft()
             if len(chunk) > most:
                 self._pending.appendleft(chunk.part(range(most, len(chunk))))
                 chunk = chunk.part(range(most))
             return chunk, []
         return self._pick(most, busy, blocked, one_per_key, skip)
+
+    def _untouched(self, busy: Collection[str], blocked: Collection[str]) -> bool:
+        """Whether no record of the first chunk has such a key."""
+        if not (busy or blocked):
+            return True
+        keys = {entry[KEY] for entry in self._pending[0].entries}
+        return keys.isdisjoint(busy) and keys.isdisjoint(blocked)
 
     def _pick(
         self, most: int, busy: Collection[str], blocked: Collection[str], one_per_key: bool, skip: int

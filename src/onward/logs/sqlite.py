@@ -40,11 +40,11 @@ from onward.log import (
 from onward.logs.sqlite_rows import (
     SCHEMA,
     SQL,
-    attempt_to,
+    attempt_rows,
     end_of,
     first_of,
     parked_from,
-    parked_to,
+    parked_rows,
     ports_of,
     source_from,
     source_to,
@@ -127,12 +127,8 @@ class SQLiteLog:
 
     async def copies(self, stage: str, partition: int, offsets: Sequence[int]) -> Sequence[Parked]:
         def work(connection: apsw.Connection) -> list[Parked]:
-            bound = {"stage": stage, "partition": partition}
-            found = []
-            for offset in sorted(offsets):
-                for row in connection.execute(SQL.parked_copy, {**bound, "offset": offset}):
-                    found.append(parked_from(row))
-            return found
+            bound = {"stage": stage, "partition": partition, "offsets": json.dumps(list(offsets))}
+            return [parked_from(row) for row in rows(connection, SQL.parked_copy, **bound)]
 
         return await self._read(work)
 
@@ -367,14 +363,14 @@ class SQLiteLog:
         now = self._instant()
         if commit.totals is not None or commit.next is not None:
             self._progress(connection, bound, commit, now)
-        for offset in commit.unpark:
-            connection.execute(SQL.parked_delete, {**bound, "offset": offset})
+        if commit.unpark:
+            connection.execute(SQL.parked_delete, {**bound, "offsets": json.dumps(list(commit.unpark))})
         if commit.park:
-            connection.executemany(SQL.parked_put, [{**bound, **parked_to(row)} for row in commit.park])
+            connection.execute(SQL.parked_put, {**bound, "rows": parked_rows(commit.park)})
         for offset, due in commit.promote:
             connection.execute(SQL.parked_promote, {**bound, "offset": offset, "due": instant_text(due)})
         if commit.attempts:
-            connection.executemany(SQL.attempt_add, [{**bound, **attempt_to(row)} for row in commit.attempts])
+            connection.execute(SQL.attempt_add, {**bound, "rows": attempt_rows(commit.attempts)})
         if commit.source is not None:
             connection.execute(SQL.source_put, {"name": lease.stage, **source_to(commit.source)})
         for id_, result in commit.answered:
