@@ -11,6 +11,8 @@ from collections import deque
 from collections.abc import Collection, Iterable, Sequence
 from typing import Any
 
+import msgspec
+
 from onward import codec
 from onward.codec import KEY, Codec, Entry
 from onward.errors import BadRecord, Broken
@@ -36,7 +38,7 @@ class Chunk:
         self.blocks = blocks
         self.size = size
         self.bad = bad or {}
-        self._raw: dict[int, list[bytes]] = {}
+        self._raw: dict[int, list[msgspec.Raw]] = {}
 
     def __len__(self) -> int:
         return len(self.entries)
@@ -46,7 +48,7 @@ class Chunk:
         block = self._block(offset)
         if block.offset not in self._raw:
             self._raw[block.offset] = codec.split(block.entries)
-        return self._raw[block.offset][offset - block.offset]
+        return bytes(self._raw[block.offset][offset - block.offset])
 
     def nonce(self, offset: int) -> str:
         return self._block(offset).nonce
@@ -94,7 +96,7 @@ def chunk_of(blocks: Sequence[Block], start: int, skip: Sequence[Span], reader: 
     return chunk
 
 
-def _one_by_one(raws: list[bytes], first: int, reader: Codec) -> tuple[list[Entry], dict[int, BadRecord]]:
+def _one_by_one(raws: list[msgspec.Raw], first: int, reader: Codec) -> tuple[list[Entry], dict[int, BadRecord]]:
     """Decodes what can be; the rest stands with its raw value and an error."""
     anything = Codec(Any)
     entries: list[Entry] = []

@@ -18,9 +18,7 @@ class BadRow(FileError):
     def __init__(self, file: str, line: int, column: str, what: str) -> None:
         self.file, self.line, self.column, self.what = file, line, column, what
         place = file + (f", line {line}" if line else "") + (f", column {column}" if column else "")
-        super().__init__(
-            f"{place}: {what}; correct the file or the entity's declaration, then deliver it again"
-        )
+        super().__init__(f"{place}: {what}; correct the file or the entity's declaration, then deliver it again")
 
     def __reduce__(self) -> tuple[object, ...]:
         return BadRow, (self.file, self.line, self.column, self.what)

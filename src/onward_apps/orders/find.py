@@ -86,9 +86,7 @@ def find(
     known = Cursor(
         {
             entity.table: {
-                name: seen
-                for name, seen in known.files.get(entity.table, {}).items()
-                if name in listing[entity]
+                name: seen for name, seen in known.files.get(entity.table, {}).items() if name in listing[entity]
             }
             for entity in entities
         },

@@ -43,9 +43,7 @@ class Column:
             object.__setattr__(self, "precision", int(found[1] or max(38, scale + 1)))
             object.__setattr__(self, "type", "decimal")
             if scale >= self.precision:
-                raise ValueError(
-                    f"column {self.name}: decimal({self.precision},{scale}) has no integer digit"
-                )
+                raise ValueError(f"column {self.name}: decimal({self.precision},{scale}) has no integer digit")
         elif self.type == "decimal" or self.type not in TYPES:
             raise ValueError(
                 f"column {self.name}: no type {self.type!r}; use one of {', '.join(TYPES[:-1])}, decimal(P,S)"
@@ -92,18 +90,14 @@ class Entity:
 
     def __post_init__(self) -> None:
         given = self.columns
-        columns = (
-            tuple(Column(n, t) for n, t in given.items()) if isinstance(given, Mapping) else tuple(given)
-        )
+        columns = tuple(Column(n, t) for n, t in given.items()) if isinstance(given, Mapping) else tuple(given)
         object.__setattr__(self, "columns", columns)
         object.__setattr__(self, "key", (self.key,) if isinstance(self.key, str) else tuple(self.key))
         object.__setattr__(self, "table", self.table or f"dbo.{self.name}")
         names = [column.name.lower() for column in columns]
         missing = [name for name in self.key if name not in self.names]
         if not _ENTITY.fullmatch(self.name) or self.name.startswith(("sqlite_", "loader_")):
-            raise ValueError(
-                f"entity {self.name!r}: a name matches {_ENTITY.pattern} and is not the loader's"
-            )
+            raise ValueError(f"entity {self.name!r}: a name matches {_ENTITY.pattern} and is not the loader's")
         if len(set(names)) != len(names) or not names:
             raise ValueError(f"entity {self.name}: needs columns of different names")
         if not self.key or missing or len(set(self.key)) != len(self.key):
@@ -111,9 +105,7 @@ class Entity:
         if not _TABLE.fullmatch(self.table):
             raise ValueError(f"entity {self.name}: table {self.table!r} is not schema.table")
         if set(self.null_token) & set('",\r\n\x00'):
-            raise ValueError(
-                f"entity {self.name}: null_token {self.null_token!r} cannot stand unquoted in a file"
-            )
+            raise ValueError(f"entity {self.name}: null_token {self.null_token!r} cannot stand unquoted in a file")
 
     @property
     def fields(self) -> tuple[Column, ...]:

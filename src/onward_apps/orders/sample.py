@@ -95,9 +95,7 @@ def make_sample(folder: Path, *, rows: dict[str, int] | None = None, seed: int =
     for number, start in enumerate(range(0, len(changes), 250)):
         name = f"20220923-0958{number:02}123.csv.gz"
         files.append(write(folder / ORDERS.folder / name, changes[start : start + 250]))
-    portfolio = (
-        '7,"Fund 7, growth",{},3,+5.0656000000000000e+05,0.0125,1.5,1,2022-04-01,{{}},2022-09-23 10:00:00'
-    )
+    portfolio = '7,"Fund 7, growth",{},3,+5.0656000000000000e+05,0.0125,1.5,1,2022-04-01,{{}},2022-09-23 10:00:00'
     late = ["U," + portfolio.format("acc07") + "\n", "D," + portfolio.format("acc07") + "\n"]
     files.append(write(folder / PORTFOLIOS.folder / "20220923-100000456.csv.gz", late))
     return files
@@ -126,9 +124,7 @@ def _assets(pick: random.Random) -> list[str]:
 def _times(digits: Sequence[str]) -> Iterator[str]:
     """Ascending instants of trading days, one a second, with the fractions given."""
     hours = [f"{9 + s // 3600:02}:{s // 60 % 60:02}:{s % 60:02}" for s in range(23_400)]
-    return map(
-        "%s %s.%s".__mod__, ((day, hour, d) for (day, hour), d in zip(product(_DAYS, hours), cycle(digits)))
-    )
+    return map("%s %s.%s".__mod__, ((day, hour, d) for (day, hour), d in zip(product(_DAYS, hours), cycle(digits))))
 
 
 def _portfolios(count: int, pick: random.Random) -> Iterator[str]:

@@ -46,12 +46,8 @@ class Statements:
         )
 
     def create_log(self) -> str:
-        curr = ", ".join(
-            f"{name} {_stored(c)}" for name, c in zip(self.curr, self.entity.fields, strict=True)
-        )
-        prev = ", ".join(
-            f"{name} {_stored(c)}" for name, c in zip(self.prev, self.entity.fields, strict=True)
-        )
+        curr = ", ".join(f"{name} {_stored(c)}" for name, c in zip(self.curr, self.entity.fields, strict=True))
+        prev = ", ".join(f"{name} {_stored(c)}" for name, c in zip(self.prev, self.entity.fields, strict=True))
         return (
             f"CREATE TABLE {self.log} (event_type TEXT NOT NULL, {curr}, curr_hash TEXT,"
             f" event_id INTEGER PRIMARY KEY, delivery_id INTEGER NOT NULL, {prev}, prev_hash TEXT,"
@@ -174,9 +170,7 @@ class Statements:
 
     def _judged(self, rows: str, present: str, before: str, lived: str) -> str:
         """The event that each row makes: NULL for none, IGNORED for a removal of what is not there."""
-        removed = " AND ".join(
-            f"l.{curr} = r.{key}" for curr, key in zip(self._key_of("curr_"), self.key, strict=True)
-        )
+        removed = " AND ".join(f"l.{curr} = r.{key}" for curr, key in zip(self._key_of("curr_"), self.key, strict=True))
         lived = f"{lived} OR EXISTS (SELECT 1 FROM {self.log} l WHERE l.event_type = 'REMOVE' AND {removed})"
         return (
             f"SELECT r.seq, {_list(f'r.{name}' for name in self.key)}, CASE"
