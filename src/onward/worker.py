@@ -244,11 +244,12 @@ class Worker:
         if starting or any(not lane.idle for lane in self._lanes.values()):
             return False
         horizon = self.clock.now() + self._plan.patience
+        due = min((due for lane in self._lanes.values() if (due := lane.next_due) is not None), default=None)
+        if due is not None and due <= horizon:
+            self.clock.idle(due)
+            return False
         for lane in self._lanes.values():
             crew = self._crews[lane.stage.name]
-            due = lane.next_due
-            if due is not None and due <= horizon:
-                return False
             if lane.outstanding and not crew.breaker.tripped and not lane.stuck and not lane.full:
                 return False
         return not await self._others_work()
