@@ -61,6 +61,9 @@ T = TypeVar("T")
 MEETING = 15.0
 """Seconds for which a worker that was not heard of again still counts as living."""
 
+AT_HAND = 100
+"""Up to so many records, topics and stages are looked up on the event loop itself."""
+
 POLL = 0.25
 """Seconds between looks for changes of other processes; their hints come sooner."""
 
@@ -84,6 +87,7 @@ class SQLiteLog:
         self._news = asyncio.Event()
         self._seen = self._version()
         self._hints = Hints() if listen else None
+        self._ends: Mapping[tuple[str, int], int] = {}
         self._name = ""
         self._closed = False
 
@@ -123,6 +127,9 @@ class SQLiteLog:
                     break
             return found
 
+        # What was written a moment ago is in memory: reading it here costs less than the way to another thread.
+        if self._ends.get((topic, partition), 0) - offset <= AT_HAND:
+            return self._here(work)
         return await self._read(work)
 
     async def copies(self, stage: str, partition: int, offsets: Sequence[int]) -> Sequence[Parked]:
@@ -160,7 +167,9 @@ class SQLiteLog:
             ]
             return News(ends, requests)
 
-        return await self._read(work)
+        news = self._here(work) if len(names) + len(asked) <= AT_HAND else await self._read(work)
+        self._ends = news.ends
+        return news
 
     async def changed(self, seconds: float) -> None:
         loop = asyncio.get_running_loop()
@@ -226,6 +235,12 @@ class SQLiteLog:
     async def _read(self, work: Callable[[apsw.Connection], T]) -> T:
         try:
             return await asyncio.get_running_loop().run_in_executor(self._reader, work, self._reading)
+        except apsw.Error as error:
+            raise away(error, self.url) from error
+
+    def _here(self, work: Callable[[apsw.Connection], T]) -> T:
+        try:
+            return work(self._watching)
         except apsw.Error as error:
             raise away(error, self.url) from error
 
