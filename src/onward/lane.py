@@ -230,8 +230,8 @@ class Lane:
                 return
             # While there is new work, what is due gathers for a moment: a hundred retries in one unit cost no more
             # than one.
-            late = not self._window.pending or self._due(GATHER)
-            if not ((late and self._retry_due()) or self._hand_live()):
+            new = self._window.pending or self._window.reach < self._end
+            if not (((not new or self._due(GATHER)) and self._retry_due()) or self._hand_live()):
                 self._crew.slot_free()
                 return
 
