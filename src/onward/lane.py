@@ -241,7 +241,7 @@ class Lane:
             return True
         if self._within is not None:
             return bool(self._units or self._flying or self._requests) or self._committing or not self._draft.empty
-        most = 1 if self.stage.effect else 3
+        most = 1 if self.stage.effect else 8
         return self._draft.units >= most + (0 if self.stage.effect else self.stage.parallel) and self._committing
 
     def _due(self, since: float = 0.0) -> bool:
