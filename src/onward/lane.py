@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 READ_RECORDS = 1_000
 READ_BYTES = 1_000_000
 WINDOW_RECORDS = 10_000
-GATHER = 0.05
+GATHER = 0.1
 """Seconds for which records that are due may wait for others while new ones are worked on."""
 
 
