@@ -207,8 +207,8 @@ class MemoryLog(MemoryBooks):
         if known is not None:
             if known.topic != topic:
                 raise Refused(
-                    f"stage {stage.name} has read topic {known.topic} until now and reads {stage.topic} in the program; "
-                    "give the stage another name, or say was= if it is the topic that has a new one"
+                    f"stage {stage.name} has read topic {known.topic} until now, {stage.topic} in the program; give it "
+                    "another name, or say was= of the topic if that is what has a new name"
                 )
         elif topic in self.store.topics:
             rows = self.store.topics[topic]

@@ -23,6 +23,7 @@ from onward import process
 from onward.clock import Clock, SystemClock
 from onward.errors import AlreadyCommitted, LeaseLost, Refused, StartNeeded, StoreNewer
 from onward.log import (
+    MEETING,
     Append,
     AppSpec,
     Block,
@@ -32,14 +33,13 @@ from onward.log import (
     News,
     Parked,
     Request,
-    Span,
     StageSpec,
     TopicSpec,
-    Totals,
 )
 from onward.logs.sqlite_rows import (
     SCHEMA,
     SQL,
+    ahead_of,
     attempt_rows,
     end_of,
     first_of,
@@ -48,8 +48,7 @@ from onward.logs.sqlite_rows import (
     ports_of,
     source_from,
     source_to,
-    spans_from,
-    totals_from,
+    stands_at,
 )
 from onward.sqlite.connection import File, away, path_of, rows
 from onward.sqlite.hints import Hints, tell
@@ -57,9 +56,6 @@ from onward.sqlite.pen import Pen
 from onward.units import instant, instant_text
 
 T = TypeVar("T")
-
-MEETING = 15.0
-"""Seconds for which a worker that was not heard of again still counts as living."""
 
 AT_HAND = 100
 """Up to so many records, topics and stages are looked up on the event loop itself."""
@@ -338,17 +334,12 @@ class SQLiteLog:
         lease = Lease(stage, partition, worker, (held[0][1] if held else 0) + 1)
         until = self._instant(seconds)
         connection.execute(SQL.lease_take, {**bound, "worker": worker, "token": lease.token, "until": until})
-        begin = rows(connection, SQL.begin_get, **bound)
-        newest = rows(connection, SQL.progress_newest, **bound)
-        next_ = newest[0][0] if newest else (begin[0][0] if begin else 0)
-        ahead: list[Span] = []
-        for (finished,) in rows(connection, SQL.progress_ahead, **bound, next=next_):
-            ahead += [(max(a, next_), b) for a, b in spans_from(finished) if b > next_]
+        next_, totals = stands_at(connection, stage, partition)
         return Claim(
             lease=lease,
             next=next_,
-            ahead=sorted(ahead),
-            totals=totals_from(newest[0][1]) if newest else Totals(),
+            ahead=ahead_of(connection, stage, partition, next_),
+            totals=totals,
             parked=[parked_from(row) for row in rows(connection, SQL.parked_keys, **bound)],
             incarnation=self._incarnation(connection, stage),
             source=source_from(rows(connection, SQL.source_get, name=stage)),
@@ -376,7 +367,7 @@ class SQLiteLog:
     def _finish(self, connection: apsw.Connection, lease: Lease, commit: Commit) -> None:
         bound: dict[str, Any] = {"stage": lease.stage, "partition": lease.partition}
         now = self._instant()
-        if commit.totals is not None or commit.next is not None:
+        if commit.finished or commit.totals is not None or commit.next is not None or commit.unit is not None:
             self._progress(connection, bound, commit, now)
         if commit.unpark:
             connection.execute(SQL.parked_delete, {**bound, "offsets": json.dumps(list(commit.unpark))})
@@ -392,21 +383,27 @@ class SQLiteLog:
             connection.execute(SQL.request_done, {"id": id_, "done": now, "result": result})
 
     def _progress(self, connection: apsw.Connection, bound: dict[str, Any], commit: Commit, now: str) -> None:
-        finished = commit.finished
+        finished, next_, totals = commit.finished, commit.next, commit.totals
+        if next_ is None or totals is None:
+            stands = stands_at(connection, bound["stage"], bound["partition"])
+            next_ = stands[0] if next_ is None else next_
+            totals = stands[1] if totals is None else totals
         row = {
             **bound,
             "first": finished[0][0] if finished else None,
             "last": finished[-1][1] if finished else None,
-            "next": commit.next,
+            "next": next_,
             "count": sum(b - a for a, b in finished),
             "written": now,
             "unit": commit.unit,
             "finished": msgspec.json.encode(finished).decode(),
-            "totals": msgspec.json.encode(commit.totals or Totals()).decode(),
+            "totals": msgspec.json.encode(totals).decode(),
         }
         try:
             connection.execute(SQL.progress_add, row)
         except apsw.ConstraintError as error:
+            if error.extendedresult != apsw.SQLITE_CONSTRAINT_UNIQUE:
+                raise
             raise AlreadyCommitted(f"{bound['stage']} partition {bound['partition']}: {error}") from error
 
     def _append(self, connection: apsw.Connection, append: Append) -> None:

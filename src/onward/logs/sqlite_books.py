@@ -26,19 +26,20 @@ from onward.log import (
     State,
     Survey,
     TopicFacts,
-    Totals,
 )
 from onward.logs.sqlite_rows import (
     SCHEMA,
     SQL,
+    ahead_of,
     attempt_from,
     end_of,
     parked_from,
     ports_of,
     source_from,
     spans_from,
-    totals_from,
+    stands_at,
 )
+from onward.span import length
 from onward.sqlite.connection import File, away, path_of, rows
 from onward.sqlite.hints import tell
 from onward.sqlite.turn import Turn
@@ -167,14 +168,7 @@ class SQLiteBooks:
         recent: float,
     ) -> PartitionFacts:
         bound = {"stage": stage, "partition": partition}
-        newest = rows(connection, SQL.progress_newest, **bound)
-        next_ = newest[0][0] if newest else begins
-        spans = [
-            (max(a, next_), b)
-            for (text,) in rows(connection, SQL.progress_ahead, **bound, next=next_)
-            for a, b in spans_from(text)
-            if b > next_
-        ]
+        next_, totals = stands_at(connection, stage, partition)
         count = 0
         if recent:
             since = instant_text(self._clock.now() - recent)
@@ -186,8 +180,8 @@ class SQLiteBooks:
             begins=begins,
             end=end_of(connection, topic, partition) if topic else next_,
             next=next_,
-            ahead=sum(b - a for a, b in spans),
-            totals=totals_from(newest[0][1]) if newest else Totals(),
+            ahead=length(ahead_of(connection, stage, partition, next_)),
+            totals=totals,
             parked=parked,
             recent=count,
             holder=holder,

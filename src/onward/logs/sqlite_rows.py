@@ -36,6 +36,20 @@ def first_of(connection: apsw.Connection, topic: str, partition: int) -> int:
     return end_of(connection, topic, partition) if found is None else int(found)
 
 
+def stands_at(connection: apsw.Connection, stage: str, partition: int) -> tuple[int, Totals]:
+    """`next` and the totals of a stage and partition."""
+    if newest := rows(connection, SQL.progress_newest, stage=stage, partition=partition):
+        return int(newest[0][0]), totals_from(newest[0][1])
+    begin = rows(connection, SQL.begin_get, stage=stage, partition=partition)
+    return (int(begin[0][0]) if begin else 0), Totals()
+
+
+def ahead_of(connection: apsw.Connection, stage: str, partition: int, next_: int) -> list[Span]:
+    """What a stage has finished beyond `next`, ascending."""
+    found = rows(connection, SQL.progress_ahead, stage=stage, partition=partition, next=next_)
+    return sorted((max(a, next_), b) for (text,) in found for a, b in spans_from(text) if b > next_)
+
+
 def ports_of(connection: apsw.Connection, but: str) -> list[int]:
     """Where the living workers on this file hear hints."""
     found = connection.execute(SQL.worker_all).fetchall()
