@@ -407,6 +407,11 @@ class SQLiteLog:
             raise AlreadyCommitted(f"{bound['stage']} partition {bound['partition']}: {error}") from error
 
     def _append(self, connection: apsw.Connection, append: Append) -> None:
+        known = rows(connection, SQL.topic_get, name=append.topic)
+        if not known or not 0 <= append.partition < known[0][1]:
+            raise Refused(
+                f"topic {append.topic} partition {append.partition} is not declared; run the app that declares it"
+            )
         offset = end_of(connection, append.topic, append.partition)
         row = {
             "topic": append.topic,
