@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from typing import TypeVar
 
 import apsw
@@ -58,6 +59,7 @@ class SQLiteBooks:
         self._clock = clock or SystemClock()
         self._file = File(path_of(url), create=False)
         self._connection = self._file.connect()
+        self._one = ThreadPoolExecutor(1, thread_name_prefix="onward-books")
         (found,) = rows(self._connection, SQL.schema_version)[0]
         if found != SCHEMA:
             self._file.close()
@@ -116,7 +118,7 @@ class SQLiteBooks:
             finally:
                 turn.close()
 
-        return await asyncio.to_thread(work)
+        return await asyncio.get_running_loop().run_in_executor(self._one, work)
 
     async def answers(self, ids: Sequence[int]) -> Mapping[int, str]:
         def work(connection: apsw.Connection) -> dict[int, str]:
@@ -125,6 +127,7 @@ class SQLiteBooks:
         return await self._look(work)
 
     async def close(self) -> None:
+        await asyncio.to_thread(self._one.shutdown)
         self._file.close()
 
     async def _look(self, work: Callable[[apsw.Connection], T]) -> T:
@@ -136,7 +139,7 @@ class SQLiteBooks:
                 self._connection.execute("ROLLBACK")
 
         try:
-            return await asyncio.to_thread(in_snapshot)
+            return await asyncio.get_running_loop().run_in_executor(self._one, in_snapshot)
         except apsw.Error as error:
             raise away(error, self.url) from error
 
