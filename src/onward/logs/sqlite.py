@@ -11,7 +11,6 @@ import asyncio
 import contextlib
 import json
 import os
-import secrets
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, TypeVar
@@ -21,7 +20,7 @@ import msgspec
 
 from onward import process
 from onward.clock import Clock, SystemClock
-from onward.errors import AlreadyCommitted, LeaseLost, Refused, StartNeeded, StoreNewer
+from onward.errors import AlreadyCommitted, LeaseLost, Refused, StoreNewer
 from onward.log import (
     MEETING,
     Append,
@@ -33,16 +32,14 @@ from onward.log import (
     News,
     Parked,
     Request,
-    StageSpec,
-    TopicSpec,
 )
+from onward.logs.sqlite_declare import declare
 from onward.logs.sqlite_rows import (
     SCHEMA,
     SQL,
     ahead_of,
     attempt_rows,
     end_of,
-    first_of,
     parked_from,
     parked_rows,
     ports_of,
@@ -88,7 +85,7 @@ class SQLiteLog:
         self._closed = False
 
     async def declare(self, app: AppSpec) -> None:
-        await self._write(lambda connection: self._declare(connection, app))
+        await self._write(lambda connection: declare(connection, app, self._instant()))
 
     async def claim(self, stage: str, partition: int, worker: str, seconds: float) -> Claim | None:
         return await self._write(lambda connection: self._claim(connection, stage, partition, worker, seconds))
@@ -279,51 +276,6 @@ class SQLiteLog:
     def _instant(self, later: float = 0.0) -> str:
         return instant_text(self._clock.now() + later)
 
-    def _declare(self, connection: apsw.Connection, app: AppSpec) -> None:
-        for topic in app.topics:
-            self._declare_topic(connection, topic)
-        for source in app.sources:
-            if source.was and not rows(connection, SQL.source_get, name=source.name):
-                connection.execute(SQL.rename_source, {"name": source.name, "was": source.was})
-                connection.execute(SQL.rename_stage_lease, {"name": source.name, "was": source.was})
-        for stage in app.stages:
-            self._declare_stage(connection, stage)
-        declaration = msgspec.json.encode(app).decode()
-        connection.execute(SQL.app_put, {"name": app.name, "declaration": declaration, "written": self._instant()})
-
-    def _declare_topic(self, connection: apsw.Connection, topic: TopicSpec) -> None:
-        found = rows(connection, SQL.topic_get, name=topic.name)
-        if not found and topic.was and rows(connection, SQL.topic_get, name=topic.was):
-            for statement in (SQL.rename_topic, SQL.rename_topic_block):
-                connection.execute(statement, {"name": topic.name, "was": topic.was})
-            found = rows(connection, SQL.topic_get, name=topic.name)
-        if not found:
-            made = {"incarnation": secrets.token_hex(4), "made": self._instant()}
-            connection.execute(SQL.topic_add, {"name": topic.name, "partitions": topic.partitions, **made})
-        elif found[0][1] != topic.partitions:
-            raise Refused(
-                f"topic {topic.name} has {found[0][1]} partitions in {self.url} and {topic.partitions} in the "
-                "program; the number is fixed once made, or keys would change their partition"
-            )
-
-    def _declare_stage(self, connection: apsw.Connection, stage: StageSpec) -> None:
-        if rows(connection, SQL.begin_get, stage=stage.name, partition=0):
-            return
-        if stage.was and rows(connection, SQL.begin_get, stage=stage.was, partition=0):
-            for table in ("begin", "progress", "parked", "attempt", "lease", "request"):
-                statement = getattr(SQL, f"rename_stage_{table}")
-                connection.execute(statement, {"name": stage.name, "was": stage.was})
-            return
-        found = rows(connection, SQL.topic_get, name=stage.topic)
-        if not found:
-            raise Refused(f"stage {stage.name} reads topic {stage.topic}, which no app has declared; run that app too")
-        ends = [end_of(connection, stage.topic, partition) for partition in range(found[0][1])]
-        if any(ends) and stage.start is None:
-            raise StartNeeded(stage.name, stage.topic, sum(ends))
-        for partition, end in enumerate(ends):
-            offset = end if stage.start == "now" else first_of(connection, stage.topic, partition)
-            connection.execute(SQL.begin_add, {"stage": stage.name, "partition": partition, "offset": offset})
-
     def _claim(
         self, connection: apsw.Connection, stage: str, partition: int, worker: str, seconds: float
     ) -> Claim | None:
@@ -341,16 +293,9 @@ class SQLiteLog:
             ahead=ahead_of(connection, stage, partition, next_),
             totals=totals,
             parked=[parked_from(row) for row in rows(connection, SQL.parked_keys, **bound)],
-            incarnation=self._incarnation(connection, stage),
+            incarnation=found[0][0] if (found := rows(connection, SQL.incarnation_of, **bound)) else "",
             source=source_from(rows(connection, SQL.source_get, name=stage)),
         )
-
-    def _incarnation(self, connection: apsw.Connection, stage: str) -> str:
-        for _, text in rows(connection, SQL.app_all):
-            for spec in msgspec.json.decode(text, type=AppSpec).stages:
-                if spec.name == stage:
-                    return str(rows(connection, SQL.topic_get, name=spec.topic)[0][0])
-        return ""
 
     def _commit(self, connection: apsw.Connection, commit: Commit) -> None:
         lease = commit.lease

@@ -9,13 +9,11 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import TypeVar
 
 import apsw
-import msgspec
 
 from onward import process
 from onward.clock import Clock, SystemClock
 from onward.errors import Refused, StoreNewer
 from onward.log import (
-    AppSpec,
     Attempt,
     BlockRow,
     Evidence,
@@ -38,6 +36,7 @@ from onward.logs.sqlite_rows import (
     ports_of,
     source_from,
     spans_from,
+    spec_from,
     stands_at,
 )
 from onward.span import length
@@ -47,8 +46,6 @@ from onward.sqlite.turn import Turn
 from onward.units import instant_text
 
 T = TypeVar("T")
-
-_spec = msgspec.json.Decoder(AppSpec)
 
 
 class SQLiteBooks:
@@ -144,18 +141,17 @@ class SQLiteBooks:
             raise away(error, self.url) from error
 
     def _survey(self, connection: apsw.Connection, recent: float) -> Survey:
-        apps = [_spec.decode(text) for _, text in rows(connection, SQL.app_all)]
-        topic_of = {stage.name: stage.topic for app in apps for stage in app.stages}
+        apps = [spec_from(text) for _, text in rows(connection, SQL.app_all)]
         held = self._leases(connection)
         parked: dict[tuple[str, int], dict[State, int]] = {}
         for stage, partition, state, count in rows(connection, SQL.parked_count):
             parked.setdefault((stage, partition), {})[state] = count
         stages = [
             self._facts(
-                connection, stage, topic_of.get(stage, ""), partition, begins,
+                connection, stage, topic, partition, begins,
                 parked.get((stage, partition), {}), held.get((stage, partition)), recent,
             )
-            for stage, partition, begins in rows(connection, SQL.begin_all)
+            for stage, partition, topic, begins in rows(connection, SQL.begin_all)
         ]  # fmt: skip
         return Survey(apps, stages, self._topics(connection), self._sources(connection), list(held.values()))
 
@@ -181,7 +177,7 @@ class SQLiteBooks:
             topic=topic,
             partition=partition,
             begins=begins,
-            end=end_of(connection, topic, partition) if topic else next_,
+            end=end_of(connection, topic, partition),
             next=next_,
             ahead=length(ahead_of(connection, stage, partition, next_)),
             totals=totals,

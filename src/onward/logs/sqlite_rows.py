@@ -8,7 +8,7 @@ from typing import Any
 import apsw
 import msgspec
 
-from onward.log import Attempt, Parked, SourceState, Span, Totals
+from onward.log import AppSpec, Attempt, Parked, SourceState, Span, Totals
 from onward.sql import Statements
 from onward.sqlite.connection import rows
 from onward.units import instant, instant_text
@@ -22,6 +22,7 @@ _spans = msgspec.json.Decoder(list[Span])
 _totals = msgspec.json.Decoder(Totals)
 spans_from = _spans.decode
 totals_from = _totals.decode
+spec_from = msgspec.json.Decoder(AppSpec).decode
 
 
 def end_of(connection: apsw.Connection, topic: str, partition: int) -> int:
