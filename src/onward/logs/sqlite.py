@@ -20,7 +20,7 @@ import msgspec
 
 from onward import process
 from onward.clock import Clock, SystemClock
-from onward.errors import AlreadyCommitted, LeaseLost, Refused, StoreNewer
+from onward.errors import AlreadyCommitted, LeaseLost, Refused, StoreAway, StoreNewer
 from onward.log import (
     MEETING,
     Append,
@@ -216,7 +216,8 @@ class SQLiteLog:
             return
         self._closed = True
         if self._name:
-            await self._pen.write(lambda connection: connection.execute(SQL.worker_delete, {"name": self._name}))
+            with contextlib.suppress(StoreAway):  # others take its name for gone a little later
+                await self._write(lambda connection: connection.execute(SQL.worker_delete, {"name": self._name}))
         await asyncio.to_thread(self._pen.close)
         self._reader.shutdown(wait=True)
         if self._hints is not None:
