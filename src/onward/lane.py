@@ -18,7 +18,7 @@ from onward.call import Called, Caller, Undo, Unit, run_through
 from onward.draft import Draft
 from onward.errors import AlreadyCommitted, LeaseLost, TimedOut, Unavailable
 from onward.events import Committed, Failed, Full, Recovered, Stuck, Tripped
-from onward.failure import Failure
+from onward.failure import Failure, message_of
 from onward.log import Block, Claim, Commit, Parked, Request
 from onward.parking import Parking
 from onward.settle import behind, settle
@@ -351,7 +351,7 @@ class Lane:
                 arguments = await self._crew.arguments()
             except Unavailable as error:
                 called = Called()
-                called.outage, called.rest = str(error), range(len(unit))
+                called.outage, called.rest = message_of(error), range(len(unit))
                 self._take_back(unit, called)
                 return
             if self._within is not None:

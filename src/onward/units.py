@@ -66,5 +66,6 @@ def instant(text: str) -> float:
 def moment_text(moment: datetime | str) -> str:
     """The text of an instant given as a datetime (naive is UTC) or as ISO 8601 text."""
     if isinstance(moment, str):
-        return instant_text(instant(moment))
-    return instant_text((moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp())
+        moment = datetime.fromisoformat(moment)
+    utc = moment.astimezone(UTC) if moment.tzinfo else moment
+    return utc.replace(tzinfo=None).isoformat(timespec="microseconds") + "Z"
