@@ -38,7 +38,10 @@ def spec_of(app: App) -> AppSpec:
     """The app's declaration as the store keeps it."""
     return AppSpec(
         app.name,
-        tuple(TopicSpec(t.name, t.partitions, t.keep, t.was) for t in app.topics.values()),
+        tuple(
+            TopicSpec(t.name, t.partitions, t.keep, t.was, "()" if callable(t.key) else t.key)
+            for t in app.topics.values()
+        ),
         tuple(SourceSpec(s.name, tuple(t.name for t in s.to), s.was) for s in app.sources.values()),
         tuple(
             StageSpec(s.name, s.topic.name, tuple(t.name for t in s.to), s.start, s.was) for s in app.stages.values()

@@ -41,6 +41,7 @@ from onward.logs.sqlite_rows import (
     SCHEMA,
     SQL,
     attempt_to,
+    blocks_of,
     end_of,
     first_of,
     parked_from,
@@ -107,23 +108,7 @@ class SQLiteLog:
         return await self._write(job) if leases else []
 
     async def read(self, topic: str, partition: int, offset: int, records: int, size: int) -> Sequence[Block]:
-        def work(connection: apsw.Connection) -> list[Block]:
-            found: list[Block] = []
-            bound = {"topic": topic, "partition": partition, "offset": offset}
-            left, room = records, size
-            for at, count, nonce, entries in connection.execute(SQL.block_read, bound):
-                if at + count <= offset:
-                    continue
-                if found and len(entries) > room:
-                    break
-                found.append(Block(at, count, entries, nonce))
-                left -= at + count - max(offset, at)
-                room -= len(entries)
-                if left <= 0 or room <= 0:
-                    break
-            return found
-
-        return await self._read(work)
+        return await self._read(lambda connection: blocks_of(connection, topic, partition, offset, records, size))
 
     async def copies(self, stage: str, partition: int, offsets: Sequence[int]) -> Sequence[Parked]:
         def work(connection: apsw.Connection) -> list[Parked]:

@@ -16,6 +16,7 @@ from onward.errors import Refused, StoreNewer
 from onward.log import (
     AppSpec,
     Attempt,
+    Block,
     BlockRow,
     Evidence,
     Held,
@@ -32,6 +33,7 @@ from onward.logs.sqlite_rows import (
     SCHEMA,
     SQL,
     attempt_from,
+    blocks_of,
     end_of,
     parked_from,
     ports_of,
@@ -82,11 +84,20 @@ class SQLiteBooks:
 
         return await self._look(work)
 
+    async def read(self, topic: str, partition: int, offset: int, records: int, size: int) -> Sequence[Block]:
+        return await self._look(lambda connection: blocks_of(connection, topic, partition, offset, records, size))
+
     async def parked(
-        self, stage: str | None, key: str | None, state: str | None, limit: int | None
+        self,
+        stage: str | None,
+        key: str | None,
+        state: str | None,
+        limit: int | None,
+        after: tuple[str, int, int] = ("", 0, 0),
     ) -> Sequence[tuple[str, int, Parked, Sequence[Attempt]]]:
         def work(connection: apsw.Connection) -> list[tuple[str, int, Parked, Sequence[Attempt]]]:
             bound = {"stage": stage, "key": key, "state": state, "limit": -1 if limit is None else limit}
+            bound |= {"after_stage": after[0], "after_partition": after[1], "after_offset": after[2]}
             found = []
             for name, partition, *row in rows(connection, SQL.parked_list, **bound):
                 parked = parked_from(tuple(row))

@@ -9,7 +9,7 @@ import apsw
 import msgspec
 
 from onward import process
-from onward.log import Attempt, Parked, SourceState, Span, Totals
+from onward.log import Attempt, Block, Parked, SourceState, Span, Totals
 from onward.sql import Statements
 from onward.sqlite.connection import rows
 from onward.units import instant, instant_text
@@ -35,6 +35,26 @@ def first_of(connection: apsw.Connection, topic: str, partition: int) -> int:
     """The offset of the first record of a partition that is kept; its end where none is."""
     found = rows(connection, SQL.block_first, topic=topic, partition=partition)[0][0]
     return end_of(connection, topic, partition) if found is None else int(found)
+
+
+def blocks_of(
+    connection: apsw.Connection, topic: str, partition: int, offset: int, records: int, size: int
+) -> list[Block]:
+    """Blocks in order from the one that holds `offset`, until `records` or `size` bytes are reached."""
+    found: list[Block] = []
+    bound = {"topic": topic, "partition": partition, "offset": offset}
+    left, room = records, size
+    for at, count, nonce, entries in connection.execute(SQL.block_read, bound):
+        if at + count <= offset:
+            continue
+        if found and len(entries) > room:
+            break
+        found.append(Block(at, count, entries, nonce))
+        left -= at + count - max(offset, at)
+        room -= len(entries)
+        if left <= 0 or room <= 0:
+            break
+    return found
 
 
 def ports_of(connection: apsw.Connection, but: str) -> list[int]:
