@@ -107,6 +107,11 @@ class Lane:
         self.wake()
 
     @property
+    def end(self) -> int:
+        """Up to where its partition is known to have records."""
+        return self._end
+
+    @property
     def outstanding(self) -> int:
         """Records of its partition that are neither done nor parked."""
         return self._end - self._window.next
