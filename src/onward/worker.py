@@ -22,6 +22,7 @@ from onward.crew import Crew
 from onward.emit import Emitter
 from onward.errors import LeaseLost, Refused, StoreAway
 from onward.events import Event, Failed, Observer, Observers, StoreAbsent, Trouble, WorkerStarted, WorkerStopped
+from onward.failure import message_of
 from onward.intake import Intake
 from onward.lane import Lane
 from onward.lease import Leases, Wanted
@@ -342,7 +343,7 @@ class Worker:
 
     def _trouble(self, wanted: Wanted, error: BaseException) -> None:
         """A lane or intake broke. It is taken up again after a while; the reason shows in `status`."""
-        what = f"{type(error).__name__}: {error}"
+        what = f"{type(error).__name__}: {message_of(error)}"
         if not isinstance(error, LeaseLost | StoreAway):
             self.observe(Trouble(wanted[0], what))
             self.report.troubles.append(f"{wanted[0]}: {what}")
@@ -382,7 +383,9 @@ class Worker:
                 await self.leases.give_back(*wanted)
         except BaseException as error:
             if not self._stop.is_set():
-                why = "" if isinstance(error, LeaseLost | StoreAway) else f": {type(error).__name__}: {error}"
+                why = (
+                    "" if isinstance(error, LeaseLost | StoreAway) else f": {type(error).__name__}: {message_of(error)}"
+                )
                 await self.leases.give_back(*wanted, f"stopped{why}")
             raise
 

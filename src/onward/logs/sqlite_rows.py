@@ -8,7 +8,6 @@ from typing import Any
 import apsw
 import msgspec
 
-from onward import process
 from onward.log import Attempt, Block, Parked, SourceState, Span, Totals
 from onward.sql import Statements
 from onward.sqlite.connection import rows
