@@ -16,6 +16,9 @@ class Clock(Protocol):
     async def wait(self, event: asyncio.Event, until: float | None) -> None:
         """Returns when the event is set, at the latest at `until`."""
 
+    def idle(self, until: float) -> None:
+        """All work waits for this instant, and nothing else will happen before."""
+
 
 class SystemClock:
     """The machine's clock."""
@@ -30,6 +33,9 @@ class SystemClock:
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(max(0.0, until - time.time())):
                 await event.wait()
+
+    def idle(self, until: float) -> None:
+        pass
 
 
 class HandClock:
@@ -50,6 +56,9 @@ class HandClock:
             await event.wait()
         finally:
             self._waiting.discard(event)
+
+    def idle(self, until: float) -> None:
+        pass
 
     def advance(self, seconds: float) -> None:
         """Moves on, and wakes all who wait for a time; to be called on their event loop."""

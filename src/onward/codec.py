@@ -52,7 +52,7 @@ class Codec:
             return [(o, k, t, h, self._unmark(v)) for o, k, t, h, v in found]
         return found
 
-    def decode_one(self, entry: bytes) -> Entry:
+    def decode_one(self, entry: bytes | msgspec.Raw) -> Entry:
         """One entry; raises `BadRecord`, saying what does not fit, where it cannot be read."""
         try:
             found: Any = self._entry.decode(entry)
@@ -107,9 +107,9 @@ def _mark_bytes(value: bytes, always: bool) -> Any:
     return {"$base64": base64.b64encode(value).decode()}
 
 
-def split(entries: bytes) -> list[bytes]:
-    """The entries of a block, each as its own bytes."""
-    return [bytes(raw) for raw in _raw.decode(entries)]
+def split(entries: bytes) -> list[msgspec.Raw]:
+    """The entries of a block, each as it is stored."""
+    return _raw.decode(entries)
 
 
 def joined(blocks: Sequence[Block]) -> bytes:

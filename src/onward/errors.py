@@ -126,6 +126,14 @@ class RecordTooLarge(BadRecord):
         )
 
 
+class RecordDied(OnwardError):
+    """A record was set aside as dead; no retry would help, or none is left."""
+
+    def __init__(self, stage: str, position: str, key: str | None, reason: str) -> None:
+        self.stage, self.position, self.key, self.reason = stage, position, key, reason
+        super().__init__(f"{stage} gave up {position} with key {key!r}: {reason or 'no reason given'}")
+
+
 class BadOutput(OnwardError):
     """A handler gave something that its stage cannot take."""
 

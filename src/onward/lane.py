@@ -32,6 +32,8 @@ if TYPE_CHECKING:
 READ_RECORDS = 1_000
 READ_BYTES = 1_000_000
 WINDOW_RECORDS = 10_000
+GATHER = 0.05
+"""Seconds for which records that are due may wait for others while new ones are worked on."""
 
 
 class Lane:
@@ -132,6 +134,7 @@ class Lane:
             self._promote_all()
             while not self.lost:
                 self._wake.clear()
+                now = self._crew.now()
                 self._step()
                 if self._stopping and not self._tasks and self._draft.empty:
                     return
@@ -139,7 +142,7 @@ class Lane:
                     self.idle = not self._tasks and self._draft.empty
                     if self.idle:
                         self._crew.lane_idle()
-                    await self._crew.clock_wait(self._wake, self.next_due)
+                    await self._crew.clock_wait(self._wake, self._look_again(now))
                     self.idle = False
                 if self._hand_error is not None:
                     raise self._hand_error
@@ -147,6 +150,14 @@ class Lane:
             for task in self._tasks:
                 task.cancel()
             await asyncio.gather(*self._tasks, return_exceptions=True)
+
+    def _look_again(self, looked: float) -> float | None:
+        """When to look again by itself, having looked at an instant: what was due then waits for something else,
+        which will wake us."""
+        if self._crew.behind_lease():
+            return looked + 0.5
+        due = self.next_due
+        return due if due is not None and due > looked else None
 
     def _step(self) -> None:
         self._commit()
@@ -171,7 +182,7 @@ class Lane:
 
     def _read_ahead(self) -> None:
         window = self._window
-        if self._reading or window.reach >= self._end or self._crew.breaker.tripped and window.pending:
+        if self._reading or window.reach >= self._end or (self._crew.breaker.tripped and window.pending):
             return
         if window.held + READ_RECORDS > self._room or (window.held and window.size + READ_BYTES > self._crew.room):
             return
@@ -222,7 +233,10 @@ class Lane:
                 continue
             if not (self._window.pending or self._due()) or not self._crew.slot(self):
                 return
-            if not (self._retry_due() or self._hand_live()):
+            # While there is new work, what is due gathers for a moment: a hundred retries in one unit cost no more
+            # than one.
+            new = self._window.pending or self._window.reach < self._end
+            if not (((not new or self._due(GATHER)) and self._retry_due()) or self._hand_live()):
                 self._crew.slot_free()
                 return
 
@@ -232,12 +246,12 @@ class Lane:
             return True
         if self._within is not None:
             return bool(self._units or self._flying or self._requests) or self._committing or not self._draft.empty
-        most = 1 if self.stage.effect else 3
+        most = 1 if self.stage.effect else 8
         return self._draft.units >= most + (0 if self.stage.effect else self.stage.parallel) and self._committing
 
-    def _due(self) -> bool:
+    def _due(self, since: float = 0.0) -> bool:
         due = self._parking.next_due()
-        return due is not None and due <= self._crew.now()
+        return due is not None and due + since <= self._crew.now()
 
     def _retry_due(self, most: int = READ_RECORDS) -> bool:
         """Hands out parked records that are due; one group at a time where calls act outside or are batches."""

@@ -14,7 +14,7 @@ from onward.failure import Failure, kind_of, message_of, traceback_of
 from onward.log import Attempt, Parked, State
 from onward.outcome import Drop, Hold, Later, Reject
 from onward.settings import masked
-from onward.span import spans_of
+from onward.span import spans_but
 from onward.stage import Stage
 
 
@@ -23,10 +23,8 @@ def settle(stage: Stage, unit: Unit, called: Called, now: float, chance: Callabl
     draft = Draft()
     chunk = unit.chunk
     offsets = chunk.offsets
-    if len(called.done) == len(offsets):
-        draft.finished = spans_of(offsets)
-    else:
-        draft.finished = spans_of([offsets[i] for i in called.done])
+    out = {failure.index for failure in called.failures}
+    draft.finished = spans_but(offsets, [*out.union(called.behind, called.rest)])
     draft.done = len(called.done)
     draft.dropped = called.dropped
     draft.appends = called.appends

@@ -25,6 +25,22 @@ def spans_of(offsets: Sequence[int]) -> list[Span]:
     return found
 
 
+def spans_but(offsets: Sequence[int], out: Sequence[int]) -> list[Span]:
+    """Ascending offsets as spans, without those at the indices `out`."""
+    if not isinstance(offsets, range):
+        without = set(out)
+        return spans_of([offset for index, offset in enumerate(offsets) if index not in without])
+    found: list[Span] = []
+    start = offsets.start
+    for index in sorted(out):
+        if offsets[index] > start:
+            found.append((start, offsets[index]))
+        start = offsets[index] + 1
+    if start < offsets.stop:
+        found.append((start, offsets.stop))
+    return found
+
+
 def merged(spans: Iterable[Span]) -> list[Span]:
     """The same offsets in as few spans as can be."""
     found: list[Span] = []

@@ -11,6 +11,8 @@ from collections import deque
 from collections.abc import Collection, Iterable, Sequence
 from typing import Any
 
+import msgspec
+
 from onward import codec
 from onward.codec import KEY, Codec, Entry
 from onward.errors import BadRecord, Broken
@@ -36,7 +38,7 @@ class Chunk:
         self.blocks = blocks
         self.size = size
         self.bad = bad or {}
-        self._raw: dict[int, list[bytes]] = {}
+        self._raw: dict[int, list[msgspec.Raw]] = {}
 
     def __len__(self) -> int:
         return len(self.entries)
@@ -46,7 +48,7 @@ class Chunk:
         block = self._block(offset)
         if block.offset not in self._raw:
             self._raw[block.offset] = codec.split(block.entries)
-        return self._raw[block.offset][offset - block.offset]
+        return bytes(self._raw[block.offset][offset - block.offset])
 
     def nonce(self, offset: int) -> str:
         return self._block(offset).nonce
@@ -94,7 +96,7 @@ def chunk_of(blocks: Sequence[Block], start: int, skip: Sequence[Span], reader: 
     return chunk
 
 
-def _one_by_one(raws: list[bytes], first: int, reader: Codec) -> tuple[list[Entry], dict[int, BadRecord]]:
+def _one_by_one(raws: list[msgspec.Raw], first: int, reader: Codec) -> tuple[list[Entry], dict[int, BadRecord]]:
     """Decodes what can be; the rest stands with its raw value and an error."""
     anything = Codec(Any)
     entries: list[Entry] = []
@@ -178,13 +180,20 @@ class Window:
         """
         if not self._pending:
             return None, []
-        if not (busy or blocked or one_per_key or skip):
+        if not (one_per_key or skip) and self._untouched(busy, blocked):
             chunk = self._pending.popleft()
             if len(chunk) > most:
                 self._pending.appendleft(chunk.part(range(most, len(chunk))))
                 chunk = chunk.part(range(most))
             return chunk, []
         return self._pick(most, busy, blocked, one_per_key, skip)
+
+    def _untouched(self, busy: Collection[str], blocked: Collection[str]) -> bool:
+        """Whether no record of the first chunk has such a key."""
+        if not (busy or blocked):
+            return True
+        keys = {entry[KEY] for entry in self._pending[0].entries}
+        return keys.isdisjoint(busy) and keys.isdisjoint(blocked)
 
     def _pick(
         self, most: int, busy: Collection[str], blocked: Collection[str], one_per_key: bool, skip: int

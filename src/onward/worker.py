@@ -195,6 +195,7 @@ class Worker:
             looking.cancel()
 
     async def _wind_up(self, helpers: Sequence[asyncio.Task[None]]) -> None:
+        self._stop.set()
         for lane in self._lanes.values():
             lane.stop()
         for intake in self._intakes.values():
@@ -249,14 +250,16 @@ class Worker:
         if not all(self._source_done(name) for name in self._sources):
             return False
         await self._news(sorted({stage.topic.name for stage in self._stages.values()}))
-        if any(not lane.idle for lane in self._lanes.values()):
+        starting = any(wanted[0] in self._stages and wanted not in self._lanes for wanted in self._tasks)
+        if starting or any(not lane.idle for lane in self._lanes.values()):
             return False
         horizon = self.clock.now() + self._plan.patience
+        due = min((due for lane in self._lanes.values() if (due := lane.next_due) is not None), default=None)
+        if due is not None and due <= horizon:
+            self.clock.idle(due)
+            return False
         for lane in self._lanes.values():
             crew = self._crews[lane.stage.name]
-            due = lane.next_due
-            if due is not None and due <= horizon:
-                return False
             if lane.outstanding and not crew.breaker.tripped and not lane.stuck and not lane.full:
                 return False
         return not await self._others_work()
@@ -372,6 +375,8 @@ class Worker:
             crew.trouble = ""
             lane = Lane(crew, claim, within)
             self._lanes[wanted] = crew.lanes[wanted[1]] = lane
+            if self._stop.is_set():
+                lane.stop()
             lane.reached(self._ends.get((stage.topic.name, lane.partition), 0))
             for request in (await self.log.news([stage.topic.name], [stage.name])).requests:
                 if request.partition == lane.partition:
@@ -412,7 +417,7 @@ class Worker:
         if before is not None and before.done:
             intake.done, intake.failed = True, before.failed
         self._intakes[source.name] = intake
-        if intake.done:
+        if intake.done or self._stop.is_set():
             return
         await intake.run()
         if intake.lost:

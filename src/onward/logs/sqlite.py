@@ -40,12 +40,12 @@ from onward.log import (
 from onward.logs.sqlite_rows import (
     SCHEMA,
     SQL,
-    attempt_to,
+    attempt_rows,
     blocks_of,
     end_of,
     first_of,
     parked_from,
-    parked_to,
+    parked_rows,
     ports_of,
     source_from,
     source_to,
@@ -61,6 +61,9 @@ T = TypeVar("T")
 
 MEETING = 15.0
 """Seconds for which a worker that was not heard of again still counts as living."""
+
+AT_HAND = 100
+"""Up to so many records, topics and stages are looked up on the event loop itself."""
 
 POLL = 0.25
 """Seconds between looks for changes of other processes; their hints come sooner."""
@@ -85,6 +88,7 @@ class SQLiteLog:
         self._news = asyncio.Event()
         self._seen = self._version()
         self._hints = Hints() if listen else None
+        self._ends: Mapping[tuple[str, int], int] = {}
         self._name = ""
         self._closed = False
 
@@ -108,16 +112,18 @@ class SQLiteLog:
         return await self._write(job) if leases else []
 
     async def read(self, topic: str, partition: int, offset: int, records: int, size: int) -> Sequence[Block]:
-        return await self._read(lambda connection: blocks_of(connection, topic, partition, offset, records, size))
+        def work(connection: apsw.Connection) -> list[Block]:
+            return blocks_of(connection, topic, partition, offset, records, size)
+
+        # What was written a moment ago is in memory: reading it here costs less than the way to another thread.
+        if self._ends.get((topic, partition), 0) - offset <= AT_HAND:
+            return self._here(work)
+        return await self._read(work)
 
     async def copies(self, stage: str, partition: int, offsets: Sequence[int]) -> Sequence[Parked]:
         def work(connection: apsw.Connection) -> list[Parked]:
-            bound = {"stage": stage, "partition": partition}
-            found = []
-            for offset in sorted(offsets):
-                for row in connection.execute(SQL.parked_copy, {**bound, "offset": offset}):
-                    found.append(parked_from(row))
-            return found
+            bound = {"stage": stage, "partition": partition, "offsets": json.dumps(list(offsets))}
+            return [parked_from(row) for row in rows(connection, SQL.parked_copy, **bound)]
 
         return await self._read(work)
 
@@ -149,7 +155,9 @@ class SQLiteLog:
             ]
             return News(ends, requests)
 
-        return await self._read(work)
+        news = self._here(work) if len(names) + len(asked) <= AT_HAND else await self._read(work)
+        self._ends = news.ends
+        return news
 
     async def changed(self, seconds: float) -> None:
         loop = asyncio.get_running_loop()
@@ -215,6 +223,12 @@ class SQLiteLog:
     async def _read(self, work: Callable[[apsw.Connection], T]) -> T:
         try:
             return await asyncio.get_running_loop().run_in_executor(self._reader, work, self._reading)
+        except apsw.Error as error:
+            raise away(error, self.url) from error
+
+    def _here(self, work: Callable[[apsw.Connection], T]) -> T:
+        try:
+            return work(self._watching)
         except apsw.Error as error:
             raise away(error, self.url) from error
 
@@ -352,14 +366,14 @@ class SQLiteLog:
         now = self._instant()
         if commit.totals is not None or commit.next is not None:
             self._progress(connection, bound, commit, now)
-        for offset in commit.unpark:
-            connection.execute(SQL.parked_delete, {**bound, "offset": offset})
+        if commit.unpark:
+            connection.execute(SQL.parked_delete, {**bound, "offsets": json.dumps(list(commit.unpark))})
         if commit.park:
-            connection.executemany(SQL.parked_put, [{**bound, **parked_to(row)} for row in commit.park])
+            connection.execute(SQL.parked_put, {**bound, "rows": parked_rows(commit.park)})
         for offset, due in commit.promote:
             connection.execute(SQL.parked_promote, {**bound, "offset": offset, "due": instant_text(due)})
         if commit.attempts:
-            connection.executemany(SQL.attempt_add, [{**bound, **attempt_to(row)} for row in commit.attempts])
+            connection.execute(SQL.attempt_add, {**bound, "rows": attempt_rows(commit.attempts)})
         if commit.source is not None:
             connection.execute(SQL.source_put, {"name": lease.stage, **source_to(commit.source)})
         for id_, result in commit.answered:

@@ -81,21 +81,27 @@ def parked_from(row: Row) -> Parked:
     )
 
 
-def parked_to(parked: Parked) -> dict[str, Any]:
-    return {
-        "offset": parked.offset,
-        "key": parked.key,
-        "state": parked.state,
-        "due": instant_text(parked.due),
-        "attempts": parked.attempts,
-        "since": instant_text(parked.since),
-        "error": parked.error,
-        "reason": parked.reason,
-        "batch": parked.batch,
-        "approved": int(parked.approved),
-        "nonce": parked.nonce,
-        "entry": parked.entry,
-    }
+def parked_rows(parked: Sequence[Parked]) -> str:
+    """Rows as one JSON text, so that many are written by one statement."""
+    return _json(
+        [
+            (
+                row.offset,
+                row.key,
+                row.state,
+                instant_text(row.due),
+                row.attempts,
+                instant_text(row.since),
+                row.error,
+                row.reason,
+                row.batch,
+                int(row.approved),
+                row.nonce,
+                row.entry.decode(),
+            )
+            for row in parked
+        ]
+    )
 
 
 def attempt_from(row: Row) -> Attempt:
@@ -103,8 +109,12 @@ def attempt_from(row: Row) -> Attempt:
     return Attempt(offset, number, instant(at), *rest)
 
 
-def attempt_to(attempt: Attempt) -> dict[str, Any]:
-    return {**attempt._asdict(), "at": instant_text(attempt.at)}
+def attempt_rows(attempts: Sequence[Attempt]) -> str:
+    return _json([(row.offset, row.number, instant_text(row.at), *row[3:]) for row in attempts])
+
+
+def _json(rows_: Sequence[Row]) -> str:
+    return msgspec.json.encode(rows_).decode()
 
 
 def source_from(found: Sequence[Row]) -> SourceState:

@@ -8,11 +8,13 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import socket
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Sequence
 
 
-def tell(ports: Iterable[int]) -> None:
+def tell(ports: Sequence[int]) -> None:
     """Sends a hint to each of these ports."""
+    if not ports:
+        return
     with contextlib.suppress(OSError), socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sender:
         for port in ports:
             sender.sendto(b"", ("127.0.0.1", port))

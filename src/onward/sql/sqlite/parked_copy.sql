@@ -1,2 +1,4 @@
 SELECT "offset", key, state, due, attempts, since, error, reason, batch, approved, CAST(entry AS BLOB), nonce
-FROM parked WHERE stage = :stage AND partition = :partition AND "offset" = :offset
+FROM parked
+WHERE stage = :stage AND partition = :partition AND "offset" IN (SELECT value FROM json_each(:offsets))
+ORDER BY "offset"

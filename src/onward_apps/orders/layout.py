@@ -1,0 +1,52 @@
+"""Which field of a record is which column."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from .model import Entity, Kind
+
+OP = "Op"
+"""Name of the operation column in a header, whatever its case."""
+
+
+class Mislaid(ValueError):
+    """A header does not name the columns that the entity declares."""
+
+
+@dataclass(frozen=True, slots=True)
+class Layout:
+    """Places of the fields in a record of `width` fields: the operation's (or None), and one per column."""
+
+    width: int
+    op: int | None
+    places: tuple[int, ...]
+
+    @classmethod
+    def declared(cls, entity: Entity, kind: Kind) -> "Layout":
+        """Operation, time of commit, columns in declared order (or the time at the end)."""
+        op = int(entity.cdc_has_op if kind == "CDC" else entity.load_has_op)
+        time = int(bool(entity.timestamp_column))
+        first = op + (0 if entity.timestamp_last else time)
+        count = len(entity.columns)
+        return cls(op + time + count, 0 if op else None, tuple(range(first, first + count)))
+
+    @classmethod
+    def of_header(cls, entity: Entity, kind: Kind, names: Sequence[str]) -> "Layout":
+        """The order that the header gives.
+
+        Raises:
+            Mislaid: a declared column is missing, or one is there that is not declared.
+        """
+        rest = {name: place for place, name in enumerate(names)}
+        if len(rest) < len(names):
+            raise Mislaid(f"the header names a column twice: {', '.join(names)}")
+        if missing := [name for name in entity.names if name not in rest]:
+            raise Mislaid(f"the header does not name {', '.join(missing)}")
+        places = tuple(rest.pop(name) for name in entity.names)
+        rest.pop(entity.timestamp_column, None)
+        op = next((rest.pop(name) for name in list(rest) if name.lower() == OP.lower()), None)
+        if rest:
+            raise Mislaid(f"the header names {', '.join(rest)}, which {entity.name} does not declare")
+        if op is None and (entity.cdc_has_op if kind == "CDC" else entity.load_has_op):
+            raise Mislaid(f"the header names no operation column {OP}")
+        return cls(len(names), op, places)

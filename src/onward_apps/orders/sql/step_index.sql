@@ -1,0 +1,1 @@
+CREATE UNIQUE INDEX temp.step_seq ON step (seq)

@@ -1,0 +1,172 @@
+import os
+import shutil
+from pathlib import Path
+
+import msgspec
+import pytest
+
+from onward_apps.orders.find import Cursor, Once, find, read_name
+from onward_apps.orders.model import Entity, File
+
+CHILD = Entity("child", {"id": "integer"}, key="id", table="dbo.child", rank=2)
+PARENT = Entity("parent", {"id": "integer"}, key="id", table="dbo.parent", rank=1)
+BOTH = (CHILD, PARENT)
+
+
+def put(folder: Path, name: str, text: str = "1\n") -> Path:
+    path = folder / "dbo" / name
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(text)
+    return path
+
+
+def deliver(
+    folder: Path, cursor: Cursor | None = None, said: list[str] | None = None
+) -> tuple[list[File], Cursor]:
+    """What is found, and the cursor after it as it comes back from where it was saved."""
+    warn = (said if said is not None else []).append
+    found = list(find(folder, BOTH, cursor, warn))
+    last = found[-1][1] if found else cursor or Cursor()
+    return [file for file, _ in found], msgspec.json.decode(msgspec.json.encode(last), type=Cursor)
+
+
+def keys(files: list[File]) -> list[str]:
+    return [file.key.removeprefix("dbo/") for file in files]
+
+
+@pytest.mark.parametrize(
+    ("name", "said"),
+    [
+        ("LOAD00000001.csv", ("LOAD", 0, 1, "")),
+        ("LOAD0000001F.csv.gz", ("LOAD", 0, 31, "")),
+        ("SEGMENT2_LOAD0000000A.csv.gz", ("LOAD", 2, 10, "")),
+        ("20141029-1134010000.csv", ("CDC", 0, 0, "20141029113401000000")),
+        ("20141029-113401123.csv.gz", ("CDC", 0, 0, "20141029113401123000")),
+        ("20141029-11340112.csv", ("CDC", 0, 0, "20141029113401120000")),
+    ],
+)
+def test_a_name_says_what_the_file_is(name, said):
+    assert read_name(name) == said
+
+
+@pytest.mark.parametrize(
+    "name", ["load00000001.csv", "LOAD1.csv", "LOAD00000001.parquet", "CDC_TXN-20200101000000000.csv"]
+)
+def test_other_names_say_nothing(name):
+    assert read_name(name) is None
+
+
+def test_loads_come_first_parents_first_then_changes_by_time(tmp_path):
+    for name in [
+        "child/20250301-101112123.csv",
+        "child/LOAD00000001.csv.gz",
+        "child/LOAD0000000A.csv.gz",
+        "child/LOAD00000009.csv.gz",
+        "child/SEGMENT1_LOAD00000001.csv",
+        "child/2025/03/01/20250301-101112124.csv.gz",
+        "parent/20250301-101112123.csv",
+        "parent/20250301-1011121235.csv",
+        "parent/LOAD00000001.csv",
+    ]:
+        put(tmp_path, name)
+    files, cursor = deliver(tmp_path)
+    assert keys(files) == [
+        "parent/LOAD00000001.csv",
+        "child/LOAD00000001.csv.gz",
+        "child/LOAD00000009.csv.gz",
+        "child/LOAD0000000A.csv.gz",
+        "child/SEGMENT1_LOAD00000001.csv",
+        "parent/20250301-101112123.csv",
+        "child/20250301-101112123.csv",
+        "parent/20250301-1011121235.csv",
+        "child/2025/03/01/20250301-101112124.csv.gz",
+    ]
+    assert [file.whole for file in files[:2]] == [True, False]
+    assert not any(file.out_of_order for file in files)
+    assert deliver(tmp_path, cursor) == ([], cursor)
+
+
+def test_each_file_comes_with_the_cursor_after_it(tmp_path):
+    for number in (1, 2, 3):
+        put(tmp_path, f"child/LOAD0000000{number}.csv")
+    found = list(find(tmp_path, BOTH))
+    for index, (_, cursor) in enumerate(found):
+        assert deliver(tmp_path, cursor)[0] == [file for file, _ in found[index + 1 :]]
+
+
+def test_a_known_name_with_other_content_is_a_new_delivery(tmp_path):
+    put(tmp_path, "child/LOAD00000001.csv", "1\n")
+    first, cursor = deliver(tmp_path)
+    put(tmp_path, "child/LOAD00000001.csv", "2\n3\n")
+    second, cursor = deliver(tmp_path, cursor)
+    assert keys(first) == keys(second)
+    assert first[0].identity != second[0].identity
+    assert deliver(tmp_path, cursor)[0] == []
+
+
+def test_a_touched_file_is_the_same_file(tmp_path):
+    path = put(tmp_path, "child/LOAD00000001.csv")
+    _, cursor = deliver(tmp_path)
+    os.utime(path, ns=(1, 1))
+    assert deliver(tmp_path, cursor)[0] == []
+
+
+def test_content_is_read_only_where_size_or_time_differ(tmp_path, monkeypatch):
+    path = put(tmp_path, "child/LOAD00000001.csv", "1\n")
+    _, cursor = deliver(tmp_path)
+    times = (path.stat().st_atime_ns, path.stat().st_mtime_ns)
+    path.write_text("2\n")
+    os.utime(path, ns=times)
+    assert deliver(tmp_path, cursor)[0] == []
+
+
+def test_a_late_change_file_is_flagged(tmp_path):
+    put(tmp_path, "child/20250301-101112123.csv")
+    _, cursor = deliver(tmp_path)
+    put(tmp_path, "child/20250301-101112122.csv")
+    put(tmp_path, "parent/20250301-101112122.csv")
+    put(tmp_path, "child/20250301-101112124.csv")
+    files, _ = deliver(tmp_path, cursor)
+    assert [(file.entity, file.out_of_order) for file in files] == [
+        ("parent", False),
+        ("child", True),
+        ("child", False),
+    ]
+
+
+def test_names_that_left_leave_the_cursor_but_not_the_newest_time(tmp_path):
+    put(tmp_path, "child/20250301-101112123.csv")
+    _, cursor = deliver(tmp_path)
+    shutil.rmtree(tmp_path / "dbo" / "child")
+    put(tmp_path, "child/20250301-101112122.csv")
+    files, cursor = deliver(tmp_path, cursor)
+    assert [file.out_of_order for file in files] == [True]
+    assert list(cursor.files["dbo.child"]) == ["20250301-101112122.csv"]
+
+
+def test_strangers_are_named_once_and_sidecars_are_not(tmp_path):
+    for name in [
+        "child/LOAD00000001.dfm",
+        "child/.hidden",
+        "child/x.csv.part",
+        "awsdms_status/LOAD00000001.csv",
+    ]:
+        put(tmp_path, name)
+    said: list[str] = []
+    assert deliver(tmp_path, said=said) == ([], Cursor())
+    assert said == []
+    put(tmp_path, "child/notes.txt")
+    put(tmp_path, "other/LOAD00000001.csv")
+    put(tmp_path, "stray.csv")
+    warn = Once(said.append)
+    for _ in range(2):
+        assert list(find(tmp_path, BOTH, None, warn)) == []
+    assert [sentence.partition(":")[0] for sentence in said] == [
+        "dbo/child/notes.txt",
+        "dbo/other",
+        "dbo/stray.csv",
+    ]
+
+
+def test_a_folder_that_is_not_there_yet_is_empty(tmp_path):
+    assert deliver(tmp_path / "later") == ([], Cursor())
