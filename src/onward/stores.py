@@ -71,7 +71,7 @@ def _kind(url: str) -> Kind:
     scheme = url.partition(":")[0].partition("+")[0]
     if "://" not in url or scheme not in SCHEMES:
         known = ", ".join(f"{name}:///..." for name in SCHEMES)
-        raise Refused(f"{url!r} names no store that this version can open; there are {known}")
+        raise Refused(f"the store's URL begins with {url.partition(':')[0]!r}; this version opens {known}")
     return SCHEMES[scheme]
 
 

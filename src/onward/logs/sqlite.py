@@ -77,10 +77,13 @@ class SQLiteLog:
         self._clock = clock or SystemClock()
         self._file = File(path_of(url), create=create)
         try:
+            self._prepare(create)
             self._reading = self._file.connect(readonly=True)
             self._watching = self._file.connect(readonly=True)
-            self._prepare(create)
             self._pen = Pen(self._file)
+        except apsw.Error as error:
+            self._file.close()
+            raise away(error, url) from error
         except BaseException:
             self._file.close()
             raise
@@ -239,23 +242,20 @@ class SQLiteLog:
             raise away(error, self.url) from error
 
     def _prepare(self, create: bool) -> None:
-        """Makes or migrates the schema, once, whoever comes first; refuses a newer one untouched."""
-        connection = self._watching
-        (found,) = rows(connection, SQL.schema_version)[0]
+        """Makes or migrates the schema, once, whoever comes first; refuses untouched what is newer or not a store."""
+        found, used = self._file.look(SQL.schema_version)
         if found == SCHEMA:
             return
         if found > SCHEMA:
             raise StoreNewer(self.url, found, SCHEMA)
-        if not create and found == 0:
+        if found == 0 and not create:
             raise Refused(f"{self.url} is no Onward store")
-        writer = self._file.connect()
-        with writer:
-            (found,) = rows(writer, SQL.schema_version)[0]
-        if found == 0 and rows(writer, "SELECT 1 FROM sqlite_schema LIMIT 1"):
+        if found == 0 and used:
             raise Refused(f"{self.url} is a database of something else; name another file by --store")
+        writer = self._file.connect()
         writer.execute("BEGIN IMMEDIATE")
         try:
-            (found,) = rows(writer, SQL.schema_version)[0]
+            found, _ = rows(writer, SQL.schema_version)[0]
             for number, migration in enumerate(SQL.migrations[found:], found + 1):
                 writer.execute(migration)
                 writer.execute(f"PRAGMA user_version = {number}")

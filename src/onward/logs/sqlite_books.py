@@ -58,13 +58,16 @@ class SQLiteBooks:
         self.url = url
         self._clock = clock or SystemClock()
         self._file = File(path_of(url), create=False)
-        self._connection = self._file.connect()
-        (found,) = rows(self._connection, SQL.schema_version)[0]
-        if found != SCHEMA:
-            self._file.close()
+        try:
+            found, _ = self._file.look(SQL.schema_version)
             if found > SCHEMA:
                 raise StoreNewer(url, found, SCHEMA)
-            raise Refused(f"{url} is no Onward store" if not found else f"{url} is older; `onward run` migrates it")
+            if found < SCHEMA:
+                raise Refused(f"{url} is older; `onward run` migrates it" if found else f"{url} is no Onward store")
+            self._connection = self._file.connect()
+        except BaseException:
+            self._file.close()
+            raise
 
     async def survey(self, recent: float = 60.0) -> Survey:
         return await self._look(lambda connection: self._survey(connection, recent))
