@@ -25,6 +25,8 @@ from onward.status import Status, status
 from onward.worker import Plan, spec_of
 
 FOLDER = "onward-demo"
+_BESIDE = ("-wal", "-shm", "-queue", "-turn")
+"""What SQLite and its writers keep beside a database."""
 
 
 def demo(
@@ -81,7 +83,8 @@ def _ran(apps: Sequence[App], url: str, plan: Plan, settings: dict[str, Any]) ->
 
 def _tell(made: Status, folder: Path, apps: Sequence[App], *, json: bool) -> None:
     """The status, and where to look."""
-    files = sorted(str(file) for app in apps for file in (folder / app.name).iterdir())
+    found = (file for app in apps for file in (folder / app.name).iterdir())
+    files = sorted(str(file) for file in found if not file.name.endswith(_BESIDE))
     if json:
         show.document({"store": made.store, "apps": made.apps, "files": files})
         return

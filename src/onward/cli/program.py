@@ -51,6 +51,6 @@ def root(
 def main() -> None:
     """Runs the command line; an error of the user's is told in words, any other with its traceback."""
     try:
-        program()
+        program(prog_name="onward")
     except OnwardError as error:
         fail(error)

@@ -98,10 +98,8 @@ _SOURCES = [
     Column("state"),
 ]  # fmt: skip
 _COUNTS = ("records", "done", "outstanding", "retrying", "dead", "waiting", "running", "behind", "emitted", "dropped")
-_STAGES = [
-    Column("stage"), *(Column(count, number=True) for count in _COUNTS), Column("per second", number=True),
-    Column("state"),
-]  # fmt: skip
+_SELDOM = frozenset(["retrying", "dead", "waiting", "running", "behind", "dropped"])
+"""Counts that a person is shown only where there are any."""
 _TOPICS = [Column("topic"), *(Column(name, number=True) for name in ("records", "partitions", "bytes"))]
 
 
@@ -114,15 +112,21 @@ def _app(app: AppStatus) -> list[RenderableType]:
         ]
         made.append(table("", _SOURCES, rows))
     if app.stages:
+        counts = [count for count in _COUNTS if _shown(app, count)]
+        columns = [Column("stage"), *(Column(count, number=True) for count in [*counts, "per second"]), Column("state")]
         stages = [
-            [one.name, *(f"{getattr(one, count)}" for count in _COUNTS), f"{one.per_second:.1f}", one.state]
+            [one.name, *(f"{getattr(one, count)}" for count in counts), f"{one.per_second:.1f}", one.state]
             for one in app.stages
         ]
-        made.append(table("", _STAGES, stages))
+        made.append(table("", columns, stages))
     if app.topics:
         topics = [[one.name, f"{one.records}", f"{one.partitions}", f"{one.bytes}"] for one in app.topics]
         made.append(table("", _TOPICS, topics))
     return made
+
+
+def _shown(app: AppStatus, count: str) -> bool:
+    return not show.out.is_terminal or count not in _SELDOM or any(getattr(one, count) for one in app.stages)
 
 
 def _time(text: str | None) -> str:

@@ -48,7 +48,7 @@ class JSONLines(logging.Formatter):
             "level": record.levelname.lower(),
             "message": masked(record.getMessage()),
         }
-        line |= getattr(record, "onward", {"logger": record.name})
+        line |= getattr(record, "onward", None) or _named(record.name)
         if trace := _trace(self, record):
             line["traceback"] = masked(trace.strip())
         return json.dumps(line, ensure_ascii=False, default=str)
@@ -79,6 +79,12 @@ def write_lines(write: Callable[[str], None], level: str, *, human: bool) -> Non
     root.setLevel(DEBUG if level == "debug" else WARNING)
     for name in ("onward", "onward_apps"):
         logging.getLogger(name).setLevel(level.upper())
+
+
+def _named(logger: str) -> dict[str, Any]:
+    """What a line that is no event's belongs to: `onward.APP` is an app's own logger."""
+    root, _, app = logger.partition(".")
+    return {"logger": logger, "app": app} if root == LOGGER.name and app else {"logger": logger}
 
 
 def _trace(formatter: logging.Formatter, record: logging.LogRecord) -> str:
