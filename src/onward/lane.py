@@ -16,7 +16,7 @@ import msgspec
 
 from onward.call import Called, Caller, Undo, Unit, run_through
 from onward.draft import Draft
-from onward.errors import AlreadyCommitted, LeaseLost, TimedOut, Unavailable
+from onward.errors import AlreadyCommitted, Broken, LeaseLost, TimedOut, Unavailable
 from onward.events import Committed, Failed, Full, Recovered, Stuck, Tripped
 from onward.failure import Failure, message_of
 from onward.log import Block, Claim, Commit, Parked, Request
@@ -107,6 +107,11 @@ class Lane:
         for task in self._tasks:
             task.cancel()
         self.wake()
+
+    @property
+    def end(self) -> int:
+        """Up to where its partition is known to have records."""
+        return self._end
 
     @property
     def outstanding(self) -> int:
@@ -208,9 +213,13 @@ class Lane:
                     self.stage.topic.name, self.partition, window.reach, READ_RECORDS, READ_BYTES
                 )
             )
-            if blocks:
-                reach = blocks[-1].offset + blocks[-1].count
-                window.add(chunk_of(blocks, window.reach, window.skip, self._crew.reader), reach)
+            if not blocks or blocks[0].offset > window.reach:
+                raise Broken(
+                    f"{self.stage.topic.name}:{self.partition} holds no record at offset {window.reach}, which "
+                    f"{self.stage.name} has yet to see; `onward audit` says what is missing"
+                )
+            reach = blocks[-1].offset + blocks[-1].count
+            window.add(chunk_of(blocks, window.reach, window.skip, self._crew.reader), reach)
         finally:
             self._reading = False
 
