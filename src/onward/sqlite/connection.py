@@ -13,6 +13,13 @@ from onward.errors import Refused, StoreAway, StoreNotFound
 from onward.sqlite import guard
 
 PAGE = 8192
+PRAGMAS = (
+    f"page_size={PAGE}",
+    "journal_mode=WAL",
+    "synchronous=FULL",
+    "wal_autocheckpoint=0",
+    "temp_store=FILE",
+)
 PAGES_BEFORE_CHECKPOINT = 64_000_000 // PAGE
 _NETWORK = frozenset(["nfs", "nfs4", "cifs", "smb3", "smbfs", "9p", "afs", "ceph", "fuse.sshfs", "fuse.glusterfs"])
 
