@@ -68,6 +68,7 @@ class Lane:
         self._busy: set[str] = set()
         self._flying: set[int] = set()
         self._draft = Draft()
+        self._writing: Commit | None = None
         self._reading = False
         self._committing = False
         self._stopping = False
@@ -261,7 +262,7 @@ class Lane:
         """Hands out parked records that are due; one group at a time where calls act outside or are batches."""
         if self._requests or not self._due():
             return False
-        groups = self._parking.take(self._crew.now(), most, self._flying)
+        groups = self._parking.take(self._crew.now(), most, self._flying | self._unwritten)
         groups = [group for group in groups if self._may_fly(group)]
         if not groups:
             return False
@@ -275,6 +276,12 @@ class Lane:
         self._busy |= keys
         self._spawn(self._in_slot(self._retry(offsets, keys, probe=self._crew.breaker.tripped)))
         return True
+
+    @property
+    def _unwritten(self) -> set[int]:
+        """Parked rows that the store does not have yet as they are: their copies cannot be read."""
+        writing = () if self._writing is None else (row.offset for row in self._writing.park)
+        return {*self._draft.park, *writing}
 
     def _may_fly(self, group: Sequence[int]) -> bool:
         keys = {self._parking.rows[offset].key for offset in group}
@@ -514,7 +521,8 @@ class Lane:
             return
         self._committing = True
         draft, self._draft = self._draft, Draft()
-        self._spawn(self._commit_one(self._drawn_up(draft, None)))
+        self._writing = self._drawn_up(draft, None)
+        self._spawn(self._commit_one(self._writing))
 
     def _drawn_up(self, draft: Draft, unit: str | None) -> Commit:
         """The draft as a commit. `next` and the totals are taken in the same step as the draft: a unit that ends
@@ -529,6 +537,7 @@ class Lane:
             await self._write(commit)
         finally:
             self._committing = False
+            self._writing = None
 
     async def _write(self, commit: Commit) -> None:
         """Commits, as often as it takes: a commit is a value, so trying again changes nothing."""
