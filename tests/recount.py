@@ -84,7 +84,9 @@ def _topics(survey: Survey, blocks: Sequence[BlockRow]) -> list[str]:
     for row in blocks:
         at = (row.topic, row.partition)
         if ends.get(at, row.offset) != row.offset:
-            faults.append(f"{row.topic}:{row.partition}: a block begins at {row.offset}, the one before ends {ends[at]}")
+            faults.append(
+                f"{row.topic}:{row.partition}: a block begins at {row.offset}, the one before ends {ends[at]}"
+            )
         ends[at] = row.offset + row.count
     for facts in survey.topics:
         end = sum(count for (topic, _), count in ends.items() if topic == facts.topic)

@@ -69,6 +69,10 @@ class Called:
         self.outage = ""
 
 
+class _Apart(Exception):
+    """One record of a batch parks, which has to be called alone for that."""
+
+
 class Undo:
     """What takes back a call that failed: nothing by itself, a savepoint where the stage commits `within`."""
 
@@ -261,7 +265,7 @@ class Caller:
                 result = await self._in_time(result)
             elif self._generates:
                 result = await self._in_time(_drain_async(result)) if _is_async(result) else _drain(result)
-            self._settle_batch(called, chunk, indices, result)
+            self._settle_batch(called, chunk, indices, result, undo)
         except Unavailable as error:
             undo.back()
             called.outage = message_of(error) or "the handler raised Unavailable"
@@ -305,7 +309,7 @@ class Caller:
         if outage:
             called.outage = _told(error)
 
-    def _settle_batch(self, called: Called, chunk: Chunk, indices: Sequence[int], result: Any) -> None:
+    def _settle_batch(self, called: Called, chunk: Chunk, indices: Sequence[int], result: Any, undo: Undo) -> None:
         if result is None:
             called.done = sorted([*called.done, *indices])
             return
@@ -323,9 +327,11 @@ class Caller:
         many = not self._emitter.takes_lists
         items = [Yields(item) if many and type(item) is list else item for item in result]
         self._settle(part, chunk, range(len(indices)), items)
-        for failure in part.failures:
-            if failure.error is not None and self._stage.within is not None:
-                raise failure.error  # so that the batch is taken back and halved until this record is alone
+        if part.failures and self._stage.within is not None:
+            # What this record has changed is to be taken back, and nothing else: it has to be alone.
+            if len(indices) > 1 or part.failures[0].error is not None:
+                raise part.failures[0].error or _Apart
+            undo.back()
         for failure in part.failures:
             failure.index = indices[failure.index]
         called.failures += part.failures

@@ -24,7 +24,7 @@ from onward.parking import Parking
 from onward.settle import behind, settle
 from onward.stage import Stage
 from onward.window import Chunk, Window, chunk_of
-from onward.within import Within, unit_name
+from onward.within import Within, unit_after
 
 if TYPE_CHECKING:
     from onward.crew import Crew
@@ -46,6 +46,8 @@ class Lane:
         self.partition = claim.lease.partition
         self._crew = crew
         self._within = within
+        self._last = claim.unit
+        self._incarnation = claim.incarnation
         self._totals = claim.totals
         self._parking = Parking(claim.parked, ordered=not stage.unordered, dead_hold=stage.on_dead == "hold")
         parked = [(row.offset, row.offset + 1) for row in claim.parked]
@@ -260,7 +262,7 @@ class Lane:
 
     def _retry_due(self, most: int = READ_RECORDS) -> bool:
         """Hands out parked records that are due; one group at a time where calls act outside or are batches."""
-        if self._requests or not self._due():
+        if self._requests or not self._due() or self._uncommitted_enough():
             return False
         groups = self._parking.take(self._crew.now(), most, self._flying | self._unwritten)
         groups = [group for group in groups if self._may_fly(group)]
@@ -289,12 +291,18 @@ class Lane:
 
     def _hand_live(self, *, probe: bool = False, skip: int = 0) -> bool:
         stage = self.stage
+        if self._uncommitted_enough():
+            return False
         most = 1 if probe else stage.batch or self._share()
         busy: set[str] = set() if stage.unordered else self._busy
         one_per_key = bool(stage.batch and stage.effect and not stage.unordered)
         chunk, blocked = self._window.take(most, busy, self._parking.blocked, one_per_key=one_per_key, skip=skip)
         if blocked:
             self._park_behind(blocked)
+        if chunk is not None and blocked and self._within is not None:
+            # The unit would move `next` in the target past records whose parking the store does not have yet.
+            self._window.give_back(chunk)
+            return False
         if chunk is None:
             return False
         unit = Unit(chunk, probe=probe)
@@ -418,14 +426,14 @@ class Lane:
         """Effect, ledger and cursor in one transaction of the target; then the relay to the store."""
         assert self._within is not None
         target = self._within.target
-        first = unit.chunk.offsets[0]
-        name = unit_name(first, 0 if unit.parked is None else unit.parked[0].attempts + 1)
+        name = unit_after(self._last, self._incarnation)
 
         def work() -> tuple[Called, Draft, bool]:
             tx = target.begin(self.lease)
             try:
                 more = {**arguments, "tx": tx} if "tx" in self.stage.handler.needs else arguments
                 called = run_through(self._caller.run(unit, more, target.undo()))
+                target.check(self.lease)
                 draft = settle(self.stage, unit, called, self._crew.now(), self._crew.chance)
                 kept = bool(draft.finished or (draft.park and unit.parked is None))
                 if not kept or self.lost:
@@ -448,10 +456,10 @@ class Lane:
             return
         self._apply(unit, called, draft)
         self._take_back(unit, called)
+        if kept:
+            self._last = name
         if not draft.empty:
             await self._write(self._drawn_up(draft, name if kept else None))
-        if kept:
-            target.relayed(self.lease, name)
 
     def _apply(self, unit: Unit, called: Called, draft: Draft) -> None:
         """Brings window and parking to what the draft says; adds who is first of its key now."""

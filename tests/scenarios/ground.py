@@ -13,7 +13,6 @@ from typing import Any
 
 import apsw
 import msgspec
-from recount import recount
 
 from onward import App, Topic
 from onward.clock import Clock, HandClock
@@ -25,6 +24,7 @@ from onward.logs.sqlite import SQLiteLog
 from onward.logs.sqlite_books import SQLiteBooks
 from onward.units import instant_text
 from onward.worker import Plan, Report, Worker, spec_of
+from recount import recount
 
 NOW = 1_750_000_000.0
 BOUND = 20.0
@@ -99,9 +99,7 @@ class Ground:
         books = SQLiteBooks(self.url)
         more.setdefault("chance", lambda: 0.5)
         try:
-            yield Worker(
-                apps, log, books, plan or Plan(), clock=clock or self.clock, observers=[self.seen], **more
-            )
+            yield Worker(apps, log, books, plan or Plan(), clock=clock or self.clock, observers=[self.seen], **more)
         finally:
             await books.close()
             await log.close()
@@ -124,9 +122,7 @@ class Ground:
         async def work() -> Report:
             resources = plan.pop("resources", None)
             chance = plan.pop("chance", lambda: 0.5)
-            async with self.open(
-                *apps, plan=Plan(once=True, **plan), resources=resources, chance=chance
-            ) as worker:
+            async with self.open(*apps, plan=Plan(once=True, **plan), resources=resources, chance=chance) as worker:
                 return await asyncio.wait_for(worker.run(), 4 * BOUND)
 
         return asyncio.run(work())

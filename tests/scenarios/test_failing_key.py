@@ -11,9 +11,9 @@ from __future__ import annotations
 import asyncio
 
 import pytest
-from scenarios.ground import Ground, append, until
 
 from onward import App, Later, Reject, Retry
+from scenarios.ground import Ground, append, until
 
 
 class Bad(set[str]):
