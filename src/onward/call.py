@@ -16,7 +16,7 @@ from typing import Any, TypeVar
 from onward.breaker import Breaker
 from onward.codec import HEADERS, KEY, ORIGIN, TIME, VALUE, Codec
 from onward.emit import Emitted, Emitter, Yields
-from onward.errors import BadOutput, TimedOut, Unavailable
+from onward.errors import BadOutput, BadRecord, TimedOut, Unavailable
 from onward.events import Progressed
 from onward.failure import Failure, message_of
 from onward.log import Append, Parked
@@ -36,10 +36,11 @@ SLICE = 0.2
 class Unit:
     """Records of one partition that are handed to one call slot, ascending by offset.
 
-    `parked` is aligned with the chunk where the records were parked before, else None.
+    `parked` is aligned with the chunk where the records were parked before, else None. `skipped` records before it
+    were passed over, as they had failed when they were to probe.
     """
 
-    __slots__ = ("at", "chunk", "keys", "parked", "probe", "since")
+    __slots__ = ("at", "chunk", "keys", "parked", "probe", "since", "skipped")
 
     def __init__(self, chunk: Chunk, parked: Sequence[Parked] | None = None, *, probe: bool = False) -> None:
         self.chunk = chunk
@@ -48,6 +49,7 @@ class Unit:
         self.keys: set[str] = set()
         self.at = 0
         self.since = 0.0
+        self.skipped = 0
 
     def __len__(self) -> int:
         return len(self.chunk)
@@ -248,9 +250,7 @@ class Caller:
     ) -> None:
         """One call for all; where it can be taken back, a failing batch is halved until the bad record is alone."""
         if any(chunk.offsets[i] in chunk.bad for i in range(len(chunk))):
-            good = [i for i in range(len(chunk)) if chunk.offsets[i] not in chunk.bad]
-            for i in sorted(set(range(len(chunk))) - set(good)):
-                called.failures.append(Failure(indices[i], error=chunk.bad[chunk.offsets[i]]))
+            good = self._readable(called, chunk, indices)
             chunk, indices = chunk.part(good), [indices[i] for i in good]
             if not good:
                 return
@@ -280,6 +280,20 @@ class Caller:
         else:
             self._breaker.succeeded(len(indices))
         unit.since = 0.0
+
+    def _readable(self, called: Called, chunk: Chunk, indices: Sequence[int]) -> list[int]:
+        """Those that can be decoded and have no earlier record of their key among those that cannot."""
+        good: list[int] = []
+        failed: set[str | None] = set()
+        for i, (offset, entry) in enumerate(zip(chunk.offsets, chunk.entries, strict=True)):
+            if offset in chunk.bad:
+                called.failures.append(Failure(indices[i], error=chunk.bad[offset]))
+                failed.add(None if self._stage.unordered else entry[KEY])
+            elif entry[KEY] is not None and entry[KEY] in failed:
+                called.behind.append(indices[i])
+            else:
+                good.append(i)
+        return good
 
     async def _halves(
         self, called: Called, unit: Unit, chunk: Chunk, indices: Sequence[int], arguments: dict[str, Any], undo: Undo
@@ -343,7 +357,8 @@ class Caller:
             called.records[topic] = called.records.get(topic, 0) + count
 
     def _is_outage(self, key: str | None, error: BaseException) -> bool:
-        if isinstance(error, self._stage.retry.reject):
+        # What is dead for certain tells nothing of the outside.
+        if isinstance(error, (BadRecord, *self._stage.retry.reject)):
             return False
         return self._breaker.failed(key)
 

@@ -71,6 +71,7 @@ class Lane:
         self._flying: set[int] = set()
         self._draft = Draft()
         self._writing: Commit | None = None
+        self._singly = self._suspects = 0
         self._reading = False
         self._committing = False
         self._stopping = False
@@ -139,6 +140,8 @@ class Lane:
                 self._wake.clear()
                 now = self._crew.now()
                 self._step()
+                if self._hand_error is not None:
+                    raise self._hand_error
                 if self._stopping and not self._tasks and self._draft.empty:
                     return
                 if not self._wake.is_set():
@@ -147,8 +150,6 @@ class Lane:
                         self._crew.lane_idle()
                     await self._crew.clock_wait(self._wake, self._look_again(now))
                     self.idle = False
-                if self._hand_error is not None:
-                    raise self._hand_error
         finally:
             for task in self._tasks:
                 task.cancel()
@@ -163,6 +164,8 @@ class Lane:
         return due if due is not None and due > looked else None
 
     def _step(self) -> None:
+        if self._hand_error is not None:
+            return
         self._commit()
         if self._stopping or self.stuck:
             return
@@ -170,16 +173,35 @@ class Lane:
         self._hand_out()
         self._read_ahead()
 
-    def _spawn(self, work: Coroutine[Any, Any, None]) -> None:
-        task = asyncio.create_task(work)
+    def _spawn(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[Any]:
+        task = asyncio.create_task(self._noted(work))
         self._tasks.add(task)
         task.add_done_callback(self._ended)
+        task.add_done_callback(lambda _: work.close())  # where it was cancelled before it began
+        return task
+
+    async def _noted(self, work: Coroutine[Any, Any, None]) -> None:
+        try:
+            await work
+        except Exception as error:
+            # At once, and not only when the task has ended: nothing may be committed after a commit that failed.
+            self._hand_error = error
 
     def _ended(self, task: asyncio.Task[Any]) -> None:
         self._tasks.discard(task)
-        if not task.cancelled() and (error := task.exception()) is not None:
-            self._hand_error = error
         self.wake()
+
+    def _spawn_in_slot(self, work: Coroutine[Any, Any, None], *, probe: bool) -> None:
+        """Work that holds a call slot, and perhaps the stage's probe, which others wait for: it lets go of them also
+        when it was cancelled before it began."""
+
+        def let_go(_: asyncio.Task[Any]) -> None:
+            self._crew.slot_free()
+            if probe:
+                self._crew.breaker.probing = False
+                self._crew.wake_lanes()
+
+        self._spawn(work).add_done_callback(let_go)
 
     # reading
 
@@ -276,7 +298,8 @@ class Lane:
         self._flying.update(offsets)
         keys = {key for offset in offsets if (key := self._parking.rows[offset].key) is not None}
         self._busy |= keys
-        self._spawn(self._in_slot(self._retry(offsets, keys, probe=self._crew.breaker.tripped)))
+        probe = self._crew.breaker.tripped
+        self._spawn_in_slot(self._retry(offsets, keys, probe=probe), probe=probe)
         return True
 
     @property
@@ -293,7 +316,7 @@ class Lane:
         stage = self.stage
         if self._uncommitted_enough():
             return False
-        most = 1 if probe else stage.batch or self._share()
+        most = 1 if probe or self._singly else stage.batch or self._share()
         busy: set[str] = set() if stage.unordered else self._busy
         one_per_key = bool(stage.batch and stage.effect and not stage.unordered)
         chunk, blocked = self._window.take(most, busy, self._parking.blocked, one_per_key=one_per_key, skip=skip)
@@ -306,10 +329,12 @@ class Lane:
         if chunk is None:
             return False
         unit = Unit(chunk, probe=probe)
+        unit.skipped = skip
+        self._singly = max(0, self._singly - 1)
         if stage.parallel > 1 and not stage.unordered:
             unit.keys = {key for entry in chunk.entries if (key := entry[1]) is not None}
             self._busy |= unit.keys
-        self._spawn(self._in_slot(self._work(unit)))
+        self._spawn_in_slot(self._work(unit), probe=probe)
         return True
 
     def _share(self) -> int:
@@ -343,13 +368,6 @@ class Lane:
         return handed
 
     # working
-
-    async def _in_slot(self, work: Coroutine[Any, Any, None]) -> None:
-        try:
-            await work
-        finally:
-            self._crew.slot_free()
-            self.wake()
 
     async def _retry(self, offsets: list[int], keys: set[str], *, probe: bool) -> None:
         try:
@@ -498,18 +516,21 @@ class Lane:
             self._window.give_back(again)
         breaker = self._crew.breaker
         if called.outage:
+            if self.stage.batch and self.stage.effect:
+                self._suspects = max(self._suspects, len(unit))
             wait = breaker.trip(called.outage, self._crew.now())
             self._crew.observe(Tripped(self.stage.name, called.outage, wait))
-            breaker.probing = False
             self._crew.tripped()
         elif unit.probe:
             self._after_probe(unit, called)
 
     def _after_probe(self, unit: Unit, called: Called) -> None:
         breaker = self._crew.breaker
-        breaker.probing = False
         if called.done:
             breaker.recover()
+            # Those that failed while this one passed may be bad by themselves: each is called alone, or a batch that
+            # fails for one of them would be taken for the next outage, and so on for ever.
+            self._singly, self._suspects = max(unit.skipped, self._suspects), 0
             self._crew.observe(Recovered(self.stage.name))
             self._crew.wake_lanes()
 
