@@ -242,9 +242,7 @@ def main() -> None:
         return part(*said.part)
     print(f"{'case':18} {'onward':>14} {'bare loop':>14}   {said.records:,} records, medians of {said.pairs} pairs")
     with tempfile.TemporaryDirectory(dir=said.folder) as folder:
-        measured = {
-            name: measure(name, said.records, said.pairs, Path(folder)) for name in CASES if said.case in name
-        }
+        measured = {name: measure(name, said.records, said.pairs, Path(folder)) for name in CASES if said.case in name}
         if not said.case:
             plain = measured["100 bytes"][0]
             for name in ("blocks of 10", "1 % failing keys"):

@@ -18,7 +18,7 @@ from onward.codec import HEADERS, KEY, ORIGIN, TIME, VALUE, Codec
 from onward.emit import Emitted, Emitter, Yields
 from onward.errors import BadOutput, TimedOut, Unavailable
 from onward.events import Progressed
-from onward.failure import Failure
+from onward.failure import Failure, message_of
 from onward.log import Append, Parked
 from onward.outcome import OUTCOMES, Drop, Hold, Later, Reject
 from onward.record import Position, Record
@@ -167,7 +167,7 @@ class Caller:
             except Unavailable as error:
                 if taking_back:
                     undo.back()
-                called.outage = str(error) or "the handler raised Unavailable"
+                called.outage = message_of(error) or "the handler raised Unavailable"
                 stopped = index
                 break
             except (Exception, SystemExit) as error:
@@ -264,7 +264,7 @@ class Caller:
             self._settle_batch(called, chunk, indices, result)
         except Unavailable as error:
             undo.back()
-            called.outage = str(error) or "the handler raised Unavailable"
+            called.outage = message_of(error) or "the handler raised Unavailable"
             called.rest = sorted([*called.rest, *indices])
         except (Exception, SystemExit) as error:
             undo.back()
@@ -425,4 +425,4 @@ async def _drain_async(generator: Any) -> Yields:
 
 
 def _told(error: BaseException) -> str:
-    return f"many records in a row failed, the last with {type(error).__name__}: {error}"
+    return f"many records in a row failed, the last with {type(error).__name__}: {message_of(error)}"

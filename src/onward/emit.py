@@ -191,10 +191,7 @@ class Emitter:
                 raise BadOutput(f"{type(value).__name__} is no value of topic {topic.name}")
         else:
             topic = self._topic_for(value)
-        if key is UNSET:
-            text = topic.key_of(value, entry[KEY])
-        else:
-            text = key_text(key)
+        text = topic.key_of(value, entry[KEY]) if key is UNSET else key_text(key)
         return topic, (origin, text, time, headers, self._codecs[topic.name].stored(value))
 
     def _topic_for(self, value: Any) -> Topic[Any]:

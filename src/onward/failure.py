@@ -41,7 +41,8 @@ def kind_of(error: BaseException) -> str:
 
 
 def message_of(error: BaseException) -> str:
-    return masked(str(error))[:MOST]
+    """What it says, at most 16 KB, without secrets."""
+    return storable(masked(_said(error)))[:MOST]
 
 
 def traceback_of(error: BaseException) -> str:
@@ -52,8 +53,20 @@ def traceback_of(error: BaseException) -> str:
     if error.__cause__ is not None or error.__context__ is not None or getattr(error, "__notes__", None):
         text = "".join(traceback.format_exception(error))
     else:
-        text = f"Traceback (most recent call last):\n{_frames(error.__traceback__)}{kind_of(error)}: {error}\n"
-    return masked(text)[-MOST:]
+        text = f"Traceback (most recent call last):\n{_frames(error.__traceback__)}{kind_of(error)}: {_said(error)}\n"
+    return storable(masked(text))[-MOST:]
+
+
+def storable(text: str) -> str:
+    """The text with what no database takes written as escapes: NUL, and bytes that were no text (as in file names)."""
+    return text.replace("\0", "\\x00").encode(errors="backslashreplace").decode()
+
+
+def _said(error: BaseException) -> str:
+    try:
+        return str(error)
+    except Exception as another:
+        return f"(its text cannot be made: {type(another).__name__})"
 
 
 def _frames(trace: TracebackType | None) -> str:

@@ -16,9 +16,9 @@ import msgspec
 
 from onward.call import Called, Caller, Undo, Unit, run_through
 from onward.draft import Draft
-from onward.errors import AlreadyCommitted, LeaseLost, TimedOut, Unavailable
+from onward.errors import AlreadyCommitted, Broken, LeaseLost, TimedOut, Unavailable
 from onward.events import Committed, Failed, Full, Recovered, Stuck, Tripped
-from onward.failure import Failure
+from onward.failure import Failure, message_of
 from onward.log import Block, Claim, Commit, Parked, Request
 from onward.parking import Parking
 from onward.settle import behind, settle
@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 READ_RECORDS = 1_000
 READ_BYTES = 1_000_000
 WINDOW_RECORDS = 10_000
-GATHER = 0.05
+GATHER = 0.1
 """Seconds for which records that are due may wait for others while new ones are worked on."""
 
 
@@ -213,9 +213,13 @@ class Lane:
                     self.stage.topic.name, self.partition, window.reach, READ_RECORDS, READ_BYTES
                 )
             )
-            if blocks:
-                reach = blocks[-1].offset + blocks[-1].count
-                window.add(chunk_of(blocks, window.reach, window.skip, self._crew.reader), reach)
+            if not blocks or blocks[0].offset > window.reach:
+                raise Broken(
+                    f"{self.stage.topic.name}:{self.partition} holds no record at offset {window.reach}, which "
+                    f"{self.stage.name} has yet to see; `onward audit` says what is missing"
+                )
+            reach = blocks[-1].offset + blocks[-1].count
+            window.add(chunk_of(blocks, window.reach, window.skip, self._crew.reader), reach)
         finally:
             self._reading = False
 
@@ -356,7 +360,7 @@ class Lane:
                 arguments = await self._crew.arguments()
             except Unavailable as error:
                 called = Called()
-                called.outage, called.rest = str(error), range(len(unit))
+                called.outage, called.rest = message_of(error), range(len(unit))
                 self._take_back(unit, called)
                 return
             if self._within is not None:

@@ -14,9 +14,13 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Literal, NamedTuple, Protocol
 
 from msgspec import Struct, field
+from msgspec.structs import replace
 
 Span = tuple[int, int]
 """Offsets from the first, to before the second."""
+
+MEETING = 15.0
+"""Seconds for which a worker that was not heard of again still counts as living."""
 
 State = Literal["retrying", "dead", "waiting", "running", "behind"]
 STATES: tuple[State, ...] = ("retrying", "dead", "waiting", "running", "behind")
@@ -54,6 +58,19 @@ class AppSpec(Struct, frozen=True, omit_defaults=True):
     sources: tuple[SourceSpec, ...]
     stages: tuple[StageSpec, ...]
 
+    def with_topic_renamed(self, was: str, name: str) -> AppSpec:
+        """The same declaration, where a topic that it names has got another name."""
+
+        def now(topics: Iterable[str]) -> tuple[str, ...]:
+            return tuple(name if topic == was else topic for topic in topics)
+
+        return AppSpec(
+            self.name,
+            tuple(replace(topic, name=now([topic.name])[0]) for topic in self.topics),
+            tuple(replace(source, to=now(source.to)) for source in self.sources),
+            tuple(replace(stage, topic=now([stage.topic])[0], to=now(stage.to)) for stage in self.stages),
+        )
+
 
 class Block(NamedTuple):
     """`count` records from `offset` on; `entries` is the JSON array `[[origin, key, time, headers, value], ...]`."""
@@ -65,7 +82,7 @@ class Block(NamedTuple):
 
 
 class Append(NamedTuple):
-    """A block to be written; `keys` is the summary that `codec.key_summary` makes."""
+    """A block of at least one record to be written; `keys` is the summary that `codec.key_summary` makes."""
 
     topic: str
     partition: int
@@ -146,18 +163,19 @@ class Commit(Struct, frozen=True, kw_only=True):
     """All that one step changes, kept whole or not at all.
 
     Args:
-        lease: checked in the same transaction; None for records that somebody puts.
+        lease: checked in the same transaction; None for records that somebody puts, then only `appends` counts.
         appends: blocks, in order.
-        finished: the spans of input offsets that are done with this commit; each offset only once, ever.
+        finished: the spans of input offsets that are done with this commit, ascending; each offset only once, ever.
         next: the end of the gapless prefix of what is finished or parked; None where it does not move.
         totals: the running totals with this commit in; None where they do not change.
-        park: parked rows to write, whole, over what is there for their offset.
         unpark: offsets whose parked row goes.
-        promote: offsets behind that are the oldest of their key now.
+        park: parked rows to write, whole, over what is there for their offset; written after `unpark`.
+        promote: offsets behind that are the oldest of their key now, and when each is due: they become `retrying`.
+            One that is not `behind` stays as it is.
         attempts: to be remembered.
         source: the state of a source to keep.
-        answered: requests that are carried out with this commit, with what came of them.
-        unit: a name under which a repeated commit is recognised (`AlreadyCommitted`).
+        answered: requests that are carried out with this commit, with what came of them; the first answer counts.
+        unit: a name, of this stage and partition, under which a repeated commit is recognised (`AlreadyCommitted`).
     """
 
     lease: Lease | None = None
@@ -177,7 +195,8 @@ class Commit(Struct, frozen=True, kw_only=True):
 class Claim(Struct, frozen=True):
     """A lease, and where its work stands.
 
-    `ahead` are spans finished beyond `next`, ascending; `parked` is without copies, ascending by offset.
+    `ahead` are spans finished beyond `next`, ascending; `parked` is without copies, ascending by offset;
+    `incarnation` is that of the stage's topic, and stays when the topic is renamed (empty for a source).
     """
 
     lease: Lease
@@ -216,47 +235,63 @@ class Log(Protocol):
     async def declare(self, app: AppSpec) -> None:
         """Makes the topics and stages that are new, renames by `was`, and remembers the declaration.
 
+        Declaring the same again changes nothing. What is renamed keeps all it has: a topic its records, counts and
+        incarnation, and all who name it name it anew; a stage its progress, parked records and requests; a source
+        its state. Leases of a renamed stage or source go with it, so that who holds one under the old name loses it.
+
+        A new stage begins at the first kept record (`start` "first", or a topic that never had any) or at the end
+        ("now"), and stays there whatever `start` says later.
+
         Raises:
-            Refused: it does not fit what the store holds (another number of partitions, a start not said).
+            Refused: it does not fit what the store holds (another number of partitions, a start not said, a topic
+                that nobody has declared, another topic than the stage had); nothing was kept.
         """
 
     async def claim(self, stage: str, partition: int, worker: str, seconds: float) -> Claim | None:
         """Takes the lease if it is free, over, its holder dead, or the worker's own. Else None.
 
-        The token is larger than any before; from then on no commit with an older one is kept.
+        The token is larger than any before; from then on no commit with an older one is kept. Time alone takes no
+        lease away: one that is over and that nobody has taken still commits, and may be renewed.
         """
 
     async def renew(self, leases: Mapping[Lease, str], seconds: float) -> Sequence[Lease]:
         """Prolongs leases and notes each one's state; 0 seconds gives them back. Returns those that were lost."""
 
     async def read(self, topic: str, partition: int, offset: int, records: int, size: int) -> Sequence[Block]:
-        """Blocks in order from the one that holds `offset`, until `records` or `size` bytes are reached; at least
-        one if there is one."""
+        """Blocks in order from the one that holds `offset`, or from the first kept one after it, until `records` or
+        `size` bytes are reached; at least one if there is one. `records` count from `offset` on; a block that would
+        go beyond `size` is left for the next call. Blocks without their entries are passed over."""
 
     async def copies(self, stage: str, partition: int, offsets: Sequence[int]) -> Sequence[Parked]:
-        """Parked rows with their copies, ascending by offset."""
+        """Those of these parked rows that are there, with their copies, ascending by offset."""
 
     async def commit(self, commit: Commit) -> None:
-        """Keeps it whole, durably.
+        """Keeps it whole, durably. Each append gets the next offsets of its partition, without gaps.
 
         Raises:
             LeaseLost: the lease has another token by now; nothing was kept.
-            AlreadyCommitted: an offset in `finished`, or the `unit`, was kept before; nothing was kept now.
+            AlreadyCommitted: another commit has the same first offset in `finished`, or the same `unit`; nothing was
+                kept now. That other offsets are finished once only is for the holder to see to.
+            Refused: a topic or partition that nobody has declared; nothing was kept.
         """
 
     async def news(self, topics: Iterable[str], stages: Iterable[str]) -> News:
-        """The ends of all partitions of these topics, and requests not yet answered for these stages."""
+        """The ends of all partitions of those of these topics that there are, and requests not yet answered for
+        these stages, the oldest of a stage first."""
 
     async def changed(self, seconds: float) -> None:
-        """Returns when something may have changed since the last call, at the latest after `seconds`."""
+        """Returns when something may have changed since the last call (the first time: since the log was opened),
+        whoever changed it, at the latest after `seconds` of true time. For one caller at a time."""
 
     async def meet(self, worker: str, wants: Sequence[str]) -> Mapping[str, Sequence[str]]:
-        """Tells that this worker lives and which stages and sources it runs; gives the same of all that live."""
+        """Tells that this worker lives and which stages and sources it runs; gives the same of all that live, itself
+        included. Who was not heard of for `MEETING` seconds, or whose process is dead, does not."""
 
     async def retain(self, topic: str, written_before: float, offsets: Mapping[int, int]) -> int:
         """Deletes blocks written before an instant and ending at or before `offsets[partition]`; returns how many.
 
-        The newest block of a partition stays (without its entries), so that offsets never start again.
+        The newest block of a partition stays (without its entries, and not counted), so that offsets never start
+        again. Partitions without an offset keep all.
         """
 
     async def close(self) -> None:
@@ -264,7 +299,12 @@ class Log(Protocol):
 
 
 class PartitionFacts(NamedTuple):
-    """One stage and partition, from one snapshot: counts as in the conservation rule need no more than this."""
+    """One stage and partition, from one snapshot: counts as in the conservation rule need no more than this.
+
+    `begins` is the stage's first offset, `end` that of its topic's next record, `ahead` how many records are finished
+    beyond `next`, `recent` how many were finished in the last seconds that were asked for. A stage that no app
+    declares any more is among them.
+    """
 
     stage: str
     topic: str
@@ -280,6 +320,8 @@ class PartitionFacts(NamedTuple):
 
 
 class TopicFacts(NamedTuple):
+    """`records` and `bytes` are what is kept now; `put` those that came without a lease; `ends` all there ever were."""
+
     topic: str
     partitions: int
     records: int
@@ -289,7 +331,7 @@ class TopicFacts(NamedTuple):
 
 
 class Survey(NamedTuple):
-    """What `status` shows, from one snapshot."""
+    """What `status` shows, from one snapshot: apps and topics by name, stages by name and partition."""
 
     apps: Sequence[AppSpec]
     stages: Sequence[PartitionFacts]
@@ -307,6 +349,8 @@ class Evidence(NamedTuple):
 
 
 class BlockRow(NamedTuple):
+    """A block that is there, with or without its entries."""
+
     topic: str
     partition: int
     offset: int
@@ -314,7 +358,7 @@ class BlockRow(NamedTuple):
 
 
 class Books(Protocol):
-    """What looking at a store needs. Each answer comes from one snapshot."""
+    """What looking at a store needs. Each answer comes from one snapshot; several may be asked for at once."""
 
     async def survey(self, recent: float = 60.0) -> Survey:
         """Everything that `status` shows; `recent` seconds are what rates are counted over."""
@@ -333,13 +377,14 @@ class Books(Protocol):
         limit: int | None,
         after: tuple[str, int, int] = ("", 0, 0),
     ) -> Sequence[tuple[str, int, Parked, Sequence[Attempt]]]:
-        """Parked rows that match, with stage, partition and attempts; by stage, partition and offset.
+        """Parked rows that match, with copy, stage, partition and attempts; by stage, partition and offset. What is
+        None matches all; attempts are in the order in which they were made.
 
         `after` is a stage, partition and offset: rows up to it are left out, so that many are read in pages.
         """
 
     async def ask(self, requests: Sequence[Request]) -> Sequence[int]:
-        """Writes requests (their `id` is not looked at) and returns their ids."""
+        """Writes requests (their `id` is not looked at) and returns their ids, which only grow."""
 
     async def answers(self, ids: Sequence[int]) -> Mapping[int, str]:
         """What came of those of the requests that have been carried out."""

@@ -10,7 +10,7 @@ from onward.call import Called, Unit
 from onward.codec import KEY
 from onward.draft import Draft
 from onward.errors import BadRecord
-from onward.failure import Failure, kind_of, message_of, traceback_of
+from onward.failure import Failure, kind_of, message_of, storable, traceback_of
 from onward.log import Attempt, Parked, State
 from onward.outcome import Drop, Hold, Later, Reject
 from onward.settings import masked
@@ -72,7 +72,7 @@ def _parked(stage: Stage, unit: Unit, failure: Failure, now: float, chance: Call
         state=state,
         due=due,
         attempts=attempts,
-        reason=masked(reason),
+        reason=storable(masked(reason)),
         error=f"{kind_of(failure.error)}: {message_of(failure.error)}" if failure.error is not None else "",
         batch=failure.batch if state == "retrying" else None,
         approved=before.approved and state == "retrying",

@@ -13,6 +13,7 @@ _BYTES = {"B": 1, "KB": 1_000, "MB": 1_000_000, "GB": 1_000_000_000}
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
+@lru_cache(maxsize=256)
 def duration(text: str | timedelta | float) -> float:
     """Seconds from text of one number and `ms|s|m|h|d`, a timedelta, or plain seconds.
 
@@ -65,5 +66,6 @@ def instant(text: str) -> float:
 def moment_text(moment: datetime | str) -> str:
     """The text of an instant given as a datetime (naive is UTC) or as ISO 8601 text."""
     if isinstance(moment, str):
-        return instant_text(instant(moment))
-    return instant_text((moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp())
+        moment = datetime.fromisoformat(moment)
+    utc = moment.astimezone(UTC) if moment.tzinfo else moment
+    return utc.replace(tzinfo=None).isoformat(timespec="microseconds") + "Z"

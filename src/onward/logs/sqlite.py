@@ -11,7 +11,6 @@ import asyncio
 import contextlib
 import json
 import os
-import secrets
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, TypeVar
@@ -21,8 +20,9 @@ import msgspec
 
 from onward import process
 from onward.clock import Clock, SystemClock
-from onward.errors import AlreadyCommitted, LeaseLost, Refused, StartNeeded, StoreNewer
+from onward.errors import AlreadyCommitted, LeaseLost, Refused, StoreAway, StoreNewer
 from onward.log import (
+    MEETING,
     Append,
     AppSpec,
     Block,
@@ -32,25 +32,21 @@ from onward.log import (
     News,
     Parked,
     Request,
-    Span,
-    StageSpec,
-    TopicSpec,
-    Totals,
 )
+from onward.logs.sqlite_declare import declare
 from onward.logs.sqlite_rows import (
     SCHEMA,
     SQL,
+    ahead_of,
     attempt_rows,
     blocks_of,
     end_of,
-    first_of,
     parked_from,
     parked_rows,
     ports_of,
     source_from,
     source_to,
-    spans_from,
-    totals_from,
+    stands_at,
 )
 from onward.sqlite.connection import File, away, path_of, rows
 from onward.sqlite.hints import Hints, tell
@@ -58,9 +54,6 @@ from onward.sqlite.pen import Pen
 from onward.units import instant, instant_text
 
 T = TypeVar("T")
-
-MEETING = 15.0
-"""Seconds for which a worker that was not heard of again still counts as living."""
 
 AT_HAND = 100
 """Up to so many records, topics and stages are looked up on the event loop itself."""
@@ -96,7 +89,7 @@ class SQLiteLog:
         self._closed = False
 
     async def declare(self, app: AppSpec) -> None:
-        await self._write(lambda connection: self._declare(connection, app))
+        await self._write(lambda connection: declare(connection, app, self._instant()))
 
     async def claim(self, stage: str, partition: int, worker: str, seconds: float) -> Claim | None:
         return await self._write(lambda connection: self._claim(connection, stage, partition, worker, seconds))
@@ -214,7 +207,8 @@ class SQLiteLog:
             return
         self._closed = True
         if self._name:
-            await self._pen.write(lambda connection: connection.execute(SQL.worker_delete, {"name": self._name}))
+            with contextlib.suppress(StoreAway):  # others take its name for gone a little later
+                await self._write(lambda connection: connection.execute(SQL.worker_delete, {"name": self._name}))
         await asyncio.to_thread(self._pen.close)
         self._reader.shutdown(wait=True)
         if self._hints is not None:
@@ -271,51 +265,6 @@ class SQLiteLog:
     def _instant(self, later: float = 0.0) -> str:
         return instant_text(self._clock.now() + later)
 
-    def _declare(self, connection: apsw.Connection, app: AppSpec) -> None:
-        for topic in app.topics:
-            self._declare_topic(connection, topic)
-        for source in app.sources:
-            if source.was and not rows(connection, SQL.source_get, name=source.name):
-                connection.execute(SQL.rename_source, {"name": source.name, "was": source.was})
-                connection.execute(SQL.rename_stage_lease, {"name": source.name, "was": source.was})
-        for stage in app.stages:
-            self._declare_stage(connection, stage)
-        declaration = msgspec.json.encode(app).decode()
-        connection.execute(SQL.app_put, {"name": app.name, "declaration": declaration, "written": self._instant()})
-
-    def _declare_topic(self, connection: apsw.Connection, topic: TopicSpec) -> None:
-        found = rows(connection, SQL.topic_get, name=topic.name)
-        if not found and topic.was and rows(connection, SQL.topic_get, name=topic.was):
-            for statement in (SQL.rename_topic, SQL.rename_topic_block):
-                connection.execute(statement, {"name": topic.name, "was": topic.was})
-            found = rows(connection, SQL.topic_get, name=topic.name)
-        if not found:
-            made = {"incarnation": secrets.token_hex(4), "made": self._instant()}
-            connection.execute(SQL.topic_add, {"name": topic.name, "partitions": topic.partitions, **made})
-        elif found[0][1] != topic.partitions:
-            raise Refused(
-                f"topic {topic.name} has {found[0][1]} partitions in {self.url} and {topic.partitions} in the "
-                "program; the number is fixed once made, or keys would change their partition"
-            )
-
-    def _declare_stage(self, connection: apsw.Connection, stage: StageSpec) -> None:
-        if rows(connection, SQL.begin_get, stage=stage.name, partition=0):
-            return
-        if stage.was and rows(connection, SQL.begin_get, stage=stage.was, partition=0):
-            for table in ("begin", "progress", "parked", "attempt", "lease", "request"):
-                statement = getattr(SQL, f"rename_stage_{table}")
-                connection.execute(statement, {"name": stage.name, "was": stage.was})
-            return
-        found = rows(connection, SQL.topic_get, name=stage.topic)
-        if not found:
-            raise Refused(f"stage {stage.name} reads topic {stage.topic}, which no app has declared; run that app too")
-        ends = [end_of(connection, stage.topic, partition) for partition in range(found[0][1])]
-        if any(ends) and stage.start is None:
-            raise StartNeeded(stage.name, stage.topic, sum(ends))
-        for partition, end in enumerate(ends):
-            offset = end if stage.start == "now" else first_of(connection, stage.topic, partition)
-            connection.execute(SQL.begin_add, {"stage": stage.name, "partition": partition, "offset": offset})
-
     def _claim(
         self, connection: apsw.Connection, stage: str, partition: int, worker: str, seconds: float
     ) -> Claim | None:
@@ -326,28 +275,16 @@ class SQLiteLog:
         lease = Lease(stage, partition, worker, (held[0][1] if held else 0) + 1)
         until = self._instant(seconds)
         connection.execute(SQL.lease_take, {**bound, "worker": worker, "token": lease.token, "until": until})
-        begin = rows(connection, SQL.begin_get, **bound)
-        newest = rows(connection, SQL.progress_newest, **bound)
-        next_ = newest[0][0] if newest else (begin[0][0] if begin else 0)
-        ahead: list[Span] = []
-        for (finished,) in rows(connection, SQL.progress_ahead, **bound, next=next_):
-            ahead += [(max(a, next_), b) for a, b in spans_from(finished) if b > next_]
+        next_, totals = stands_at(connection, stage, partition)
         return Claim(
             lease=lease,
             next=next_,
-            ahead=sorted(ahead),
-            totals=totals_from(newest[0][1]) if newest else Totals(),
+            ahead=ahead_of(connection, stage, partition, next_),
+            totals=totals,
             parked=[parked_from(row) for row in rows(connection, SQL.parked_keys, **bound)],
-            incarnation=self._incarnation(connection, stage),
+            incarnation=found[0][0] if (found := rows(connection, SQL.incarnation_of, **bound)) else "",
             source=source_from(rows(connection, SQL.source_get, name=stage)),
         )
-
-    def _incarnation(self, connection: apsw.Connection, stage: str) -> str:
-        for _, text in rows(connection, SQL.app_all):
-            for spec in msgspec.json.decode(text, type=AppSpec).stages:
-                if spec.name == stage:
-                    return str(rows(connection, SQL.topic_get, name=spec.topic)[0][0])
-        return ""
 
     def _commit(self, connection: apsw.Connection, commit: Commit) -> None:
         lease = commit.lease
@@ -364,7 +301,7 @@ class SQLiteLog:
     def _finish(self, connection: apsw.Connection, lease: Lease, commit: Commit) -> None:
         bound: dict[str, Any] = {"stage": lease.stage, "partition": lease.partition}
         now = self._instant()
-        if commit.totals is not None or commit.next is not None:
+        if commit.finished or commit.totals is not None or commit.next is not None or commit.unit is not None:
             self._progress(connection, bound, commit, now)
         if commit.unpark:
             connection.execute(SQL.parked_delete, {**bound, "offsets": json.dumps(list(commit.unpark))})
@@ -380,24 +317,35 @@ class SQLiteLog:
             connection.execute(SQL.request_done, {"id": id_, "done": now, "result": result})
 
     def _progress(self, connection: apsw.Connection, bound: dict[str, Any], commit: Commit, now: str) -> None:
-        finished = commit.finished
+        finished, next_, totals = commit.finished, commit.next, commit.totals
+        if next_ is None or totals is None:
+            stands = stands_at(connection, bound["stage"], bound["partition"])
+            next_ = stands[0] if next_ is None else next_
+            totals = stands[1] if totals is None else totals
         row = {
             **bound,
             "first": finished[0][0] if finished else None,
             "last": finished[-1][1] if finished else None,
-            "next": commit.next,
+            "next": next_,
             "count": sum(b - a for a, b in finished),
             "written": now,
             "unit": commit.unit,
             "finished": msgspec.json.encode(finished).decode(),
-            "totals": msgspec.json.encode(commit.totals or Totals()).decode(),
+            "totals": msgspec.json.encode(totals).decode(),
         }
         try:
             connection.execute(SQL.progress_add, row)
         except apsw.ConstraintError as error:
+            if error.extendedresult != apsw.SQLITE_CONSTRAINT_UNIQUE:
+                raise
             raise AlreadyCommitted(f"{bound['stage']} partition {bound['partition']}: {error}") from error
 
     def _append(self, connection: apsw.Connection, append: Append) -> None:
+        known = rows(connection, SQL.topic_get, name=append.topic)
+        if not known or not 0 <= append.partition < known[0][1]:
+            raise Refused(
+                f"topic {append.topic} partition {append.partition} is not declared; run the app that declares it"
+            )
         offset = end_of(connection, append.topic, append.partition)
         row = {
             "topic": append.topic,

@@ -5,16 +5,15 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from typing import TypeVar
 
 import apsw
-import msgspec
 
 from onward import process
 from onward.clock import Clock, SystemClock
 from onward.errors import Refused, StoreNewer
 from onward.log import (
-    AppSpec,
     Attempt,
     Block,
     BlockRow,
@@ -27,11 +26,11 @@ from onward.log import (
     State,
     Survey,
     TopicFacts,
-    Totals,
 )
 from onward.logs.sqlite_rows import (
     SCHEMA,
     SQL,
+    ahead_of,
     attempt_from,
     blocks_of,
     end_of,
@@ -39,16 +38,16 @@ from onward.logs.sqlite_rows import (
     ports_of,
     source_from,
     spans_from,
-    totals_from,
+    spec_from,
+    stands_at,
 )
+from onward.span import length
 from onward.sqlite.connection import File, away, path_of, rows
 from onward.sqlite.hints import tell
 from onward.sqlite.turn import Turn
 from onward.units import instant_text
 
 T = TypeVar("T")
-
-_spec = msgspec.json.Decoder(AppSpec)
 
 
 class SQLiteBooks:
@@ -65,6 +64,7 @@ class SQLiteBooks:
             if found < SCHEMA:
                 raise Refused(f"{url} is older; `onward run` migrates it" if found else f"{url} is no Onward store")
             self._connection = self._file.connect()
+            self._one = ThreadPoolExecutor(1, thread_name_prefix="onward-books")
         except BaseException:
             self._file.close()
             raise
@@ -129,7 +129,7 @@ class SQLiteBooks:
             finally:
                 turn.close()
 
-        return await asyncio.to_thread(work)
+        return await asyncio.get_running_loop().run_in_executor(self._one, work)
 
     async def answers(self, ids: Sequence[int]) -> Mapping[int, str]:
         def work(connection: apsw.Connection) -> dict[int, str]:
@@ -138,6 +138,7 @@ class SQLiteBooks:
         return await self._look(work)
 
     async def close(self) -> None:
+        await asyncio.to_thread(self._one.shutdown)
         self._file.close()
 
     async def _look(self, work: Callable[[apsw.Connection], T]) -> T:
@@ -149,23 +150,22 @@ class SQLiteBooks:
                 self._connection.execute("ROLLBACK")
 
         try:
-            return await asyncio.to_thread(in_snapshot)
+            return await asyncio.get_running_loop().run_in_executor(self._one, in_snapshot)
         except apsw.Error as error:
             raise away(error, self.url) from error
 
     def _survey(self, connection: apsw.Connection, recent: float) -> Survey:
-        apps = [_spec.decode(text) for _, text in rows(connection, SQL.app_all)]
-        topic_of = {stage.name: stage.topic for app in apps for stage in app.stages}
+        apps = [spec_from(text) for _, text in rows(connection, SQL.app_all)]
         held = self._leases(connection)
         parked: dict[tuple[str, int], dict[State, int]] = {}
         for stage, partition, state, count in rows(connection, SQL.parked_count):
             parked.setdefault((stage, partition), {})[state] = count
         stages = [
             self._facts(
-                connection, stage, topic_of.get(stage, ""), partition, begins,
+                connection, stage, topic, partition, begins,
                 parked.get((stage, partition), {}), held.get((stage, partition)), recent,
             )
-            for stage, partition, begins in rows(connection, SQL.begin_all)
+            for stage, partition, topic, begins in rows(connection, SQL.begin_all)
         ]  # fmt: skip
         return Survey(apps, stages, self._topics(connection), self._sources(connection), list(held.values()))
 
@@ -181,14 +181,7 @@ class SQLiteBooks:
         recent: float,
     ) -> PartitionFacts:
         bound = {"stage": stage, "partition": partition}
-        newest = rows(connection, SQL.progress_newest, **bound)
-        next_ = newest[0][0] if newest else begins
-        spans = [
-            (max(a, next_), b)
-            for (text,) in rows(connection, SQL.progress_ahead, **bound, next=next_)
-            for a, b in spans_from(text)
-            if b > next_
-        ]
+        next_, totals = stands_at(connection, stage, partition)
         count = 0
         if recent:
             since = instant_text(self._clock.now() - recent)
@@ -198,10 +191,10 @@ class SQLiteBooks:
             topic=topic,
             partition=partition,
             begins=begins,
-            end=end_of(connection, topic, partition) if topic else next_,
+            end=end_of(connection, topic, partition),
             next=next_,
-            ahead=sum(b - a for a, b in spans),
-            totals=totals_from(newest[0][1]) if newest else Totals(),
+            ahead=length(ahead_of(connection, stage, partition, next_)),
+            totals=totals,
             parked=parked,
             recent=count,
             holder=holder,

@@ -8,7 +8,7 @@ from typing import Any
 import apsw
 import msgspec
 
-from onward.log import Attempt, Block, Parked, SourceState, Span, Totals
+from onward.log import AppSpec, Attempt, Block, Parked, SourceState, Span, Totals
 from onward.sql import Statements
 from onward.sqlite.connection import rows
 from onward.units import instant, instant_text
@@ -22,6 +22,7 @@ _spans = msgspec.json.Decoder(list[Span])
 _totals = msgspec.json.Decoder(Totals)
 spans_from = _spans.decode
 totals_from = _totals.decode
+spec_from = msgspec.json.Decoder(AppSpec).decode
 
 
 def end_of(connection: apsw.Connection, topic: str, partition: int) -> int:
@@ -34,6 +35,20 @@ def first_of(connection: apsw.Connection, topic: str, partition: int) -> int:
     """The offset of the first record of a partition that is kept; its end where none is."""
     found = rows(connection, SQL.block_first, topic=topic, partition=partition)[0][0]
     return end_of(connection, topic, partition) if found is None else int(found)
+
+
+def stands_at(connection: apsw.Connection, stage: str, partition: int) -> tuple[int, Totals]:
+    """`next` and the totals of a stage and partition."""
+    if newest := rows(connection, SQL.progress_newest, stage=stage, partition=partition):
+        return int(newest[0][0]), totals_from(newest[0][1])
+    begin = rows(connection, SQL.begin_get, stage=stage, partition=partition)
+    return (int(begin[0][0]) if begin else 0), Totals()
+
+
+def ahead_of(connection: apsw.Connection, stage: str, partition: int, next_: int) -> list[Span]:
+    """What a stage has finished beyond `next`, ascending."""
+    found = rows(connection, SQL.progress_ahead, stage=stage, partition=partition, next=next_)
+    return sorted((max(a, next_), b) for (text,) in found for a, b in spans_from(text) if b > next_)
 
 
 def blocks_of(

@@ -38,6 +38,7 @@ class Pen:
         self._connection.set_wal_hook(self._count_pages)
         self._checkpoint: threading.Thread | None = None
         self._closed = False
+        self._giving = threading.Lock()
         self._thread = threading.Thread(target=self._write_on, name="onward-pen", daemon=True)
         self._thread.start()
 
@@ -48,21 +49,24 @@ class Pen:
     def submit(self, job: Job[T]) -> Future[T]:
         """As `write`, for those without an event loop."""
         future: Future[T] = Future()
-        if self._closed:
-            future.set_exception(StoreAway(f"{self._file.path} has been closed"))
-        else:
-            self._jobs.put((job, future))
+        with self._giving:
+            if not self._closed:
+                self._jobs.put((job, future))
+                return future
+        future.set_exception(StoreAway(f"{self._file.path} has been closed"))
         return future
 
     def close(self) -> None:
         """Writes what was given, then ends. Calling it again does nothing."""
-        if not self._closed:
+        with self._giving:
+            if self._closed:
+                return
             self._closed = True
             self._jobs.put(None)
-            self._thread.join()
-            if self._checkpoint is not None:
-                self._checkpoint.join()
-            self._turn.close()
+        self._thread.join()
+        if self._checkpoint is not None:
+            self._checkpoint.join()
+        self._turn.close()
 
     def _write_on(self) -> None:
         while (first := self._jobs.get()) is not None:
@@ -75,18 +79,21 @@ class Pen:
                         last = True
                     else:
                         jobs.append(following)
-            self._write([job for job in jobs if job[1].set_running_or_notify_cancel()])
+            if wanted := [job for job in jobs if job[1].set_running_or_notify_cancel()]:
+                self._write(wanted)
             if last:
                 return
 
     def _write(self, jobs: list[tuple[Job[Any], Future[Any]]]) -> None:
+        # Told only after the transaction has ended: what a job saw of another's may still be undone with it.
         kept: list[tuple[Future[Any], Any]] = []
+        refused: list[tuple[Future[Any], Exception]] = []
         try:
             with self._turn:
                 self._connection.execute("BEGIN IMMEDIATE")
                 try:
                     for job, future in jobs:
-                        self._write_one(job, future, kept, alone=len(jobs) == 1)
+                        self._write_one(job, future, kept, refused, alone=len(jobs) == 1)
                     self._connection.execute("COMMIT")
                 except BaseException:
                     if self._connection.in_transaction:
@@ -95,16 +102,23 @@ class Pen:
         except BaseException as error:
             meaning = away(error, str(self._file.path)) if isinstance(error, apsw.Error) else error
             for _, future in jobs:
-                if not future.done():
-                    future.set_exception(meaning)
+                future.set_exception(meaning)
             return
+        for future, refusal in refused:
+            future.set_exception(refusal)
         for future, result in kept:
             future.set_result(result)
         if self._pages >= PAGES_BEFORE_CHECKPOINT:
             self._copy_back()
 
     def _write_one(
-        self, job: Job[Any], future: Future[Any], kept: list[tuple[Future[Any], Any]], *, alone: bool
+        self,
+        job: Job[Any],
+        future: Future[Any],
+        kept: list[tuple[Future[Any], Any]],
+        refused: list[tuple[Future[Any], Exception]],
+        *,
+        alone: bool,
     ) -> None:
         """One job; a failure of its own is its alone, one of the file is everybody's."""
         execute = self._connection.execute
@@ -118,7 +132,7 @@ class Pen:
             if alone:
                 raise
             execute("ROLLBACK TO job")
-            future.set_exception(error)
+            refused.append((future, error))
         if not alone:
             execute("RELEASE job")
 
@@ -137,7 +151,7 @@ class Pen:
             self._checkpoint.start()
         elif not self._checkpoint.is_alive():
             self._checkpoint = None
-            with contextlib.suppress(apsw.BusyError):
+            with contextlib.suppress(apsw.Error):  # the next one copies more
                 self._connection.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchall()
             self._pages = 0
 

@@ -1,1 +1,1 @@
-INSERT INTO begin (stage, partition, "offset") VALUES (:stage, :partition, :offset)
+INSERT INTO begin (stage, partition, topic, "offset") VALUES (:stage, :partition, :topic, :offset)

@@ -1,1 +1,1 @@
-SELECT stage, partition, "offset" FROM begin ORDER BY stage, partition
+SELECT stage, partition, topic, "offset" FROM begin ORDER BY stage, partition

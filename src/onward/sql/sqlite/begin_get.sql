@@ -1,1 +1,1 @@
-SELECT "offset" FROM begin WHERE stage = :stage AND partition = :partition
+SELECT "offset", topic FROM begin WHERE stage = :stage AND partition = :partition

@@ -3,7 +3,7 @@ SELECT
     topic.partitions,
     topic.put,
     coalesce(sum(CASE WHEN block.size > 2 THEN block.count ELSE 0 END), 0),
-    coalesce(sum(block.size), 0)
+    coalesce(sum(CASE WHEN block.size > 2 THEN block.size ELSE 0 END), 0)
 FROM topic
 LEFT JOIN block INDEXED BY block_sizes ON block.topic = topic.name
 GROUP BY topic.name

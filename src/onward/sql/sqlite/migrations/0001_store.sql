@@ -34,6 +34,7 @@ CREATE TABLE source (
 CREATE TABLE begin (
     stage TEXT NOT NULL,
     partition INTEGER NOT NULL,
+    topic TEXT NOT NULL,
     "offset" INTEGER NOT NULL,
     PRIMARY KEY (stage, partition)
 ) WITHOUT ROWID;

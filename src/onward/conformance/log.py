@@ -1,0 +1,25 @@
+"""What a log must do. A log is what passes this suite.
+
+    class TestMine(LogSuite):
+        durable = True
+
+        async def open(self, clock):
+            self.url = new_empty_database()
+            return await self.reopen(clock)
+
+        async def reopen(self, clock):
+            return MyLog(self.url, clock=clock), MyBooks(self.url, clock=clock)
+
+Put that into a test file and run pytest. Each test has a store and an event loop of its own, takes a moment, and
+needs no plugin. `open` is told the clock that the log must use; the handles are closed by the suite.
+"""
+
+from onward.conformance.committing import Committing
+from onward.conformance.declaring import Declaring
+from onward.conformance.leasing import Leasing
+from onward.conformance.looking import Looking
+from onward.conformance.reading import Reading
+
+
+class LogSuite(Declaring, Leasing, Committing, Reading, Looking):
+    """Subclass it with `open`, and `reopen` where the log is durable."""

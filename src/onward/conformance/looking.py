@@ -1,0 +1,274 @@
+"""Books: what can be seen of a store, and what can be asked of it."""
+
+from __future__ import annotations
+
+import asyncio
+
+from onward.conformance.case import (
+    FEED,
+    IN,
+    OTHER,
+    OUT,
+    WORK,
+    Case,
+    Suite,
+    app_spec,
+    append,
+    finishing,
+    parked,
+    scenario,
+)
+from onward.log import (
+    Attempt,
+    BlockRow,
+    Commit,
+    PartitionFacts,
+    Request,
+    SourceState,
+    StageSpec,
+    State,
+    Totals,
+)
+
+
+class Looking(Suite):
+    @scenario
+    async def test_an_empty_store_has_nothing_to_show(self, case: Case) -> None:
+        survey = await case.survey()
+        assert (list(survey.apps), list(survey.stages), list(survey.topics)) == ([], [], [])
+        assert (dict(survey.sources), list(survey.leases)) == ({}, [])
+        assert list(await case.books.parked(None, None, None, None)) == []
+
+    @scenario
+    async def test_a_survey_counts(self, case: Case) -> None:
+        await case.log.declare(app_spec())
+        await case.put(*range(10))
+        feed, claim = await case.claim(FEED), await case.claim()
+        await case.log.commit(Commit(lease=feed.lease, appends=[append("x", "y")], source=SourceState(emitted={IN: 2})))
+        states: list[State] = ["retrying", "dead", "waiting", "running", "behind", "behind"]
+        rows = [parked(offset, f"k{offset}", state) for offset, state in enumerate(states)]
+        totals = Totals(3, 1, {OUT: 1})
+        await case.log.commit(
+            Commit(
+                lease=claim.lease,
+                finished=[(6, 8), (9, 10)],
+                next=8,
+                totals=totals,
+                park=rows,
+                appends=[append("o", topic=OUT)],
+            )
+        )
+        survey = await case.survey()
+        assert survey.stages[0] == PartitionFacts(
+            stage=WORK,
+            topic=IN,
+            partition=0,
+            begins=0,
+            end=12,
+            next=8,
+            ahead=1,
+            totals=totals,
+            parked={"retrying": 1, "dead": 1, "waiting": 1, "running": 1, "behind": 2},
+            recent=3,
+            holder=next(held for held in survey.leases if held.stage == WORK),
+        )
+        assert survey.stages[1] == PartitionFacts(WORK, IN, 1, 0, 0, 0, 0, Totals(), {}, 0, None)
+        size = sum(len(block.entries) for block in await case.read())
+        assert [tuple(facts) for facts in survey.topics] == [
+            (IN, 2, 12, size, 10, 12),
+            (OUT, 2, 1, len((await case.read(OUT))[0].entries), 0, 1),
+        ]
+        assert survey.sources == {FEED: SourceState(emitted={IN: 2})}
+
+    @scenario
+    async def test_what_is_given_is_what_is_done_outstanding_or_parked(self, case: Case) -> None:
+        await case.log.declare(app_spec())
+        await case.put(*range(50))
+        lease = (await case.claim()).lease
+        await case.log.commit(
+            Commit(
+                lease=lease,
+                finished=[(0, 7), (20, 25)],
+                next=9,
+                totals=Totals(12),
+                park=[parked(7), parked(8, "l", "dead")],
+            )
+        )
+        await case.log.commit(
+            Commit(
+                lease=lease,
+                finished=[(8, 9), (30, 31)],
+                next=9,
+                totals=Totals(14),
+                unpark=[8],
+                park=[parked(40, "m", "waiting")],
+            )
+        )
+        facts = (await case.survey()).stages[0]
+        beyond = sum(row.offset >= facts.next for _, _, row, _ in await case.books.parked(WORK, None, None, None))
+        outstanding = facts.end - facts.next - facts.ahead - beyond
+        assert facts.end - facts.begins == facts.totals.done + outstanding + sum(facts.parked.values())
+
+    @scenario
+    async def test_what_was_finished_recently_is_counted(self, case: Case) -> None:
+        await case.log.declare(app_spec())
+        await case.put(*range(20))
+        lease = (await case.claim()).lease
+        for first, end in ((0, 5), (5, 7), (7, 8)):
+            await case.log.commit(finishing(lease, first, end))
+            case.clock.advance(30)
+        assert [(await case.books.survey(recent)).stages[0].recent for recent in (0.0, 29.0, 30.0, 60.0, 1_000.0)] == [
+            0,
+            0,
+            1,
+            3,
+            8,
+        ]
+
+    @scenario
+    async def test_evidence_names_every_offset(self, case: Case) -> None:
+        await case.log.declare(app_spec(stages=[StageSpec(WORK, IN, ()), StageSpec(OTHER, OUT, ())]))
+        await case.put(*range(10))
+        await case.put(*range(5))
+        await case.put("o", topic=OUT, partition=1)
+        claim = await case.claim()
+        await case.log.commit(Commit(lease=claim.lease, finished=[(8, 9)], next=0, totals=Totals(1)))
+        await case.log.commit(
+            Commit(
+                lease=claim.lease,
+                finished=[(0, 3), (4, 5)],
+                next=5,
+                totals=Totals(5),
+                park=[parked(3, "a", "dead"), parked(6, None, "waiting")],
+            )
+        )
+        survey, evidence, blocks = await case.books.evidence()
+        assert [(found.facts.stage, found.facts.partition) for found in evidence] == [
+            (OTHER, 0),
+            (OTHER, 1),
+            (WORK, 0),
+            (WORK, 1),
+        ]
+        assert [found.facts for found in evidence] == list(survey.stages)
+        assert list(evidence[2].finished) == [(0, 3), (4, 5), (8, 9)]
+        assert list(evidence[2].parked) == [(3, "a", "dead"), (6, None, "waiting")]
+        assert (list(evidence[3].finished), list(evidence[3].parked)) == ([], [])
+        assert list(blocks) == [BlockRow(IN, 0, 0, 10), BlockRow(IN, 0, 10, 5), BlockRow(OUT, 1, 0, 1)]
+
+    @scenario
+    async def test_evidence_has_the_newest_block_after_retention(self, case: Case) -> None:
+        await case.log.declare(app_spec())
+        await case.put("a")
+        await case.put("b", "c")
+        case.clock.advance(1)
+        await case.log.retain(IN, case.clock.now(), {0: 3})
+        _, _, blocks = await case.books.evidence()
+        assert list(blocks) == [BlockRow(IN, 0, 1, 2)]
+
+    @scenario
+    async def test_parked_rows_are_found_by_stage_key_and_state(self, case: Case) -> None:
+        await case.log.declare(app_spec(stages=[StageSpec(WORK, IN, ()), StageSpec(OTHER, IN, ())]))
+        for partition in range(2):
+            await case.put(*range(5), partition=partition)
+        for stage, partition, rows in (
+            (WORK, 0, [parked(3, "b", "dead"), parked(1, "a"), parked(2, "a", "behind")]),
+            (WORK, 1, [parked(0, "a", "waiting")]),
+            (OTHER, 0, [parked(4, None), parked(0, "a")]),
+        ):
+            lease = (await case.claim(stage, partition)).lease
+            await case.log.commit(Commit(lease=lease, park=rows))
+
+        async def found(
+            stage: str | None = None, key: str | None = None, state: str | None = None, limit: int | None = None
+        ):
+            rows = await case.books.parked(stage, key, state, limit)
+            return [(name, partition, row.offset) for name, partition, row, _ in rows]
+
+        everything = [(OTHER, 0, 0), (OTHER, 0, 4), (WORK, 0, 1), (WORK, 0, 2), (WORK, 0, 3), (WORK, 1, 0)]
+        assert await found() == everything
+        assert await found(limit=2) == everything[:2]
+        assert await found(limit=0) == []
+        assert await found(stage=WORK) == everything[2:]
+        assert await found(key="a") == [everything[0], *everything[2:4], everything[5]]
+        assert await found(state="dead") == [everything[4]]
+        assert await found(WORK, "a", "behind") == [everything[3]]
+        assert await found(WORK, "a", limit=1) == [everything[2]]
+        assert await found(stage="app.unknown") == []
+        assert await found(key="A") == []
+
+    @scenario
+    async def test_parked_rows_come_with_copy_and_attempts(self, case: Case) -> None:
+        await case.log.declare(app_spec())
+        await case.put(*"ab")
+        lease = (await case.claim()).lease
+        row = parked(0, error="ValueError: no", due=11.5, since=2.25)
+        attempts = [
+            Attempt(0, number, 5.0 + number, 0.125 * number, "ValueError", f"no {number}", "") for number in (1, 2, 3)
+        ]
+        await case.log.commit(
+            Commit(lease=lease, park=[row], attempts=[attempts[0], Attempt(1, 1, 5.0, 0.0, "E", "", "")])
+        )
+        for attempt in attempts[1:]:
+            await case.log.commit(Commit(lease=lease, attempts=[attempt]))
+        assert await case.books.parked(None, None, None, None) == [(WORK, 0, row, attempts)]
+
+    @scenario
+    async def test_ids_of_requests_only_grow(self, case: Case) -> None:
+        await case.log.declare(app_spec())
+        request = Request(99, WORK, 0, "retry", {}, "me", 5.0)
+        ids = [*await case.books.ask([request, request]), *await case.books.ask([request])]
+        lease = (await case.claim()).lease
+        await case.log.commit(Commit(lease=lease, answered=[(id_, "done") for id_ in ids]))
+        ids += await case.books.ask([request])
+        assert ids == sorted(set(ids))
+        assert list(await case.books.ask([])) == []
+
+    @scenario
+    async def test_answers_are_of_requests_that_were_carried_out(self, case: Case) -> None:
+        await case.log.declare(app_spec())
+        one, two, three = await case.books.ask([Request(0, WORK, 0, "retry", {}, "me", 5.0)] * 3)
+        assert await case.books.answers([one, two, three]) == {}
+        lease = (await case.claim()).lease
+        await case.log.commit(Commit(lease=lease, answered=[(one, "it's done"), (three, "")]))
+        assert await case.books.answers([one, two, three, three + 1]) == {one: "it's done", three: ""}
+
+    @scenario
+    async def test_several_may_look_at_once(self, case: Case) -> None:
+        await case.log.declare(app_spec())
+        await case.put(*range(10))
+        lease = (await case.claim()).lease
+        await case.log.commit(finishing(lease, 0, 3, park=[parked(3)], next=4))
+        request = Request(0, WORK, 0, "retry", {}, "me", 5.0)
+        looks = [
+            call
+            for _ in range(5)
+            for call in (
+                case.books.survey(),
+                case.books.evidence(),
+                case.books.parked(None, None, None, None),
+                case.books.ask([request]),
+                case.books.answers([1]),
+                case.put("x"),
+            )
+        ]
+        await asyncio.gather(*looks)
+
+    @scenario
+    async def test_a_survey_is_of_one_moment(self, case: Case) -> None:
+        await case.log.declare(app_spec())
+        await case.put(*range(100))
+        lease = (await case.claim()).lease
+
+        async def work() -> None:
+            for n in range(40):
+                await case.log.commit(
+                    finishing(lease, n, n + 1, totals=Totals(n + 1, 0, {OUT: n + 1}), appends=[append(n, topic=OUT)])
+                )
+
+        working = asyncio.create_task(work())
+        while not working.done():
+            survey = await case.survey()
+            facts, topic = survey.stages[0], survey.topics[1]
+            assert facts.next == facts.totals.done == facts.totals.emitted.get(OUT, 0) == topic.records == topic.ends
+            await asyncio.sleep(0)
+        await working

@@ -1,0 +1,262 @@
+"""The log in memory: for tests, and for runs that are to leave nothing behind.
+
+Guarantees: as the port says, for as long as the process lives. Every change is made in one step of the event loop,
+after all that could refuse it has been checked; so it is whole without a transaction. Handles on one `MemoryStore`
+are to each other as processes on one database are.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import secrets
+from collections.abc import Iterable, Mapping, Sequence
+
+from msgspec.structs import replace
+
+from onward import process
+from onward.clock import Clock
+from onward.errors import AlreadyCommitted, LeaseLost, Refused, StartNeeded
+from onward.log import (
+    MEETING,
+    Append,
+    AppSpec,
+    Block,
+    Claim,
+    Commit,
+    Lease,
+    News,
+    Parked,
+    SourceState,
+    StageSpec,
+    TopicSpec,
+)
+from onward.logs.memory_books import MemoryBooks
+from onward.logs.memory_store import EMPTY, LeaseRow, MemoryStore, StageRows, TopicRows, Written
+
+
+class MemoryLog(MemoryBooks):
+    """A handle on a `MemoryStore`, its own unless one is given; it is a `Log`, and its own `Books`.
+
+    See `onward.log` for what each method promises.
+    """
+
+    url = "memory:"
+
+    def __init__(self, store: MemoryStore | None = None, *, clock: Clock | None = None) -> None:
+        super().__init__(store or MemoryStore(), clock=clock)
+        self._news = asyncio.Event()
+        self.store.watching.add(self._news)
+        self._name = ""
+
+    async def declare(self, app: AppSpec) -> None:
+        renamed = self._check(app)
+        for topic in app.topics:
+            if topic.name in renamed:
+                self.store.rename_topic(renamed[topic.name], topic.name)
+            self.store.topics.setdefault(topic.name, TopicRows(topic.partitions))
+        for source in app.sources:
+            if source.was and source.name not in self.store.sources:
+                self.store.rename_leases(source.was, source.name)
+                if source.was in self.store.sources:
+                    self.store.sources[source.name] = self.store.sources.pop(source.was)
+        for stage in app.stages:
+            self._add_stage(stage)
+        self.store.apps[app.name] = app
+        await self._changed()
+
+    async def claim(self, stage: str, partition: int, worker: str, seconds: float) -> Claim | None:
+        row = self.store.leases.setdefault((stage, partition), LeaseRow())
+        now = self._clock.now()
+        if row.worker != worker and row.live(now):
+            return None
+        row.worker, row.token, row.until, row.state = worker, row.token + 1, now + seconds, ""
+        rows = self.store.stages.get((stage, partition)) or StageRows()
+        return Claim(
+            lease=Lease(stage, partition, worker, row.token),
+            next=rows.next,
+            ahead=rows.ahead,
+            totals=rows.totals,
+            parked=[replace(parked, entry=b"", nonce="") for parked in rows.parked_rows()],
+            incarnation=self.store.topics[rows.topic].incarnation if rows.topic else "",
+            source=self.store.sources.get(stage, SourceState()),
+        )
+
+    async def renew(self, leases: Mapping[Lease, str], seconds: float) -> Sequence[Lease]:
+        lost = []
+        until = self._clock.now() + seconds if seconds else 0.0
+        for lease, state in leases.items():
+            if self._holds(lease):
+                row = self.store.leases[lease.stage, lease.partition]
+                row.until, row.state = until, state
+            else:
+                lost.append(lease)
+        return lost
+
+    async def read(self, topic: str, partition: int, offset: int, records: int, size: int) -> Sequence[Block]:
+        found: list[Block] = []
+        for block in self.store.after(topic, partition, offset):
+            end = block.offset + block.count
+            if found and len(block.entries) > size:
+                break
+            found.append(block)
+            records -= end - max(offset, block.offset)
+            size -= len(block.entries)
+            if records <= 0 or size <= 0:
+                break
+        return found
+
+    async def copies(self, stage: str, partition: int, offsets: Sequence[int]) -> Sequence[Parked]:
+        rows = self.store.stages.get((stage, partition)) or StageRows()
+        return [rows.parked[offset] for offset in sorted(offsets) if offset in rows.parked]
+
+    async def commit(self, commit: Commit) -> None:
+        lease = commit.lease
+        for append in commit.appends:
+            self.store.part(append.topic, append.partition)
+        if lease is not None:
+            if not self._holds(lease):
+                raise LeaseLost(lease.stage, lease.partition, lease.token)
+            self._finish(lease, commit)
+        for append in commit.appends:
+            self._append(append)
+            if lease is None:
+                self.store.topics[append.topic].put += append.count
+        await self._changed()
+
+    async def news(self, topics: Iterable[str], stages: Iterable[str]) -> News:
+        ends = {
+            (topic, partition): self.store.end(topic, partition)
+            for topic in topics
+            if topic in self.store.topics
+            for partition in range(len(self.store.topics[topic].parts))
+        }
+        left = [request for id_, request in self.store.requests.items() if id_ not in self.store.answers]
+        return News(ends, [request for stage in stages for request in left if request.stage == stage])
+
+    async def changed(self, seconds: float) -> None:
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(seconds):
+                await self._news.wait()
+        # Cleared before the caller looks, so that what comes while it looks is not missed.
+        self._news.clear()
+
+    async def meet(self, worker: str, wants: Sequence[str]) -> Mapping[str, Sequence[str]]:
+        now = self._clock.now()
+        self._name = worker
+        self.store.workers[worker] = now + MEETING, tuple(wants)
+        self.store.workers = {
+            name: (until, wanted)
+            for name, (until, wanted) in self.store.workers.items()
+            if until >= now and not process.is_dead(name)
+        }
+        return {name: wanted for name, (_, wanted) in self.store.workers.items()}
+
+    async def retain(self, topic: str, written_before: float, offsets: Mapping[int, int]) -> int:
+        deleted = 0
+        for partition, offset in offsets.items():
+            kept: list[Written] = []
+            part = self.store.part(topic, partition)
+            for written in part:
+                block, at = written
+                if at >= written_before or block.offset + block.count > offset:
+                    kept.append(written)
+                elif written is part[-1]:
+                    kept.append(Written(block._replace(entries=EMPTY), at))
+                else:
+                    deleted += 1
+            part[:] = kept
+        return deleted
+
+    async def close(self) -> None:
+        self.store.watching.discard(self._news)
+        self.store.workers.pop(self._name, None)
+
+    # how it is done
+
+    async def _changed(self) -> None:
+        """Lets others run after every change, as a log that writes to a disk would."""
+        self.store.tell()
+        await asyncio.sleep(0)
+
+    def _holds(self, lease: Lease) -> bool:
+        row = self.store.leases.get((lease.stage, lease.partition))
+        return row is not None and row.token == lease.token
+
+    def _check(self, app: AppSpec) -> dict[str, str]:
+        """Refuses what does not fit, before anything is changed; gives the topics to rename, new name to old."""
+        renamed = {
+            topic.name: topic.was
+            for topic in app.topics
+            if topic.was and topic.name not in self.store.topics and topic.was in self.store.topics
+        }
+        for topic in app.topics:
+            rows = self.store.topics.get(renamed.get(topic.name, topic.name))
+            if rows is not None and len(rows.parts) != topic.partitions:
+                raise Refused(
+                    f"topic {topic.name} has {len(rows.parts)} partitions in {self.url} and {topic.partitions} in "
+                    "the program; the number is fixed once made, or keys would change their partition"
+                )
+        for stage in app.stages:
+            self._check_stage(stage, app.topics, renamed)
+        return renamed
+
+    def _check_stage(self, stage: StageSpec, topics: Sequence[TopicSpec], renamed: Mapping[str, str]) -> None:
+        topic = renamed.get(stage.topic, stage.topic)
+        known = self.store.stages.get((stage.name, 0)) or self.store.stages.get((stage.was or "", 0))
+        if known is not None:
+            if known.topic != topic:
+                raise Refused(
+                    f"stage {stage.name} has read topic {known.topic} until now, {stage.topic} in the program; give it "
+                    "another name, or say was= of the topic if that is what has a new name"
+                )
+        elif topic in self.store.topics:
+            rows = self.store.topics[topic]
+            ends = [rows.end(partition) for partition in range(len(rows.parts))]
+            if any(ends) and stage.start is None:
+                raise StartNeeded(stage.name, stage.topic, sum(ends))
+        elif not any(topic == declared.name for declared in topics):
+            raise Refused(f"stage {stage.name} reads topic {stage.topic}, which no app has declared; run that app too")
+
+    def _add_stage(self, stage: StageSpec) -> None:
+        if (stage.name, 0) in self.store.stages:
+            return
+        if (stage.was or "", 0) in self.store.stages:
+            self.store.rename_stage(stage.was or "", stage.name)
+            return
+        rows = self.store.topics[stage.topic]
+        for partition in range(len(rows.parts)):
+            begins = rows.end(partition) if stage.start == "now" else rows.first(partition)
+            self.store.stages[stage.name, partition] = StageRows(stage.topic, begins)
+
+    def _finish(self, lease: Lease, commit: Commit) -> None:
+        now = self._clock.now()
+        rows = self.store.stages.setdefault((lease.stage, lease.partition), StageRows())
+        if (commit.finished and commit.finished[0][0] in rows.firsts) or commit.unit in rows.units:
+            raise AlreadyCommitted(f"{lease.stage} partition {lease.partition}: {commit.unit or commit.finished[0]}")
+        if commit.finished:
+            rows.firsts.add(commit.finished[0][0])
+            rows.finished += [(now, span) for span in commit.finished]
+        if commit.unit is not None:
+            rows.units.add(commit.unit)
+        rows.next = rows.next if commit.next is None else commit.next
+        rows.totals = commit.totals or rows.totals
+        for offset in commit.unpark:
+            rows.parked.pop(offset, None)
+        for parked in commit.park:
+            rows.parked[parked.offset] = parked
+        for offset, due in commit.promote:
+            if offset in rows.parked and rows.parked[offset].state == "behind":
+                rows.parked[offset] = replace(rows.parked[offset], state="retrying", due=due)
+        for attempt in commit.attempts:
+            rows.attempts.setdefault(attempt.offset, []).append(attempt)
+        if commit.source is not None:
+            self.store.sources[lease.stage] = commit.source
+        for id_, result in commit.answered:
+            if id_ in self.store.requests:
+                self.store.answers.setdefault(id_, result)
+
+    def _append(self, append: Append) -> None:
+        end = self.store.topics[append.topic].end(append.partition)
+        block = Block(end, append.count, append.entries, secrets.token_hex(4))
+        self.store.part(append.topic, append.partition).append(Written(block, self._clock.now()))

@@ -1,0 +1,114 @@
+"""Looking at a store in memory: what `status`, `parked` and `audit` show, and the requests that they leave."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+
+from onward.clock import Clock, SystemClock
+from onward.log import (
+    Attempt,
+    BlockRow,
+    Evidence,
+    Parked,
+    PartitionFacts,
+    Request,
+    Survey,
+    TopicFacts,
+)
+from onward.logs.memory_store import MemoryStore, StageRows, TopicRows, Where
+from onward.span import length
+
+
+class MemoryBooks:
+    """A handle for looking at a `MemoryStore`; see `onward.log.Books` for what each method promises."""
+
+    def __init__(self, store: MemoryStore, *, clock: Clock | None = None) -> None:
+        self.store = store
+        self._clock = clock or SystemClock()
+
+    async def survey(self, recent: float = 60.0) -> Survey:
+        store, now = self.store, self._clock.now()
+        return Survey(
+            apps=[app for _, app in sorted(store.apps.items())],
+            stages=[self._facts(where, rows, recent) for where, rows in sorted(store.stages.items()) if rows.topic],
+            topics=[_topic_facts(name, rows) for name, rows in sorted(store.topics.items())],
+            sources=dict(store.sources),
+            leases=[lease.held(where, now) for where, lease in sorted(store.leases.items())],
+        )
+
+    async def evidence(self) -> tuple[Survey, Sequence[Evidence], Sequence[BlockRow]]:
+        survey = await self.survey(0.0)
+        found = []
+        for facts in survey.stages:
+            rows = self.store.stages[facts.stage, facts.partition]
+            finished = sorted(span for _, span in rows.finished)
+            found.append(Evidence(facts, finished, [(row.offset, row.key, row.state) for row in rows.parked_rows()]))
+        blocks = [
+            BlockRow(name, partition, block.offset, block.count)
+            for name, topic in sorted(self.store.topics.items())
+            for partition, part in enumerate(topic.parts)
+            for block, _ in part
+        ]
+        return survey, found, blocks
+
+    async def parked(
+        self,
+        stage: str | None,
+        key: str | None,
+        state: str | None,
+        limit: int | None,
+        after: tuple[str, int, int] = ("", 0, 0),
+    ) -> Sequence[tuple[str, int, Parked, Sequence[Attempt]]]:
+        found = [
+            (name, partition, row, list(rows.attempts.get(row.offset, ())))
+            for (name, partition), rows in sorted(self.store.stages.items())
+            for row in rows.parked_rows()
+            if stage in (None, name) and key in (None, row.key) and state in (None, row.state)
+            if (name, partition, row.offset) > after
+        ]
+        return found[:limit]
+
+    async def ask(self, requests: Sequence[Request]) -> Sequence[int]:
+        ids = []
+        for request in requests:
+            ids.append(len(self.store.requests) + 1)
+            self.store.requests[ids[-1]] = request._replace(id=ids[-1])
+        self.store.tell()
+        return ids
+
+    async def answers(self, ids: Sequence[int]) -> Mapping[int, str]:
+        return {id_: self.store.answers[id_] for id_ in ids if id_ in self.store.answers}
+
+    async def close(self) -> None:
+        return None
+
+    def _facts(self, where: Where, rows: StageRows, recent: float) -> PartitionFacts:
+        stage, partition = where
+        now = self._clock.now()
+        lease = self.store.leases.get(where)
+        return PartitionFacts(
+            stage=stage,
+            topic=rows.topic,
+            partition=partition,
+            begins=rows.begins,
+            end=self.store.end(rows.topic, partition),
+            next=rows.next,
+            ahead=length(rows.ahead),
+            totals=rows.totals,
+            parked=dict(Counter(row.state for row in rows.parked.values())),
+            recent=length(span for at, span in rows.finished if at >= now - recent) if recent else 0,
+            holder=lease.held(where, now) if lease is not None else None,
+        )
+
+
+def _topic_facts(name: str, rows: TopicRows) -> TopicFacts:
+    kept = [block for partition in range(len(rows.parts)) for block in rows.kept(partition)]
+    return TopicFacts(
+        topic=name,
+        partitions=len(rows.parts),
+        records=sum(block.count for block in kept),
+        bytes=sum(len(block.entries) for block in kept),
+        put=rows.put,
+        ends=sum(rows.end(partition) for partition in range(len(rows.parts))),
+    )

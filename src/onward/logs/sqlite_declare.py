@@ -1,0 +1,93 @@
+"""Declaring an app in a SQLite store, within a transaction of the log's."""
+
+from __future__ import annotations
+
+import secrets
+
+import apsw
+import msgspec
+
+from onward.errors import Refused, StartNeeded
+from onward.log import AppSpec, SourceSpec, StageSpec, TopicSpec
+from onward.logs.sqlite_rows import SQL, end_of, first_of, spec_from
+from onward.sqlite.connection import rows
+
+
+def declare(connection: apsw.Connection, app: AppSpec, now: str) -> None:
+    """See `onward.log.Log.declare`; `now` is the instant to note."""
+    for topic in app.topics:
+        _declare_topic(connection, topic, now)
+    for source in app.sources:
+        _declare_source(connection, source)
+    for stage in app.stages:
+        _declare_stage(connection, stage)
+    _remember(connection, app, now)
+
+
+def _remember(connection: apsw.Connection, app: AppSpec, now: str) -> None:
+    declaration = msgspec.json.encode(app).decode()
+    connection.execute(SQL.app_put, {"name": app.name, "declaration": declaration, "written": now})
+
+
+def _declare_topic(connection: apsw.Connection, topic: TopicSpec, now: str) -> None:
+    found = rows(connection, SQL.topic_get, name=topic.name)
+    if not found and topic.was and rows(connection, SQL.topic_get, name=topic.was):
+        _rename_topic(connection, topic.was, topic.name, now)
+        found = rows(connection, SQL.topic_get, name=topic.name)
+    if not found:
+        made = {"incarnation": secrets.token_hex(4), "made": now}
+        connection.execute(SQL.topic_add, {"name": topic.name, "partitions": topic.partitions, **made})
+    elif found[0][1] != topic.partitions:
+        raise Refused(
+            f"topic {topic.name} has {found[0][1]} partitions in the store and {topic.partitions} in the program; "
+            "the number is fixed once made, or keys would change their partition"
+        )
+
+
+def _rename_topic(connection: apsw.Connection, was: str, name: str, now: str) -> None:
+    for part in ("", "_block", "_begin", "_progress", "_source"):
+        statement = getattr(SQL, f"rename_topic{part}")
+        connection.execute(statement, {"name": name, "was": was})
+    for _, text in rows(connection, SQL.app_all):
+        spec = spec_from(text)
+        if (renamed := spec.with_topic_renamed(was, name)) != spec:
+            _remember(connection, renamed, now)
+
+
+def _declare_source(connection: apsw.Connection, source: SourceSpec) -> None:
+    if source.was and not rows(connection, SQL.source_get, name=source.name):
+        for statement in (SQL.rename_source, SQL.rename_stage_lease):
+            connection.execute(statement, {"name": source.name, "was": source.was})
+
+
+def _declare_stage(connection: apsw.Connection, stage: StageSpec) -> None:
+    for name in (stage.name, stage.was):
+        if name and (known := rows(connection, SQL.begin_get, stage=name, partition=0)):
+            if known[0][1] != stage.topic:
+                raise Refused(
+                    f"stage {stage.name} has read topic {known[0][1]} until now, {stage.topic} in the program; give it "
+                    "another name, or say was= of the topic if that is what has a new name"
+                )
+            if name != stage.name:
+                _rename_stage(connection, name, stage.name)
+            return
+    _add_stage(connection, stage)
+
+
+def _rename_stage(connection: apsw.Connection, was: str, name: str) -> None:
+    for table in ("begin", "progress", "parked", "attempt", "lease", "request"):
+        statement = getattr(SQL, f"rename_stage_{table}")
+        connection.execute(statement, {"name": name, "was": was})
+
+
+def _add_stage(connection: apsw.Connection, stage: StageSpec) -> None:
+    found = rows(connection, SQL.topic_get, name=stage.topic)
+    if not found:
+        raise Refused(f"stage {stage.name} reads topic {stage.topic}, which no app has declared; run that app too")
+    ends = [end_of(connection, stage.topic, partition) for partition in range(found[0][1])]
+    if any(ends) and stage.start is None:
+        raise StartNeeded(stage.name, stage.topic, sum(ends))
+    for partition, end in enumerate(ends):
+        offset = end if stage.start == "now" else first_of(connection, stage.topic, partition)
+        row = {"stage": stage.name, "partition": partition, "topic": stage.topic, "offset": offset}
+        connection.execute(SQL.begin_add, row)

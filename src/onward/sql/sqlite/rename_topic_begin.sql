@@ -1,0 +1,1 @@
+UPDATE begin SET topic = :name WHERE topic = :was
