@@ -33,10 +33,10 @@ class Signals:
 
     def __init__(self) -> None:
         self.heard: int | None = None
-        self._stop: Callable[[], None] = lambda: None
+        self._stop: Callable[[], object] = lambda: None
         self._before: dict[int, Any] = {}
 
-    def on_first(self, stop: Callable[[], None]) -> None:
+    def on_first(self, stop: Callable[[], object]) -> None:
         """Names what the first one does; done now if it has come already."""
         self._stop = stop
         if self.heard is not None:
