@@ -36,13 +36,22 @@ SLICE = 0.2
 class Unit:
     """Records of one partition that are handed to one call slot, ascending by offset.
 
-    `parked` is aligned with the chunk where the records were parked before, else None.
+    `parked` is aligned with the chunk where the records were parked before, else None. `queue` are records that are
+    not called: they queue behind a parked one of their key.
     """
 
-    __slots__ = ("at", "chunk", "keys", "parked", "probe", "since")
+    __slots__ = ("at", "chunk", "keys", "parked", "probe", "queue", "since")
 
-    def __init__(self, chunk: Chunk, parked: Sequence[Parked] | None = None, *, probe: bool = False) -> None:
+    def __init__(
+        self,
+        chunk: Chunk,
+        parked: Sequence[Parked] | None = None,
+        *,
+        probe: bool = False,
+        queue: Sequence[Chunk] = (),
+    ) -> None:
         self.chunk = chunk
+        self.queue = queue
         self.parked = parked
         self.probe = probe
         self.keys: set[str] = set()
@@ -186,7 +195,7 @@ class Caller:
                 key = keys[index]
                 if key is not None and not self._stage.unordered:
                     failed_keys.add(key)
-                if self._is_outage(key, error):
+                if self._is_outage(unit, key, error):
                     called.outage = _told(error)
                     stopped = index + 1
                     break
@@ -279,7 +288,7 @@ class Caller:
             if len(indices) > 1 and self._stage.repeatable:
                 await self._halves(called, unit, chunk, indices, arguments, undo)
             else:
-                self._failed_together(called, chunk, indices, error, took)
+                self._failed_together(called, unit, chunk, indices, error, took)
         else:
             self._breaker.succeeded(len(indices))
         unit.since = 0.0
@@ -302,13 +311,13 @@ class Caller:
                 await self._batch(called, unit, again, [indices[i] for i in left], arguments, undo)
 
     def _failed_together(
-        self, called: Called, chunk: Chunk, indices: Sequence[int], error: BaseException, took: float
+        self, called: Called, unit: Unit, chunk: Chunk, indices: Sequence[int], error: BaseException, took: float
     ) -> None:
         batch = f"{chunk.offsets[0]}-{chunk.offsets[-1]}" if len(indices) > 1 else None
         outage = False
         for index, entry in zip(indices, chunk.entries, strict=True):
             called.failures.append(Failure(index, error=error, took=took, batch=batch))
-            outage = self._is_outage(entry[KEY], error) or outage
+            outage = self._is_outage(unit, entry[KEY], error) or outage
         if outage:
             called.outage = _told(error)
 
@@ -343,10 +352,14 @@ class Caller:
         for topic, count in part.records.items():
             called.records[topic] = called.records.get(topic, 0) + count
 
-    def _is_outage(self, key: str | None, error: BaseException) -> bool:
+    def _is_outage(self, unit: Unit, key: str | None, error: BaseException) -> bool:
+        """Whether a failure tells of an outage. One of a record that was parked before does not: it failed while
+        others passed, and when such records come back together they fail in a row."""
         if isinstance(error, self._stage.retry.reject):
             return False
-        return self._breaker.failed(key)
+        if unit.probe:
+            return True
+        return unit.parked is None and self._breaker.failed(key)
 
     def _special(
         self, unit: Unit, index: int, arguments: dict[str, Any], indices: Sequence[int] = ()

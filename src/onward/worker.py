@@ -258,8 +258,10 @@ class Worker:
         starting = any(wanted[0] in self._stages and wanted not in self._lanes for wanted in self._tasks)
         if starting or any(not lane.idle for lane in self._lanes.values()):
             return False
-        horizon = self.clock.now() + self._plan.patience
-        due = min((due for lane in self._lanes.values() if (due := lane.next_due) is not None), default=None)
+        now, patience = self.clock.now(), self._plan.patience
+        horizon = now + patience
+        lanes = [lane for lane in self._lanes.values() if not self._crews[lane.stage.name].breaker.down(now, patience)]
+        due = min((due for lane in lanes if (due := lane.next_due) is not None), default=None)
         if due is not None and due <= horizon:
             self.clock.idle(due)
             return False
@@ -315,6 +317,8 @@ class Worker:
         return asyncio.get_running_loop().time()
 
     def lease_taken(self, claim: Claim) -> None:
+        if self._stop.is_set():
+            return  # it was asked for before the stop; it goes back with the others
         wanted = (claim.lease.stage, claim.lease.partition)
         work = self._work_source(claim) if claim.lease.stage in self._sources else self._work_stage(claim)
         task = asyncio.create_task(work)
