@@ -18,7 +18,7 @@ from onward.codec import HEADERS, KEY, ORIGIN, TIME, VALUE, Codec
 from onward.emit import Emitted, Emitter, Yields
 from onward.errors import BadOutput, BadRecord, TimedOut, Unavailable
 from onward.events import Progressed
-from onward.failure import Failure, message_of
+from onward.failure import Failure, message_of, release
 from onward.log import Append, Parked
 from onward.outcome import OUTCOMES, Drop, Hold, Later, Reject
 from onward.record import Position, Record
@@ -36,14 +36,23 @@ SLICE = 0.2
 class Unit:
     """Records of one partition that are handed to one call slot, ascending by offset.
 
-    `parked` is aligned with the chunk where the records were parked before, else None. `skipped` records before it
-    were passed over, as they had failed when they were to probe.
+    `parked` is aligned with the chunk where the records were parked before, else None. `queue` are records that are
+    not called: they queue behind a parked one of their key. `skipped` records before it were passed over, as they had
+    failed when they were to probe.
     """
 
-    __slots__ = ("at", "chunk", "keys", "parked", "probe", "since", "skipped")
+    __slots__ = ("at", "chunk", "keys", "parked", "probe", "queue", "since", "skipped")
 
-    def __init__(self, chunk: Chunk, parked: Sequence[Parked] | None = None, *, probe: bool = False) -> None:
+    def __init__(
+        self,
+        chunk: Chunk,
+        parked: Sequence[Parked] | None = None,
+        *,
+        probe: bool = False,
+        queue: Sequence[Chunk] = (),
+    ) -> None:
         self.chunk = chunk
+        self.queue = queue
         self.parked = parked
         self.probe = probe
         self.keys: set[str] = set()
@@ -122,6 +131,9 @@ class Caller:
             await self._batch(called, unit, unit.chunk, range(len(unit)), arguments, undo)
         else:
             await self._each(called, unit, arguments, undo)
+        for failure in called.failures:
+            if failure.error is not None:
+                release(failure.error)
         if called.outage:
             # Nothing parks in an outage: what failed goes back as if it had not been tried.
             called.rest = sorted([*called.rest, *called.behind, *(failure.index for failure in called.failures)])
@@ -137,7 +149,8 @@ class Caller:
         taking_back = type(undo) is not Undo
         timeout = self._stage.timeout
         results: list[Any] = []
-        done: list[int] = []
+        out: list[int] = []
+        keys: list[str | None] = []
         failed_keys: set[str | None] = set()
         passed = 0
         begun = now = time.monotonic()
@@ -151,8 +164,9 @@ class Caller:
                     break
                 stride = stride * 2 if now - before < SLICE / 8 else max(1, stride // 4)
                 check = index + stride
-            if failed_keys and chunk.entries[index][KEY] in failed_keys:
+            if failed_keys and keys[index] in failed_keys:
                 called.behind.append(index)
+                out.append(index)
                 continue
             if timeout is not None:
                 unit.at, unit.since = index, time.monotonic()
@@ -182,10 +196,12 @@ class Caller:
                 self._breaker.succeeded(len(results) - passed)
                 passed = len(results)
                 called.failures.append(Failure(index, error=error, took=time.monotonic() - now))
-                key = chunk.entries[index][KEY]
+                out.append(index)
+                keys = keys or [entry[KEY] for entry in chunk.entries]
+                key = keys[index]
                 if key is not None and not self._stage.unordered:
                     failed_keys.add(key)
-                if self._is_outage(key, error):
+                if self._is_outage(unit, key, error):
                     called.outage = _told(error)
                     stopped = index + 1
                     break
@@ -195,16 +211,16 @@ class Caller:
                     if taking_back:
                         undo.back()
                     called.failures.append(Failure(index, outcome=end))
-                    failed_keys.add(None if self._stage.unordered else chunk.entries[index][KEY])
-                    failed_keys.discard(None)
+                    out.append(index)
+                    keys = keys or [entry[KEY] for entry in chunk.entries]
+                    if keys[index] is not None and not self._stage.unordered:
+                        failed_keys.add(keys[index])
                     continue
                 results.append(result)
-                done.append(index)
         unit.since = 0.0
         self._breaker.succeeded(len(results) - passed)
         called.rest = range(stopped, len(inputs))
-        whole = len(done) == len(inputs)
-        self._settle(called, chunk, range(len(inputs)) if whole else done, results)
+        self._settle(called, chunk, _without(stopped, out) if out else range(stopped), results)
 
     def _prove(self, chunk: Chunk, index: int, result: Any) -> None:
         """Raises what makes the result unfit to be written, while the call can still be taken back."""
@@ -276,7 +292,7 @@ class Caller:
             if len(indices) > 1 and self._stage.repeatable:
                 await self._halves(called, unit, chunk, indices, arguments, undo)
             else:
-                self._failed_together(called, chunk, indices, error, took)
+                self._failed_together(called, unit, chunk, indices, error, took)
         else:
             self._breaker.succeeded(len(indices))
         unit.since = 0.0
@@ -313,13 +329,13 @@ class Caller:
                 await self._batch(called, unit, again, [indices[i] for i in left], arguments, undo)
 
     def _failed_together(
-        self, called: Called, chunk: Chunk, indices: Sequence[int], error: BaseException, took: float
+        self, called: Called, unit: Unit, chunk: Chunk, indices: Sequence[int], error: BaseException, took: float
     ) -> None:
         batch = f"{chunk.offsets[0]}-{chunk.offsets[-1]}" if len(indices) > 1 else None
         outage = False
         for index, entry in zip(indices, chunk.entries, strict=True):
             called.failures.append(Failure(index, error=error, took=took, batch=batch))
-            outage = self._is_outage(entry[KEY], error) or outage
+            outage = self._is_outage(unit, entry[KEY], error) or outage
         if outage:
             called.outage = _told(error)
 
@@ -356,11 +372,15 @@ class Caller:
         for topic, count in part.records.items():
             called.records[topic] = called.records.get(topic, 0) + count
 
-    def _is_outage(self, key: str | None, error: BaseException) -> bool:
-        # What is dead for certain tells nothing of the outside.
+    def _is_outage(self, unit: Unit, key: str | None, error: BaseException) -> bool:
+        """Whether a failure tells of an outage. One of a record that was parked before does not: it failed while
+        others passed, and when such records come back together they fail in a row. What is dead for certain tells
+        nothing of the outside."""
         if isinstance(error, (BadRecord, *self._stage.retry.reject)):
             return False
-        return self._breaker.failed(key)
+        if unit.probe:
+            return True
+        return unit.parked is None and self._breaker.failed(key)
 
     def _special(
         self, unit: Unit, index: int, arguments: dict[str, Any], indices: Sequence[int] = ()
@@ -407,6 +427,14 @@ class Caller:
             if deadline.expired():
                 raise TimedOut(self._stage.name, seconds) from error
             raise
+
+
+def _without(count: int, out: Sequence[int]) -> list[int]:
+    """The indices up to `count`, without the few ascending ones that are out."""
+    found = list(range(count))
+    for index in reversed(out):
+        del found[index]
+    return found
 
 
 def run_through(coroutine: Coroutine[Any, Any, T]) -> T:

@@ -21,7 +21,7 @@ from onward.events import Committed, Failed, Full, Recovered, Stuck, Tripped
 from onward.failure import Failure, message_of
 from onward.log import Block, Claim, Commit, Parked, Request
 from onward.parking import Parking
-from onward.settle import behind, settle
+from onward.settle import settle
 from onward.stage import Stage
 from onward.window import Chunk, Window, chunk_of
 from onward.within import Within, unit_after
@@ -320,17 +320,16 @@ class Lane:
         busy: set[str] = set() if stage.unordered else self._busy
         one_per_key = bool(stage.batch and stage.effect and not stage.unordered)
         chunk, blocked = self._window.take(most, busy, self._parking.blocked, one_per_key=one_per_key, skip=skip)
-        if blocked:
+        if blocked and self._within is None:
             self._park_behind(blocked)
-        if chunk is not None and blocked and self._within is not None:
-            # The unit would move `next` in the target past records whose parking the store does not have yet.
-            self._window.give_back(chunk)
+            blocked = []
+        if chunk is None and not blocked:
             return False
-        if chunk is None:
-            return False
-        unit = Unit(chunk, probe=probe)
+        # Within a target the cursor there moves with the store's: who queues goes through its transaction too.
+        unit = Unit(chunk or Chunk((), [], (), 0), probe=probe and chunk is not None, queue=blocked)
         unit.skipped = skip
         self._singly = max(0, self._singly - 1)
+        chunk = unit.chunk
         if stage.parallel > 1 and not stage.unordered:
             unit.keys = {key for entry in chunk.entries if (key := entry[1]) is not None}
             self._busy |= unit.keys
@@ -344,17 +343,9 @@ class Lane:
         return max(1, min(READ_RECORDS, -(-self._window.pending // self.stage.parallel)))
 
     def _park_behind(self, chunks: Sequence[Chunk]) -> None:
-        draft, now = Draft(), self._crew.now()
-        for chunk in chunks:
-            unit = Unit(chunk)
-            for index in range(len(chunk)):
-                row = behind(unit, index, now)
-                draft.park[row.offset] = row
-        draft.units = 1
-        for chunk in chunks:
-            self._window.finish([(offset, offset + 1) for offset in chunk.offsets], len(chunk), chunk.size)
-        for row in draft.park.values():
-            self._parking.put(row)
+        unit, nothing = Unit(Chunk((), [], (), 0), queue=chunks), Called()
+        draft = settle(self.stage, unit, nothing, self._crew.now(), self._crew.chance)
+        self._apply(unit, nothing, draft)
         self._draft.add(draft)
         self._commit()
 
@@ -394,6 +385,8 @@ class Lane:
             except Unavailable as error:
                 called = Called()
                 called.outage, called.rest = message_of(error), range(len(unit))
+                for queue in unit.queue:
+                    self._window.give_back(queue)
                 self._take_back(unit, called)
                 return
             if self._within is not None:
@@ -450,7 +443,7 @@ class Lane:
             tx = target.begin(self.lease)
             try:
                 more = {**arguments, "tx": tx} if "tx" in self.stage.handler.needs else arguments
-                called = run_through(self._caller.run(unit, more, target.undo()))
+                called = run_through(self._caller.run(unit, more, target.undo())) if len(unit) else Called()
                 target.check(self.lease)
                 draft = settle(self.stage, unit, called, self._crew.now(), self._crew.chance)
                 kept = bool(draft.finished or (draft.park and unit.parked is None))
@@ -484,7 +477,8 @@ class Lane:
         size = unit.chunk.size * (len(unit) - len(called.rest)) // max(len(unit), 1)
         if unit.parked is None:
             spans = [*draft.finished, *((offset, offset + 1) for offset in draft.park)]
-            self._window.finish(spans, len(unit) - len(called.rest), size)
+            records = len(unit) - len(called.rest) + sum(len(chunk) for chunk in unit.queue)
+            self._window.finish(spans, records, size + sum(chunk.size for chunk in unit.queue))
         else:
             self._window.finish(draft.finished, 0, 0)
         for offset in draft.unpark:
@@ -526,7 +520,8 @@ class Lane:
 
     def _after_probe(self, unit: Unit, called: Called) -> None:
         breaker = self._crew.breaker
-        if called.done:
+        # A verdict on the record, also a bad one, shows that the outside is there.
+        if called.done or called.failures:
             breaker.recover()
             # Those that failed while this one passed may be bad by themselves: each is called alone, or a batch that
             # fails for one of them would be taken for the next outage, and so on for ever.

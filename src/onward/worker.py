@@ -28,6 +28,7 @@ from onward.lane import Lane
 from onward.lease import SECONDS, Leases, Wanted
 from onward.log import AppSpec, Books, Claim, Lease, Log, SourceSpec, StageSpec, TopicSpec
 from onward.resource import Resources
+from onward.sqlite.connection import path_of
 from onward.within import SQLiteTarget, Target, Within
 
 T = TypeVar("T")
@@ -257,8 +258,10 @@ class Worker:
         starting = any(wanted[0] in self._stages and wanted not in self._lanes for wanted in self._tasks)
         if starting or any(not lane.idle for lane in self._lanes.values()):
             return False
-        horizon = self.clock.now() + self._plan.patience
-        due = min((due for lane in self._lanes.values() if (due := lane.next_due) is not None), default=None)
+        now, patience = self.clock.now(), self._plan.patience
+        horizon = now + patience
+        lanes = [lane for lane in self._lanes.values() if not self._crews[lane.stage.name].breaker.down(now, patience)]
+        due = min((due for lane in lanes if (due := lane.next_due) is not None), default=None)
         if due is not None and due <= horizon:
             self.clock.idle(due)
             return False
@@ -314,6 +317,8 @@ class Worker:
         return asyncio.get_running_loop().time()
 
     def lease_taken(self, claim: Claim) -> None:
+        if self._stop.is_set():
+            return  # it was asked for before the stop; it goes back with the others
         wanted = (claim.lease.stage, claim.lease.partition)
         work = self._work_source(claim) if claim.lease.stage in self._sources else self._work_stage(claim)
         task = asyncio.create_task(work)
@@ -420,6 +425,12 @@ class Worker:
         if url not in self._targets:
             if not url.startswith("sqlite:"):
                 raise Refused(f"stage {name}: within= takes sqlite:/// URLs, not {url.split(':')[0]}:")
+            store = getattr(self.log, "url", "")
+            if store.startswith("sqlite:") and path_of(store) == path_of(url):
+                raise Refused(
+                    f"stage {name}: within= names the store's own file, whose writer would wait for the stage for "
+                    "ever; name another file"
+                )
             self._targets[url] = await asyncio.to_thread(SQLiteTarget, url)
         return self._targets[url]
 
