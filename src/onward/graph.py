@@ -13,7 +13,7 @@ def text(app: AppSpec) -> str:
     lines = [app.name]
     for source in app.sources:
         lines.append(f"  [{_short(source.name)}] -> {_listed(app, source.to)}")
-    written = {topic for part in (*app.sources, *app.stages) for topic in part.to}
+    written = {to for source in app.sources for to in source.to} | {to for stage in app.stages for to in stage.to}
     for topic in app.topics:
         if topic.name not in written:
             lines.append(f"  (put) -> {_short(topic.name)}")

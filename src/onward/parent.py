@@ -18,6 +18,8 @@ from types import FrameType
 from onward.run import STOPPING
 
 FIRST_WAIT, LONGEST_WAIT = 1.0, 30.0
+"""Seconds until a child that died is started again."""
+
 HEALTHY = 60.0
 """Seconds after which a child that dies counts as having run well."""
 
@@ -39,9 +41,9 @@ class Child:
 class Parent:
     """Runs `count` children until all have ended.
 
-    As a service, a child that dies is started again, at once after an hour, ever later when it dies soon; one that
-    says that its configuration is wrong (2) ends all. Under `once` none is started again, and when child 0 has ended
-    the others are told to.
+    As a service, a child that dies is started again, later each time that it dies soon; one that says that its
+    configuration is wrong (2) ends all. Under `once` none is started again, and when child 0 has ended the others
+    are told to.
 
     Args:
         command: the command line of the child with a number.
@@ -104,14 +106,15 @@ class Parent:
         process.returncode = code
         if process.stdin is not None:
             process.stdin.close()
-        child.code = code if code >= 0 else 128 - code
+        # One that was told to end before it had begun has done nothing wrong.
+        child.code = 0 if self._ending and code == -signal.SIGTERM else code if code >= 0 else 128 - code
         if self._once:
             if child.number == 0:
-                self._end(signal.SIGTERM)
+                self._end()
             elif code not in (0, 1):
                 self._say(f"process {child.number} ended with {child.code}; the others do its work")
         elif code == 2:
-            self._end(signal.SIGTERM)
+            self._end()
         elif not self._ending:
             lived = time.monotonic() - child.since
             child.wait = FIRST_WAIT if lived >= HEALTHY else child.wait
@@ -121,16 +124,17 @@ class Parent:
 
     def _come(self, number: int, frame: FrameType | None) -> None:
         self._heard += 1
-        self._end(number)
+        self._end()
         if self._heard > 1:
             for child in self._children:
                 if child.process is not None:
                     child.process.kill()
             os._exit(128 + number)
 
-    def _end(self, number: int) -> None:
+    def _end(self) -> None:
         self._ending = True
         for child in self._children:
-            child.due = 0.0
+            if child.due:
+                child.due, child.code = 0.0, 0
             if child.process is not None:
-                child.process.send_signal(number)
+                child.process.terminate()

@@ -20,6 +20,7 @@ from onward.errors import StoreAway
 from onward.events import Observer, StoreAbsent
 from onward.log import Survey
 from onward.names import full_name
+from onward.process import spare_the_collector
 from onward.worker import Plan, Report, Worker
 
 T = TypeVar("T")
@@ -32,10 +33,10 @@ class Signals:
 
     def __init__(self) -> None:
         self.heard: int | None = None
-        self._stop: Callable[[], None] = lambda: None
+        self._stop: Callable[[], object] = lambda: None
         self._before: dict[int, Any] = {}
 
-    def on_first(self, stop: Callable[[], None]) -> None:
+    def on_first(self, stop: Callable[[], object]) -> None:
         """Names what the first one does; done now if it has come already."""
         self._stop = stop
         if self.heard is not None:
@@ -90,6 +91,7 @@ def run(
         Refused: the declaration does not fit the store.
         StoreAway: under `once`, the store was away for longer than the patience.
     """
+    spare_the_collector()
     with Signals() as signals, contextlib.redirect_stdout(sys.stderr):
         return asyncio.run(_run(apps, store, plan, settings, observers, watch, signals))
 

@@ -104,13 +104,13 @@ def _app(survey: Survey, app: AppSpec, recent: float) -> AppStatus:
         _stage(name, topic_of.get(name, ""), facts.get(name, ()), recent, gone=gone)
         for name, gone in _names(topic_of, facts, app)
     ]
-    topic_facts = {one.topic: one for one in survey.topics}
+    kept = {topic.topic: topic for topic in survey.topics}
     partitions = {topic.name: topic.partitions for topic in app.topics}
     topics = [
-        TopicStatus(name, one.records, one.partitions, one.bytes)
-        if (one := topic_facts.get(name)) is not None
+        TopicStatus(name, kept[name].records, kept[name].partitions, kept[name].bytes)
+        if name in kept
         else TopicStatus(name, partitions=partitions[name])
-        for name, _ in _names(partitions, topic_facts, app)
+        for name, _ in _names(partitions, kept, app)
     ]
     return AppStatus(app.name, sources, stages, topics)
 

@@ -234,7 +234,8 @@ class Worker:
             await self._news(topics)
             await self.log.changed(60.0)
 
-    async def _news(self, topics: Sequence[str]) -> None:
+    async def _news(self, topics: Sequence[str]) -> set[Wanted]:
+        """Tells lanes; returns for what there are requests that no lane of this worker can carry out."""
         news = await self.patiently(lambda: self.log.news(topics, list(self._stages)))
         self._ends = news.ends
         for lane in list(self._lanes.values()):
@@ -242,6 +243,7 @@ class Worker:
         for request in news.requests:
             if (lane := self._lanes.get((request.stage, request.partition))) is not None:
                 lane.asked(request)
+        return {(request.stage, request.partition) for request in news.requests} - set(self._lanes)
 
     # once
 
@@ -249,7 +251,9 @@ class Worker:
         """Whether nothing is left that this run could still do, or should wait for."""
         if not all(self._source_done(name) for name in self._sources):
             return False
-        await self._news(sorted({stage.topic.name for stage in self._stages.values()}))
+        asked = await self._news(sorted({stage.topic.name for stage in self._stages.values()}))
+        if asked - set(self._pause_until):
+            return False
         starting = any(wanted[0] in self._stages and wanted not in self._lanes for wanted in self._tasks)
         if starting or any(not lane.idle for lane in self._lanes.values()):
             return False

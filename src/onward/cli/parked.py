@@ -23,6 +23,9 @@ from onward.record import Position
 
 program = typer.Typer(help="Show, retry or drop records that were set aside.", no_args_is_help=True)
 
+SCREEN = 1_000
+"""Records in a table, unless said."""
+
 ANSWER = 5.0
 """Seconds that the answer of a living worker is waited for."""
 
@@ -84,13 +87,16 @@ def list_(
 
     async def work(books: Books) -> None:
         rows = []
-        async for found in chosen(books, await _known(books, said), limit):
+        most = limit if limit or json else SCREEN
+        async for found in chosen(books, await _known(books, said), most):
             if json:
                 show.line(found.told())
             else:
                 rows.append(_row(found))
         if rows:
             show.facts(show.table("", _COLUMNS, rows))
+            if len(rows) == most != limit:
+                show.note(f"the first {most}; --limit shows more")
         elif not json:
             show.note("no parked record matches" if said != Choice() else "nothing is parked")
 

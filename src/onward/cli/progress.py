@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+import threading
 from collections.abc import Sequence
 from types import TracebackType
 
@@ -43,6 +44,8 @@ class Progress:
         self._records = Bars(*columns, console=show.err)
         self._stage_bars: dict[str, TaskID] = {}
         self._record_bars: dict[str, TaskID] = {}
+        self._stage_of: dict[str, str] = {}
+        self._turn = threading.Lock()
         self._live = Live(Group(self._stages, self._records), console=show.err, refresh_per_second=4)
 
     def __enter__(self) -> Progress:
@@ -71,7 +74,11 @@ class Progress:
                 )
 
     def see(self, event: Event) -> None:
-        """Follows the progress of single records; they come from the worker's threads."""
+        """Follows the progress of single records; events come from several threads."""
+        with self._turn:
+            self._see(event)
+
+    def _see(self, event: Event) -> None:
         match event:
             case Progressed(stage, position, key, done, total):
                 if position not in self._record_bars:
@@ -79,14 +86,22 @@ class Progress:
                         self._forget(next(iter(self._record_bars)))
                     named = f"  {stage} {position}" + (f" {key}" if key is not None else "")
                     self._record_bars[position] = self._records.add_task(named, total=total)
+                    self._stage_of[position] = stage
                 self._records.update(self._record_bars[position], completed=done, total=total)
                 if total is not None and done >= total:
                     self._forget(position)
             case Failed(_, position):
                 self._forget(position)
-            case Committed():
-                pass
+            case Committed(stage, partition, next_):
+                for position in [one for one in self._record_bars if self._done(one, stage, partition, next_)]:
+                    self._forget(position)
+
+    def _done(self, position: str, stage: str, partition: int, next_: int) -> bool:
+        """Whether a commit has passed the record, whatever its handler told last."""
+        _, part, offset = position.rsplit(":", 2)
+        return self._stage_of[position] == stage and int(part) == partition and int(offset) < next_
 
     def _forget(self, position: str) -> None:
         if (bar := self._record_bars.pop(position, None)) is not None:
             self._records.remove_task(bar)
+            del self._stage_of[position]
