@@ -35,7 +35,7 @@ def find(cursor: list[str] | None, settings: Settings) -> Iterator[str | Checkpo
 
 @app.stage(files, to=counts, within=Database(lambda settings: settings.target))
 def load(file: str, tx: apsw.Connection) -> dict[str, int]:
-    rows = list(csv.reader(Path(file).open()))
+    rows = list(csv.reader(Path(file).read_text().splitlines()))
     tx.execute("CREATE TABLE IF NOT EXISTS stock (item TEXT PRIMARY KEY, amount INTEGER)")
     tx.executemany("INSERT OR REPLACE INTO stock VALUES (?, ?)", rows)
     return {Path(file).name: len(rows)}
