@@ -60,7 +60,8 @@ def test_every_public_name_is_documented() -> None:
     "documented",
     [
         App.topic, App.source, App.stage, Topic.record, Topic.key_of, Position, Position.parse, Record, Checkpoint,
-        Drop, Later, Hold, Reject, Retry, Database, TestRun, TestRun.put, TestRun.poll, TestRun.until_idle, ParkedRecord,
+        Drop, Later, Hold, Reject, Retry, Database, TestRun, TestRun.put, TestRun.poll, TestRun.until_idle,
+        ParkedRecord,
     ],
     ids=lambda documented: documented.__qualname__,
 )  # fmt: skip
