@@ -36,22 +36,13 @@ SLICE = 0.2
 class Unit:
     """Records of one partition that are handed to one call slot, ascending by offset.
 
-    `parked` is aligned with the chunk where the records were parked before, else None. `queue` are records that are
-    not called: they queue behind a parked one of their key.
+    `parked` is aligned with the chunk where the records were parked before, else None.
     """
 
-    __slots__ = ("at", "chunk", "keys", "parked", "probe", "queue", "since")
+    __slots__ = ("at", "chunk", "keys", "parked", "probe", "since")
 
-    def __init__(
-        self,
-        chunk: Chunk,
-        parked: Sequence[Parked] | None = None,
-        *,
-        probe: bool = False,
-        queue: Sequence[Chunk] = (),
-    ) -> None:
+    def __init__(self, chunk: Chunk, parked: Sequence[Parked] | None = None, *, probe: bool = False) -> None:
         self.chunk = chunk
-        self.queue = queue
         self.parked = parked
         self.probe = probe
         self.keys: set[str] = set()

@@ -21,7 +21,7 @@ from onward.events import Committed, Failed, Full, Recovered, Stuck, Tripped
 from onward.failure import Failure, message_of
 from onward.log import Block, Claim, Commit, Parked, Request
 from onward.parking import Parking
-from onward.settle import settle
+from onward.settle import behind, settle
 from onward.stage import Stage
 from onward.window import Chunk, Window, chunk_of
 from onward.within import Within, unit_name
@@ -70,7 +70,6 @@ class Lane:
         self._draft = Draft()
         self._reading = False
         self._committing = False
-        self._named = 0
         self._stopping = False
         self.full = False
         self._hand_error: BaseException | None = None
@@ -287,14 +286,11 @@ class Lane:
         busy: set[str] = set() if stage.unordered else self._busy
         one_per_key = bool(stage.batch and stage.effect and not stage.unordered)
         chunk, blocked = self._window.take(most, busy, self._parking.blocked, one_per_key=one_per_key, skip=skip)
-        if blocked and self._within is None:
+        if blocked:
             self._park_behind(blocked)
-            blocked = []
-        if chunk is None and not blocked:
+        if chunk is None:
             return False
-        # Within a target the cursor there moves with the store's: who queues goes through its transaction too.
-        unit = Unit(chunk or Chunk((), [], (), 0), probe=probe and chunk is not None, queue=blocked)
-        chunk = unit.chunk
+        unit = Unit(chunk, probe=probe)
         if stage.parallel > 1 and not stage.unordered:
             unit.keys = {key for entry in chunk.entries if (key := entry[1]) is not None}
             self._busy |= unit.keys
@@ -308,9 +304,17 @@ class Lane:
         return max(1, min(READ_RECORDS, -(-self._window.pending // self.stage.parallel)))
 
     def _park_behind(self, chunks: Sequence[Chunk]) -> None:
-        unit, nothing = Unit(Chunk((), [], (), 0), queue=chunks), Called()
-        draft = settle(self.stage, unit, nothing, self._crew.now(), self._crew.chance)
-        self._apply(unit, nothing, draft)
+        draft, now = Draft(), self._crew.now()
+        for chunk in chunks:
+            unit = Unit(chunk)
+            for index in range(len(chunk)):
+                row = behind(unit, index, now)
+                draft.park[row.offset] = row
+        draft.units = 1
+        for chunk in chunks:
+            self._window.finish([(offset, offset + 1) for offset in chunk.offsets], len(chunk), chunk.size)
+        for row in draft.park.values():
+            self._parking.put(row)
         self._draft.add(draft)
         self._commit()
 
@@ -407,18 +411,14 @@ class Lane:
         """Effect, ledger and cursor in one transaction of the target; then the relay to the store."""
         assert self._within is not None
         target = self._within.target
-        self._named += 1
-        name = unit_name(
-            [*unit.chunk.offsets, *(offset for chunk in unit.queue for offset in chunk.offsets)],
-            self.lease,
-            self._named,
-        )
+        first = unit.chunk.offsets[0]
+        name = unit_name(first, 0 if unit.parked is None else unit.parked[0].attempts + 1)
 
         def work() -> tuple[Called, Draft, bool]:
             tx = target.begin(self.lease)
             try:
                 more = {**arguments, "tx": tx} if "tx" in self.stage.handler.needs else arguments
-                called = run_through(self._caller.run(unit, more, target.undo())) if len(unit) else Called()
+                called = run_through(self._caller.run(unit, more, target.undo()))
                 draft = settle(self.stage, unit, called, self._crew.now(), self._crew.chance)
                 kept = bool(draft.finished or (draft.park and unit.parked is None))
                 if not kept or self.lost:
@@ -451,8 +451,7 @@ class Lane:
         size = unit.chunk.size * (len(unit) - len(called.rest)) // max(len(unit), 1)
         if unit.parked is None:
             spans = [*draft.finished, *((offset, offset + 1) for offset in draft.park)]
-            records = len(unit) - len(called.rest) + sum(len(chunk) for chunk in unit.queue)
-            self._window.finish(spans, records, size + sum(chunk.size for chunk in unit.queue))
+            self._window.finish(spans, len(unit) - len(called.rest), size)
         else:
             self._window.finish(draft.finished, 0, 0)
         for offset in draft.unpark:

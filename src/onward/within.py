@@ -14,7 +14,6 @@ A holder that was only slow finds another token in the cursor row and commits no
 from __future__ import annotations
 
 import threading
-from collections.abc import Sequence
 from typing import Any, Protocol
 
 import apsw
@@ -223,6 +222,6 @@ class Within:
         return relayed
 
 
-def unit_name(offsets: Sequence[int], lease: Lease, number: int) -> str:
-    """The ledger's name of a unit, once ever for its stage and partition: tokens only grow."""
-    return f"{min(offsets)}@{lease.token}.{number}"
+def unit_name(offset: int, attempt: int) -> str:
+    """The ledger's name of a unit: the first offset, and for one that was parked how often it was tried."""
+    return str(offset) if attempt == 0 else f"{offset}#{attempt}"
