@@ -196,7 +196,8 @@ class Claim(Struct, frozen=True):
     """A lease, and where its work stands.
 
     `ahead` are spans finished beyond `next`, ascending; `parked` is without copies, ascending by offset;
-    `incarnation` is that of the stage's topic, and stays when the topic is renamed (empty for a source).
+    `incarnation` is that of the stage's topic, and stays when the topic is renamed (empty for a source); `unit` is the
+    greatest that was kept, as text.
     """
 
     lease: Lease
@@ -206,6 +207,7 @@ class Claim(Struct, frozen=True):
     parked: Sequence[Parked]
     incarnation: str
     source: SourceState
+    unit: str | None = None
 
 
 class News(NamedTuple):

@@ -101,7 +101,7 @@ class Parking:
         line = self.blocked[row.key]
         group = [line[0]]
         for offset in line[1:most]:
-            if self.rows[offset].state != "behind":
+            if self.rows[offset].state != "behind" or offset in taken:
                 break
             group.append(offset)
         return group

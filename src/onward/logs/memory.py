@@ -80,6 +80,7 @@ class MemoryLog(MemoryBooks):
             parked=[replace(parked, entry=b"", nonce="") for parked in rows.parked_rows()],
             incarnation=self.store.topics[rows.topic].incarnation if rows.topic else "",
             source=self.store.sources.get(stage, SourceState()),
+            unit=max(rows.units, default=None),
         )
 
     async def renew(self, leases: Mapping[Lease, str], seconds: float) -> Sequence[Lease]:

@@ -284,6 +284,7 @@ class SQLiteLog:
             parked=[parked_from(row) for row in rows(connection, SQL.parked_keys, **bound)],
             incarnation=found[0][0] if (found := rows(connection, SQL.incarnation_of, **bound)) else "",
             source=source_from(rows(connection, SQL.source_get, name=stage)),
+            unit=rows(connection, SQL.progress_unit, **bound)[0][0],
         )
 
     def _commit(self, connection: apsw.Connection, commit: Commit) -> None:
