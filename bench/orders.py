@@ -40,9 +40,7 @@ def bare(file: File, entity: Entity, connection: apsw.Connection) -> None:
     columns = [f"c{number}" for number, _ in enumerate(entity.columns)]
     connection.execute(f"CREATE TABLE bare ({', '.join(columns)})")
     with gzip.open(file.path, "rt", encoding="utf-8", newline="") as lines:
-        connection.executemany(
-            f"INSERT INTO bare VALUES ({', '.join('?' * len(columns))})", csv.reader(lines)
-        )
+        connection.executemany(f"INSERT INTO bare VALUES ({', '.join('?' * len(columns))})", csv.reader(lines))
 
 
 def timed(work: Callable[[apsw.Connection], object], path: Path) -> float:
@@ -85,9 +83,7 @@ def measured_alone(file: File, entity: Entity, path: Path, answer: multiprocessi
 
 def peak() -> float:
     """MB of this process at most so far."""
-    return (
-        resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024) / 1e6
-    )
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024) / 1e6
 
 
 def main() -> None:
@@ -110,9 +106,7 @@ def main() -> None:
     base = statistics.median(took["bare"])
     for what, seconds in took.items():
         middle = statistics.median(seconds)
-        table.add_row(
-            what, f"{middle:.3f}", f"{min(seconds):.3f}", f"{max(seconds):.3f}", f"{middle / base:.2f}"
-        )
+        table.add_row(what, f"{middle:.3f}", f"{min(seconds):.3f}", f"{max(seconds):.3f}", f"{middle / base:.2f}")
     big = Table("work", "seconds", "peak MB", title="1,494,975 rows, once, in a process of its own")
     big.add_row("start", "", f"{started:.0f}")
     big.add_row("first load", f"{first:.2f}", f"{peak_first:.0f}")

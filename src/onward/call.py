@@ -18,7 +18,7 @@ from onward.codec import HEADERS, KEY, ORIGIN, TIME, VALUE, Codec
 from onward.emit import Emitted, Emitter, Yields
 from onward.errors import BadOutput, TimedOut, Unavailable
 from onward.events import Progressed
-from onward.failure import Failure, message_of
+from onward.failure import Failure, message_of, release
 from onward.log import Append, Parked
 from onward.outcome import OUTCOMES, Drop, Hold, Later, Reject
 from onward.record import Position, Record
@@ -116,6 +116,9 @@ class Caller:
             await self._batch(called, unit, unit.chunk, range(len(unit)), arguments, undo)
         else:
             await self._each(called, unit, arguments, undo)
+        for failure in called.failures:
+            if failure.error is not None:
+                release(failure.error)
         if called.outage:
             # Nothing parks in an outage: what failed goes back as if it had not been tried.
             called.rest = sorted([*called.rest, *called.behind, *(failure.index for failure in called.failures)])
@@ -131,7 +134,8 @@ class Caller:
         taking_back = type(undo) is not Undo
         timeout = self._stage.timeout
         results: list[Any] = []
-        done: list[int] = []
+        out: list[int] = []
+        keys: list[str | None] = []
         failed_keys: set[str | None] = set()
         passed = 0
         begun = now = time.monotonic()
@@ -145,8 +149,9 @@ class Caller:
                     break
                 stride = stride * 2 if now - before < SLICE / 8 else max(1, stride // 4)
                 check = index + stride
-            if failed_keys and chunk.entries[index][KEY] in failed_keys:
+            if failed_keys and keys[index] in failed_keys:
                 called.behind.append(index)
+                out.append(index)
                 continue
             if timeout is not None:
                 unit.at, unit.since = index, time.monotonic()
@@ -176,7 +181,9 @@ class Caller:
                 self._breaker.succeeded(len(results) - passed)
                 passed = len(results)
                 called.failures.append(Failure(index, error=error, took=time.monotonic() - now))
-                key = chunk.entries[index][KEY]
+                out.append(index)
+                keys = keys or [entry[KEY] for entry in chunk.entries]
+                key = keys[index]
                 if key is not None and not self._stage.unordered:
                     failed_keys.add(key)
                 if self._is_outage(key, error):
@@ -189,16 +196,16 @@ class Caller:
                     if taking_back:
                         undo.back()
                     called.failures.append(Failure(index, outcome=end))
-                    failed_keys.add(None if self._stage.unordered else chunk.entries[index][KEY])
-                    failed_keys.discard(None)
+                    out.append(index)
+                    keys = keys or [entry[KEY] for entry in chunk.entries]
+                    if keys[index] is not None and not self._stage.unordered:
+                        failed_keys.add(keys[index])
                     continue
                 results.append(result)
-                done.append(index)
         unit.since = 0.0
         self._breaker.succeeded(len(results) - passed)
         called.rest = range(stopped, len(inputs))
-        whole = len(done) == len(inputs)
-        self._settle(called, chunk, range(len(inputs)) if whole else done, results)
+        self._settle(called, chunk, _without(stopped, out) if out else range(stopped), results)
 
     def _prove(self, chunk: Chunk, index: int, result: Any) -> None:
         """Raises what makes the result unfit to be written, while the call can still be taken back."""
@@ -386,6 +393,14 @@ class Caller:
             if deadline.expired():
                 raise TimedOut(self._stage.name, seconds) from error
             raise
+
+
+def _without(count: int, out: Sequence[int]) -> list[int]:
+    """The indices up to `count`, without the few ascending ones that are out."""
+    found = list(range(count))
+    for index in reversed(out):
+        del found[index]
+    return found
 
 
 def run_through(coroutine: Coroutine[Any, Any, T]) -> T:

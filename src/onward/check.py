@@ -42,7 +42,8 @@ def _key_is_a_field(topic: Topic[Any]) -> Iterator[Fault]:
     if isinstance(topic.key, str) and fields is not None and topic.key not in fields:
         yield Fault(
             topic.where,
-            f"topic {topic.name}: key={topic.key!r} is no field of {_named(topic.type)}; it has {', '.join(sorted(fields))}",
+            f"topic {topic.name}: key={topic.key!r} is no field of {_named(topic.type)}; "
+            f"it has {', '.join(sorted(fields))}",
         )
 
 

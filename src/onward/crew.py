@@ -51,6 +51,8 @@ class Crew:
             return f"stopped: {self.trouble}"
         if self.breaker.tripped:
             return f"tripped: {self.breaker.reason}"
+        if any(lane.full for lane in self.lanes.values()):
+            return "stopped: as many records are parked as parked_most= allows; retry or drop some"
         return "running"
 
     def slot(self, lane: Lane) -> bool:

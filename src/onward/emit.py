@@ -125,9 +125,9 @@ class Emitter:
     def _plain_rows(
         self, topic: Topic[Any], chunk: Chunk, indices: Sequence[int], values: Sequence[Any], prefix: str
     ) -> list[Row]:
+        if len(indices) != len(chunk):
+            chunk = chunk.part(indices)
         offsets, entries = chunk.offsets, chunk.entries
-        if len(indices) != len(entries):
-            offsets, entries = [offsets[i] for i in indices], [entries[i] for i in indices]
         getter = topic.plain_key
         if getter is None:
             keys: list[str | None] = [entry[KEY] for entry in entries]

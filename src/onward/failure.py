@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import linecache
 import traceback
 from functools import lru_cache
@@ -60,6 +61,14 @@ def traceback_of(error: BaseException) -> str:
 def storable(text: str) -> str:
     """The text with what no database takes written as escapes: NUL, and bytes that were no text (as in file names)."""
     return text.replace("\0", "\\x00").encode(errors="backslashreplace").decode()
+
+
+def release(error: BaseException) -> None:
+    """Lets go of what the frame that caught it held, once that has ended: the frame and the error know each other,
+    and would keep all records of their unit until the garbage is collected. The handler's own frames stay."""
+    if error.__traceback__ is not None:
+        with contextlib.suppress(RuntimeError):  # a frame that is still running, as when batches are halved
+            error.__traceback__.tb_frame.clear()
 
 
 def _said(error: BaseException) -> str:

@@ -16,7 +16,7 @@ import msgspec
 
 from onward.call import Called, Caller, Undo, Unit, run_through
 from onward.draft import Draft
-from onward.errors import AlreadyCommitted, LeaseLost, TimedOut, Unavailable
+from onward.errors import AlreadyCommitted, Broken, LeaseLost, TimedOut, Unavailable
 from onward.events import Committed, Failed, Full, Recovered, Stuck, Tripped
 from onward.failure import Failure, message_of
 from onward.log import Block, Claim, Commit, Parked, Request
@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 READ_RECORDS = 1_000
 READ_BYTES = 1_000_000
 WINDOW_RECORDS = 10_000
-GATHER = 0.05
+GATHER = 0.1
 """Seconds for which records that are due may wait for others while new ones are worked on."""
 
 
@@ -107,6 +107,11 @@ class Lane:
         for task in self._tasks:
             task.cancel()
         self.wake()
+
+    @property
+    def end(self) -> int:
+        """Up to where its partition is known to have records."""
+        return self._end
 
     @property
     def outstanding(self) -> int:
@@ -208,9 +213,13 @@ class Lane:
                     self.stage.topic.name, self.partition, window.reach, READ_RECORDS, READ_BYTES
                 )
             )
-            if blocks:
-                reach = blocks[-1].offset + blocks[-1].count
-                window.add(chunk_of(blocks, window.reach, window.skip, self._crew.reader), reach)
+            if not blocks or blocks[0].offset > window.reach:
+                raise Broken(
+                    f"{self.stage.topic.name}:{self.partition} holds no record at offset {window.reach}, which "
+                    f"{self.stage.name} has yet to see; `onward audit` says what is missing"
+                )
+            reach = blocks[-1].offset + blocks[-1].count
+            window.add(chunk_of(blocks, window.reach, window.skip, self._crew.reader), reach)
         finally:
             self._reading = False
 
@@ -241,7 +250,7 @@ class Lane:
             return True
         if self._within is not None:
             return bool(self._units or self._flying or self._requests) or self._committing or not self._draft.empty
-        most = 1 if self.stage.effect else 3
+        most = 1 if self.stage.effect else 8
         return self._draft.units >= most + (0 if self.stage.effect else self.stage.parallel) and self._committing
 
     def _due(self, since: float = 0.0) -> bool:

@@ -56,11 +56,11 @@ class Leases:
                 async with asyncio.timeout(LOOK):
                     await self._noted.wait()
 
-    async def give_back(self, name: str, partition: int) -> None:
-        """Lets others have it at once."""
+    async def give_back(self, name: str, partition: int, state: str = "stopped") -> None:
+        """Lets others have it at once; `state` is what `status` shows until somebody takes it."""
         lease = self.held.pop((name, partition), None)
         if lease is not None:
-            await self._worker.log.renew({lease: "stopped"}, 0)
+            await self._worker.log.renew({lease: state}, 0)
 
     async def give_back_all(self) -> None:
         leases = {lease: "stopped" for lease in self.held.values()}

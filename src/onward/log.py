@@ -27,12 +27,13 @@ STATES: tuple[State, ...] = ("retrying", "dead", "waiting", "running", "behind")
 
 
 class TopicSpec(Struct, frozen=True, omit_defaults=True):
-    """A topic as the store knows it."""
+    """A topic as the store knows it. `key` is the field that is its key, `()` where a function makes it."""
 
     name: str
     partitions: int
     keep: float
     was: str | None = None
+    key: str | None = None
 
 
 class SourceSpec(Struct, frozen=True, omit_defaults=True):
@@ -365,11 +366,22 @@ class Books(Protocol):
     async def evidence(self) -> tuple[Survey, Sequence[Evidence], Sequence[BlockRow]]:
         """Every row that counts, for the audit."""
 
+    async def read(self, topic: str, partition: int, offset: int, records: int, size: int) -> Sequence[Block]:
+        """As `Log.read`. A block whose records are gone by retention has no entries."""
+
     async def parked(
-        self, stage: str | None, key: str | None, state: str | None, limit: int | None
+        self,
+        stage: str | None,
+        key: str | None,
+        state: str | None,
+        limit: int | None,
+        after: tuple[str, int, int] = ("", 0, 0),
     ) -> Sequence[tuple[str, int, Parked, Sequence[Attempt]]]:
         """Parked rows that match, with copy, stage, partition and attempts; by stage, partition and offset. What is
-        None matches all; attempts are in the order in which they were made."""
+        None matches all; attempts are in the order in which they were made.
+
+        `after` is a stage, partition and offset: rows up to it are left out, so that many are read in pages.
+        """
 
     async def ask(self, requests: Sequence[Request]) -> Sequence[int]:
         """Writes requests (their `id` is not looked at) and returns their ids, which only grow."""

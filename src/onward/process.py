@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import secrets
 import socket
@@ -21,6 +22,16 @@ def is_dead(name: str) -> bool:
     if len(parts) != 4 or parts[0] != _host() or not parts[1].isdigit():
         return False
     return _started(int(parts[1])) != parts[2]
+
+
+def spare_the_collector() -> None:
+    """For a process that does nothing but run a worker: collects garbage less often.
+
+    Records come and go by the thousand without a cycle among them; at its defaults the collector looks through
+    them three times for each unit and finds nothing.
+    """
+    gc.freeze()
+    gc.set_threshold(50_000, 20, 50)
 
 
 @cache

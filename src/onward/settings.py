@@ -118,6 +118,11 @@ def resolve(
     return class_(**values), found
 
 
+def names(class_: type) -> list[str]:
+    """The fields of a settings class."""
+    return [name for name, *_ in _fields(class_)]
+
+
 def read_file(path: Path) -> dict[str, Any]:
     """The content of an `onward.toml`; empty where there is none."""
     try:

@@ -1,9 +1,9 @@
 """Running an app in a test: in memory, without servers, at the speed of the machine.
 
-    run = TestRun(app, resources={"agent": fake})
-    run.put(found, Inspection("a", 1))
-    run.until_idle()
-    assert run.values(issued) == [Credential("a", {"number": 1})]
+run = TestRun(app, resources={"agent": fake})
+run.put(found, Inspection("a", 1))
+run.until_idle()
+assert run.values(issued) == [Credential("a", {"number": 1})]
 """
 
 from __future__ import annotations

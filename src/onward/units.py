@@ -13,6 +13,7 @@ _BYTES = {"B": 1, "KB": 1_000, "MB": 1_000_000, "GB": 1_000_000_000}
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
+@lru_cache(maxsize=256)
 def duration(text: str | timedelta | float) -> float:
     """Seconds from text of one number and `ms|s|m|h|d`, a timedelta, or plain seconds.
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 from bisect import bisect_right
 from collections import deque
 from collections.abc import Collection, Iterable, Sequence
+from operator import itemgetter
 from typing import Any
 
 import msgspec
@@ -57,6 +58,9 @@ class Chunk:
         """Some of its records, by index, ascending."""
         if isinstance(indices, range):
             offsets, entries = self.offsets[indices.start : indices.stop], self.entries[indices.start : indices.stop]
+        elif len(indices) > 1:
+            pick = itemgetter(*indices)
+            offsets, entries = pick(self.offsets), list(pick(self.entries))
         else:
             offsets, entries = [self.offsets[i] for i in indices], [self.entries[i] for i in indices]
         size = self.size * len(entries) // max(len(self.entries), 1)

@@ -39,7 +39,10 @@ def spec_of(app: App) -> AppSpec:
     """The app's declaration as the store keeps it."""
     return AppSpec(
         app.name,
-        tuple(TopicSpec(t.name, t.partitions, t.keep, t.was) for t in app.topics.values()),
+        tuple(
+            TopicSpec(t.name, t.partitions, t.keep, t.was, "()" if callable(t.key) else t.key)
+            for t in app.topics.values()
+        ),
         tuple(SourceSpec(s.name, tuple(t.name for t in s.to), s.was) for s in app.sources.values()),
         tuple(
             StageSpec(s.name, s.topic.name, tuple(t.name for t in s.to), s.start, s.was) for s in app.stages.values()
@@ -57,6 +60,7 @@ class Plan(Struct, frozen=True, kw_only=True):
         patience: seconds; how far ahead a retry may be due for `once` to wait for it, and how long it waits for
             a store that is away.
         grace: seconds that work in hand has to finish at a stop.
+        follow: under `once`, do not judge whether all is done: the process that leads this one does, and stops it.
     """
 
     stages: tuple[str, ...] = ()
@@ -64,6 +68,7 @@ class Plan(Struct, frozen=True, kw_only=True):
     memory: int = MEMORY
     patience: float = 60.0
     grace: float = 10.0
+    follow: bool = False
 
 
 class Report(Struct):
@@ -176,7 +181,8 @@ class Worker:
     async def _until_done(self, helpers: Sequence[asyncio.Task[None]]) -> None:
         while not self._stop.is_set():
             self._look.clear()
-            if self.once and await self._all_done():
+            # What became idle while all was being looked at may have emitted into what had been seen before.
+            if self.once and not self._plan.follow and await self._all_done() and not self._look.is_set():
                 return
             for helper in helpers:
                 if helper.done():
@@ -195,6 +201,7 @@ class Worker:
         for intake in self._intakes.values():
             intake.stop()
         working = list(self._tasks.values())
+        late: set[asyncio.Task[None]] = set()
         if working:
             _, late = await asyncio.wait(working, timeout=self._plan.grace)
             for lane in self._lanes.values():
@@ -213,9 +220,11 @@ class Worker:
             self.observe(StoreAbsent(str(error), 0.0))
         for resources in self._resources.values():
             await resources.close()
-        self.threads.shutdown(wait=not self.report.replace, cancel_futures=True)
+        # A plain def that overran the grace cannot be stopped, nor what it uses closed under it.
+        running_on = self.report.replace or bool(late)
+        self.threads.shutdown(wait=not running_on, cancel_futures=True)
         for target in self._targets.values():
-            if not self.report.replace:
+            if not running_on:
                 target.close()
 
     async def _watch(self) -> None:
@@ -225,7 +234,8 @@ class Worker:
             await self._news(topics)
             await self.log.changed(60.0)
 
-    async def _news(self, topics: Sequence[str]) -> None:
+    async def _news(self, topics: Sequence[str]) -> set[Wanted]:
+        """Tells lanes; returns for what there are requests that no lane of this worker can carry out."""
         news = await self.patiently(lambda: self.log.news(topics, list(self._stages)))
         self._ends = news.ends
         for lane in list(self._lanes.values()):
@@ -233,6 +243,7 @@ class Worker:
         for request in news.requests:
             if (lane := self._lanes.get((request.stage, request.partition))) is not None:
                 lane.asked(request)
+        return {(request.stage, request.partition) for request in news.requests} - set(self._lanes)
 
     # once
 
@@ -240,7 +251,9 @@ class Worker:
         """Whether nothing is left that this run could still do, or should wait for."""
         if not all(self._source_done(name) for name in self._sources):
             return False
-        await self._news(sorted({stage.topic.name for stage in self._stages.values()}))
+        asked = await self._news(sorted({stage.topic.name for stage in self._stages.values()}))
+        if asked - set(self._pause_until):
+            return False
         starting = any(wanted[0] in self._stages and wanted not in self._lanes for wanted in self._tasks)
         if starting or any(not lane.idle for lane in self._lanes.values()):
             return False
@@ -263,13 +276,27 @@ class Worker:
         survey = await self._books.survey()
         for facts in survey.stages:
             wanted = (facts.stage, facts.partition)
+            if (lane := self._lanes.get(wanted)) is not None and lane.end < facts.end:
+                return True  # another worker emitted into it since it was last looked at
             if wanted in mine or facts.stage not in self._stages:
                 continue
-            left = facts.end - facts.next - facts.ahead - sum(facts.parked.values())
-            retrying = facts.parked.get("retrying", 0) + facts.parked.get("behind", 0)
-            live = facts.holder is not None and facts.holder.live
-            if (left > 0 or (retrying and live)) and not (facts.holder and facts.holder.state.startswith("tripped")):
+            holder = facts.holder
+            if holder is not None and holder.live and holder.state.startswith(("tripped:", "stopped:")):
+                continue
+            if facts.end - facts.begins - facts.totals.done - sum(facts.parked.values()) > 0:
                 return True
+            if facts.parked.get("retrying") and await self._due_soon(wanted):
+                return True
+        return False
+
+    async def _due_soon(self, wanted: Wanted) -> bool:
+        """Whether a parked record of another worker's is to be tried again within the patience."""
+        horizon, after = self.clock.now() + self._plan.patience, ("", 0, 0)
+        while rows := await self._books.parked(wanted[0], None, "retrying", 100, after):
+            if any(partition == wanted[1] and row.due <= horizon for _, partition, row, _ in rows):
+                return True
+            name, partition, row, _ = rows[-1]
+            after = (name, partition, row.offset)
         return False
 
     def _source_done(self, name: str) -> bool:
@@ -363,9 +390,12 @@ class Worker:
                 self.leases.held.pop(wanted, None)
             else:
                 await self.leases.give_back(*wanted)
-        except BaseException:
+        except BaseException as error:
             if not self._stop.is_set():
-                await self.leases.give_back(*wanted)
+                why = (
+                    "" if isinstance(error, LeaseLost | StoreAway) else f": {type(error).__name__}: {message_of(error)}"
+                )
+                await self.leases.give_back(*wanted, f"stopped{why}")
             raise
 
     async def _target(self, name: str) -> Target:

@@ -68,9 +68,7 @@ class Target:
         return {row[0]: row[1:] for row in self.rows("SELECT id, name, price FROM item ORDER BY id")}
 
     def events(self, delivery: Delivery | None = None) -> list[tuple]:
-        rows = self.rows(
-            "SELECT event_type, curr_id, mask, delivery_id FROM item_event_log ORDER BY event_id"
-        )
+        rows = self.rows("SELECT event_type, curr_id, mask, delivery_id FROM item_event_log ORDER BY event_id")
         return [row[:3] for row in rows if delivery is None or row[3] == delivery.delivery_id]
 
     def content(self) -> list[list[tuple]]:

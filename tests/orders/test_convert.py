@@ -79,9 +79,7 @@ def test_every_spelling_becomes_the_canonical_one(type, text, value):
     ],
 )
 def test_what_is_not_of_the_type_is_named(type, text):
-    good = {"integer": "1", "decimal(5,2)": "1.00", "float": "1", "boolean": "1", "json": "1"}.get(
-        type, "2024-01-01"
-    )
+    good = {"integer": "1", "decimal(5,2)": "1.00", "float": "1", "boolean": "1", "json": "1"}.get(type, "2024-01-01")
     with pytest.raises(Unfit) as caught:
         converter(Column("a", type))([good, text, good])
     assert caught.value.index == 1

@@ -20,9 +20,7 @@ def put(folder: Path, name: str, text: str = "1\n") -> Path:
     return path
 
 
-def deliver(
-    folder: Path, cursor: Cursor | None = None, said: list[str] | None = None
-) -> tuple[list[File], Cursor]:
+def deliver(folder: Path, cursor: Cursor | None = None, said: list[str] | None = None) -> tuple[list[File], Cursor]:
     """What is found, and the cursor after it as it comes back from where it was saved."""
     warn = (said if said is not None else []).append
     found = list(find(folder, BOTH, cursor, warn))

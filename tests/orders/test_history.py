@@ -14,9 +14,7 @@ ROW = Entity("row", {"id": "integer", "a": "text", "b": "integer"}, key="id", re
 
 rows = st.tuples(st.integers(1, 4), st.sampled_from([None, "", "x"]), st.sampled_from([None, 0, 1]))
 loads = st.tuples(st.just("LOAD"), st.booleans(), st.lists(st.tuples(st.just("L"), rows), max_size=6))
-changes = st.tuples(
-    st.just("CDC"), st.just(False), st.lists(st.tuples(st.sampled_from("IUD"), rows), max_size=10)
-)
+changes = st.tuples(st.just("CDC"), st.just(False), st.lists(st.tuples(st.sampled_from("IUD"), rows), max_size=10))
 
 
 class Model:
@@ -71,8 +69,7 @@ def text(kind: str, steps: list[tuple]) -> str:
         return "" if value is None else '""' if value == "" else str(value)
 
     return "".join(
-        ",".join(([op] if kind == "CDC" else []) + [field(value) for value in row]) + "\n"
-        for op, row in steps
+        ",".join(([op] if kind == "CDC" else []) + [field(value) for value in row]) + "\n" for op, row in steps
     )
 
 

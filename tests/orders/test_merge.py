@@ -47,9 +47,7 @@ def test_each_row_makes_the_event_of_the_table(target, key, op, row, event, mask
     before = target.state()
     delivery = target.deliver(f"{op},{row}" if op else row, name="cdc" if op else "")
     assert target.events(delivery) == ([(event, 1, mask)] if event else [])
-    assert {name: number for name, number in delivery.events.items() if number} == (
-        {event: 1} if event else {}
-    )
+    assert {name: number for name, number in delivery.events.items() if number} == ({event: 1} if event else {})
     assert delivery.warnings == ({note: 1} if note else {})
     assert delivery.ignored == ({note: 1} if note == ABSENT_REMOVED else {})
     assert delivery.unchanged == (1 if (key, op, row) == ("present", "", OLD) else 0)
@@ -96,9 +94,7 @@ def test_a_sequence_in_one_file_logs_every_step_and_writes_the_last_state(target
     assert [event for event, _, _ in target.events(delivery)] == [
         "CREATE", "AMEND", "POINTLESS_AMEND", "REMOVE", "RECREATE",
     ]  # fmt: skip
-    chain = target.rows(
-        "SELECT event_id, prev_event_id FROM item_event_log WHERE curr_id = 1 ORDER BY event_id"
-    )
+    chain = target.rows("SELECT event_id, prev_event_id FROM item_event_log WHERE curr_id = 1 ORDER BY event_id")
     assert chain == [(2, None), (3, 2), (4, 3), (5, 4), (6, None)]
     assert target.rows("SELECT name, event_id, delivery_id FROM item WHERE id = 1") == [("old", 6, 2)]
     assert delivery.ignored == {ABSENT_REMOVED: 1}
@@ -218,9 +214,7 @@ def test_a_key_of_several_columns(target):
 
 
 def test_columns_may_have_the_names_of_sql(target):
-    odd = Entity(
-        "order", {"select": "text", "group by": "integer", "n": "integer", "final": "text"}, key="select"
-    )
+    odd = Entity("order", {"select": "text", "group by": "integer", "n": "integer", "final": "text"}, key="select")
     target.deliver("a,1,2,x\nb,1,2,x\n", odd)
     target.deliver("U,a,2,2,x\nU,a,3,2,y\nD,b,,,\n", odd, name="cdc")
     assert target.rows('SELECT * FROM "order"')[0][:4] == ("a", 3, 2, "y")

@@ -84,9 +84,7 @@ def test_a_load_has_an_operation_if_told(tmp_path):
         read(tmp_path / "LOAD00000001.csv", "I,1\nD,2\n", entity)
 
 
-@pytest.mark.parametrize(
-    ("last", "row"), [(False, "U,2025-01-01 00:00:00.1,1,a"), (True, "U,1,a,2025-01-01")]
-)
+@pytest.mark.parametrize(("last", "row"), [(False, "U,2025-01-01 00:00:00.1,1,a"), (True, "U,1,a,2025-01-01")])
 def test_the_time_of_commit_is_read_over(tmp_path, last, row):
     columns = {"id": "integer", "a": "text"}
     entity = Entity("pair", columns, key="id", timestamp_column="ts", timestamp_last=last)

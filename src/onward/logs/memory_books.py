@@ -53,13 +53,19 @@ class MemoryBooks:
         return survey, found, blocks
 
     async def parked(
-        self, stage: str | None, key: str | None, state: str | None, limit: int | None
+        self,
+        stage: str | None,
+        key: str | None,
+        state: str | None,
+        limit: int | None,
+        after: tuple[str, int, int] = ("", 0, 0),
     ) -> Sequence[tuple[str, int, Parked, Sequence[Attempt]]]:
         found = [
             (name, partition, row, list(rows.attempts.get(row.offset, ())))
             for (name, partition), rows in sorted(self.store.stages.items())
             for row in rows.parked_rows()
             if stage in (None, name) and key in (None, row.key) and state in (None, row.state)
+            if (name, partition, row.offset) > after
         ]
         return found[:limit]
 

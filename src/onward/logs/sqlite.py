@@ -39,6 +39,7 @@ from onward.logs.sqlite_rows import (
     SQL,
     ahead_of,
     attempt_rows,
+    blocks_of,
     end_of,
     parked_from,
     parked_rows,
@@ -69,10 +70,13 @@ class SQLiteLog:
         self._clock = clock or SystemClock()
         self._file = File(path_of(url), create=create)
         try:
+            self._prepare(create)
             self._reading = self._file.connect(readonly=True)
             self._watching = self._file.connect(readonly=True)
-            self._prepare(create)
             self._pen = Pen(self._file)
+        except apsw.Error as error:
+            self._file.close()
+            raise away(error, url) from error
         except BaseException:
             self._file.close()
             raise
@@ -105,20 +109,7 @@ class SQLiteLog:
 
     async def read(self, topic: str, partition: int, offset: int, records: int, size: int) -> Sequence[Block]:
         def work(connection: apsw.Connection) -> list[Block]:
-            found: list[Block] = []
-            bound = {"topic": topic, "partition": partition, "offset": offset}
-            left, room = records, size
-            for at, count, nonce, entries in connection.execute(SQL.block_read, bound):
-                if at + count <= offset:
-                    continue
-                if found and len(entries) > room:
-                    break
-                found.append(Block(at, count, entries, nonce))
-                left -= at + count - max(offset, at)
-                room -= len(entries)
-                if left <= 0 or room <= 0:
-                    break
-            return found
+            return blocks_of(connection, topic, partition, offset, records, size)
 
         # What was written a moment ago is in memory: reading it here costs less than the way to another thread.
         if self._ends.get((topic, partition), 0) - offset <= AT_HAND:
@@ -245,23 +236,20 @@ class SQLiteLog:
             raise away(error, self.url) from error
 
     def _prepare(self, create: bool) -> None:
-        """Makes or migrates the schema, once, whoever comes first; refuses a newer one untouched."""
-        connection = self._watching
-        (found,) = rows(connection, SQL.schema_version)[0]
+        """Makes or migrates the schema, once, whoever comes first; refuses untouched what is newer or not a store."""
+        found, used = self._file.look(SQL.schema_version)
         if found == SCHEMA:
             return
         if found > SCHEMA:
             raise StoreNewer(self.url, found, SCHEMA)
-        if not create and found == 0:
+        if found == 0 and not create:
             raise Refused(f"{self.url} is no Onward store")
-        writer = self._file.connect()
-        with writer:
-            (found,) = rows(writer, SQL.schema_version)[0]
-        if found == 0 and rows(writer, "SELECT 1 FROM sqlite_schema LIMIT 1"):
+        if found == 0 and used:
             raise Refused(f"{self.url} is a database of something else; name another file by --store")
+        writer = self._file.connect()
         writer.execute("BEGIN IMMEDIATE")
         try:
-            (found,) = rows(writer, SQL.schema_version)[0]
+            found, _ = rows(writer, SQL.schema_version)[0]
             for number, migration in enumerate(SQL.migrations[found:], found + 1):
                 writer.execute(migration)
                 writer.execute(f"PRAGMA user_version = {number}")

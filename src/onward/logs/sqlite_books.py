@@ -15,6 +15,7 @@ from onward.clock import Clock, SystemClock
 from onward.errors import Refused, StoreNewer
 from onward.log import (
     Attempt,
+    Block,
     BlockRow,
     Evidence,
     Held,
@@ -31,6 +32,7 @@ from onward.logs.sqlite_rows import (
     SQL,
     ahead_of,
     attempt_from,
+    blocks_of,
     end_of,
     parked_from,
     ports_of,
@@ -55,14 +57,17 @@ class SQLiteBooks:
         self.url = url
         self._clock = clock or SystemClock()
         self._file = File(path_of(url), create=False)
-        self._connection = self._file.connect()
-        self._one = ThreadPoolExecutor(1, thread_name_prefix="onward-books")
-        (found,) = rows(self._connection, SQL.schema_version)[0]
-        if found != SCHEMA:
-            self._file.close()
+        try:
+            found, _ = self._file.look(SQL.schema_version)
             if found > SCHEMA:
                 raise StoreNewer(url, found, SCHEMA)
-            raise Refused(f"{url} is no Onward store" if not found else f"{url} is older; `onward run` migrates it")
+            if found < SCHEMA:
+                raise Refused(f"{url} is older; `onward run` migrates it" if found else f"{url} is no Onward store")
+            self._connection = self._file.connect()
+            self._one = ThreadPoolExecutor(1, thread_name_prefix="onward-books")
+        except BaseException:
+            self._file.close()
+            raise
 
     async def survey(self, recent: float = 60.0) -> Survey:
         return await self._look(lambda connection: self._survey(connection, recent))
@@ -82,11 +87,20 @@ class SQLiteBooks:
 
         return await self._look(work)
 
+    async def read(self, topic: str, partition: int, offset: int, records: int, size: int) -> Sequence[Block]:
+        return await self._look(lambda connection: blocks_of(connection, topic, partition, offset, records, size))
+
     async def parked(
-        self, stage: str | None, key: str | None, state: str | None, limit: int | None
+        self,
+        stage: str | None,
+        key: str | None,
+        state: str | None,
+        limit: int | None,
+        after: tuple[str, int, int] = ("", 0, 0),
     ) -> Sequence[tuple[str, int, Parked, Sequence[Attempt]]]:
         def work(connection: apsw.Connection) -> list[tuple[str, int, Parked, Sequence[Attempt]]]:
             bound = {"stage": stage, "key": key, "state": state, "limit": -1 if limit is None else limit}
+            bound |= {"after_stage": after[0], "after_partition": after[1], "after_offset": after[2]}
             found = []
             for name, partition, *row in rows(connection, SQL.parked_list, **bound):
                 parked = parked_from(tuple(row))

@@ -8,7 +8,7 @@ from typing import Any
 import apsw
 import msgspec
 
-from onward.log import AppSpec, Attempt, Parked, SourceState, Span, Totals
+from onward.log import AppSpec, Attempt, Block, Parked, SourceState, Span, Totals
 from onward.sql import Statements
 from onward.sqlite.connection import rows
 from onward.units import instant, instant_text
@@ -49,6 +49,26 @@ def ahead_of(connection: apsw.Connection, stage: str, partition: int, next_: int
     """What a stage has finished beyond `next`, ascending."""
     found = rows(connection, SQL.progress_ahead, stage=stage, partition=partition, next=next_)
     return sorted((max(a, next_), b) for (text,) in found for a, b in spans_from(text) if b > next_)
+
+
+def blocks_of(
+    connection: apsw.Connection, topic: str, partition: int, offset: int, records: int, size: int
+) -> list[Block]:
+    """Blocks in order from the one that holds `offset`, until `records` or `size` bytes are reached."""
+    found: list[Block] = []
+    bound = {"topic": topic, "partition": partition, "offset": offset}
+    left, room = records, size
+    for at, count, nonce, entries in connection.execute(SQL.block_read, bound):
+        if at + count <= offset:
+            continue
+        if found and len(entries) > room:
+            break
+        found.append(Block(at, count, entries, nonce))
+        left -= at + count - max(offset, at)
+        room -= len(entries)
+        if left <= 0 or room <= 0:
+            break
+    return found
 
 
 def ports_of(connection: apsw.Connection, but: str) -> list[int]:

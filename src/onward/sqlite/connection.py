@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 from pathlib import Path
 from typing import Any
@@ -11,7 +12,15 @@ import apsw
 from onward.errors import Refused, StoreAway, StoreNotFound
 from onward.sqlite import guard
 
-PAGES_BEFORE_CHECKPOINT = 64_000_000 // 4096
+PAGE = 8192
+PRAGMAS = (
+    f"page_size={PAGE}",
+    "journal_mode=WAL",
+    "synchronous=FULL",
+    "wal_autocheckpoint=0",
+    "temp_store=FILE",
+)
+PAGES_BEFORE_CHECKPOINT = 64_000_000 // PAGE
 _NETWORK = frozenset(["nfs", "nfs4", "cifs", "smb3", "smbfs", "9p", "afs", "ceph", "fuse.sshfs", "fuse.glusterfs"])
 
 
@@ -45,7 +54,13 @@ class File:
             flags = apsw.SQLITE_OPEN_READWRITE
             connection = apsw.Connection(str(self.path), flags=flags)
             connection.set_busy_timeout(60_000)
-            for pragma in ("journal_mode=WAL", "synchronous=FULL", "wal_autocheckpoint=0", "temp_store=FILE"):
+            for pragma in (
+                f"page_size={PAGE}",
+                "journal_mode=WAL",
+                "synchronous=FULL",
+                "wal_autocheckpoint=0",
+                "temp_store=FILE",
+            ):
                 connection.execute(f"PRAGMA {pragma}")
             if readonly:
                 connection.execute("PRAGMA query_only=ON")
@@ -53,6 +68,15 @@ class File:
             raise away(error, str(self.path)) from error
         self._connections.append(connection)
         return connection
+
+    def look(self, statement: str) -> tuple[Any, ...]:
+        """The first row of a statement, before anything about the file is changed."""
+        try:
+            with contextlib.closing(apsw.Connection(str(self.path), flags=apsw.SQLITE_OPEN_READWRITE)) as connection:
+                connection.set_busy_timeout(60_000)
+                return rows(connection, statement)[0]
+        except apsw.Error as error:
+            raise away(error, str(self.path)) from error
 
     def drop(self, connection: apsw.Connection) -> None:
         """Closes one connection."""

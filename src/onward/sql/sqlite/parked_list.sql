@@ -3,4 +3,5 @@ SELECT
     CAST(entry AS BLOB), nonce
 FROM parked
 WHERE (:stage IS NULL OR stage = :stage) AND (:key IS NULL OR key = :key) AND (:state IS NULL OR state = :state)
+AND (stage, partition, "offset") > (:after_stage, :after_partition, :after_offset)
 ORDER BY stage, partition, "offset" LIMIT :limit

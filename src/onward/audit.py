@@ -1,0 +1,190 @@
+"""The audit: counts anew, from the rows of one snapshot, what the running totals claim.
+
+For each stage and partition every offset from where it began to the end of its topic is exactly one of finished,
+parked or outstanding; for each topic what it holds is what was put, brought by sources and emitted into it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from itertools import pairwise
+
+from msgspec import Struct
+
+from onward.log import BlockRow, Evidence, Span, Survey
+from onward.span import length, merged, spans_of
+
+SHOWN = 10
+"""How many stretches of offsets a breach names."""
+
+
+class Breach(Struct, frozen=True):
+    """One count that does not hold: of a stage or topic, and partition (None: all of them).
+
+    `claimed` is what should be, `counted` what the rows give.
+    """
+
+    name: str
+    partition: int | None
+    claimed: int
+    counted: int
+    what: str
+
+    def __str__(self) -> str:
+        where = self.name if self.partition is None else f"{self.name} partition {self.partition}"
+        return f"{where}: {self.what}: {self.claimed} claimed, {self.counted} counted"
+
+
+def breaches(survey: Survey, evidence: Sequence[Evidence], blocks: Sequence[BlockRow]) -> list[Breach]:
+    """All that does not hold, by stage and then by topic; empty if every record is accounted for.
+
+    All three come from one snapshot; so it is right while workers run.
+    """
+    found: list[Breach] = []
+    kept: dict[tuple[str, int], int] = {}
+    for row in blocks:
+        at = (row.topic, row.partition)
+        kept[at] = min(row.offset, kept.get(at, row.offset))
+    for one in evidence:
+        found += _stage(one, kept.get((one.facts.topic, one.facts.partition), 0))
+    found += _topics(survey, blocks)
+    return found
+
+
+def _stage(evidence: Evidence, kept: int) -> Iterator[Breach]:
+    """Of one stage and partition; `kept` is the first offset that its topic still has there."""
+    facts = evidence.facts
+    name, partition = facts.stage, facts.partition
+    parked = [(offset, offset + 1) for offset, _, _ in evidence.parked]
+    finished = merged(evidence.finished)
+    counted, given_twice = length(finished), length(evidence.finished) - length(finished)
+    # The topic of a stage that is gone is not known: it was given what it finished or parked.
+    end = facts.end if facts.topic else max([facts.next, *(span[1] for span in [*finished, *parked])])
+
+    if given_twice:
+        repeated = _overlaps(evidence.finished)
+        yield Breach(name, partition, counted, counted + given_twice, f"finished twice: {_told(repeated)}")
+    if both := _common(finished, parked):
+        yield Breach(name, partition, 0, length(both), f"finished and parked as well: {_told(both)}")
+    if outside := _without([*finished, *parked], [(facts.begins, end)]):
+        within = f"finished or parked outside of {facts.begins} to {end}"
+        yield Breach(name, partition, 0, length(outside), f"{within}: {_told(outside)}")
+    if facts.next > end:
+        yield Breach(name, partition, end, facts.next, "it has passed more than its topic holds")
+
+    accounted = merged([*finished, *parked])
+    lost = _without([(facts.begins, min(facts.next, end))], accounted)
+    outstanding = length(_without([(facts.next, end)], accounted))
+    if lost:
+        yield Breach(
+            name,
+            partition,
+            end - facts.begins,
+            length(_within(accounted, facts.begins, end)) + outstanding,
+            f"records = done + parked + outstanding; passed, but neither finished nor parked: {_told(lost)}",
+        )
+    # Retention takes only what every stage has passed.
+    if missing := _without([(facts.next, min(kept, end))], accounted):
+        yield Breach(name, partition, 0, length(missing), f"outstanding, but kept no more: {_told(missing)}")
+    if facts.totals.done != length(evidence.finished):
+        yield Breach(name, partition, facts.totals.done, length(evidence.finished), "done")
+    waiting = sum(facts.parked.values())
+    if waiting != len(parked):
+        yield Breach(name, partition, waiting, len(parked), "parked")
+    yield from _abandoned(evidence)
+
+
+def _abandoned(evidence: Evidence) -> Iterator[Breach]:
+    """Keys whose records all queue behind one that is not there, so that nobody would ever try them."""
+    states: dict[str, set[str]] = {}
+    for _, key, state in evidence.parked:
+        if key is not None:
+            states.setdefault(key, set()).add(state)
+    for key, held in states.items():
+        if held == {"behind"}:
+            count = sum(1 for _, other, _ in evidence.parked if other == key)
+            facts = evidence.facts
+            yield Breach(facts.stage, facts.partition, 0, count, f"key {key!r} has only records behind, and no first")
+
+
+def _topics(survey: Survey, blocks: Sequence[BlockRow]) -> Iterator[Breach]:
+    known = {topic.topic for topic in survey.topics}
+    was = {topic.was: topic.name for app in survey.apps for topic in app.topics if topic.was and topic.was not in known}
+    emitted = _sums((one.totals.emitted for one in survey.stages), was)
+    brought = _sums((source.emitted for source in survey.sources.values()), was)
+    ends: dict[str, int] = {}
+    for topic, partition, rows in _by_partition(blocks):
+        for before, row in pairwise(rows):
+            if row.offset != before.offset + before.count:
+                end = before.offset + before.count
+                yield Breach(topic, partition, end, row.offset, "the block after this offset begins elsewhere")
+        ends[topic] = ends.get(topic, 0) + rows[-1].offset + rows[-1].count
+    for facts in survey.topics:
+        name = facts.topic
+        came = facts.put + brought.get(name, 0) + emitted.get(name, 0)
+        if came != ends.get(name, 0):
+            parts = f"{facts.put} put, {brought.get(name, 0)} brought by sources, {emitted.get(name, 0)} emitted"
+            yield Breach(name, None, came, ends.get(name, 0), f"records = {parts}")
+
+
+def _sums(counts: Iterable[Mapping[str, int]], was: Mapping[str, str]) -> dict[str, int]:
+    found: dict[str, int] = {}
+    for one in counts:
+        for topic, count in one.items():
+            topic = was.get(topic, topic)
+            found[topic] = found.get(topic, 0) + count
+    return found
+
+
+def _by_partition(blocks: Sequence[BlockRow]) -> Iterator[tuple[str, int, list[BlockRow]]]:
+    parts: dict[tuple[str, int], list[BlockRow]] = {}
+    for row in blocks:
+        parts.setdefault((row.topic, row.partition), []).append(row)
+    for (topic, partition), rows in parts.items():
+        yield topic, partition, sorted(rows, key=lambda row: row.offset)
+
+
+def _overlaps(spans: Sequence[Span]) -> list[Span]:
+    found: list[Span] = []
+    reach = -1
+    for first, end in sorted(spans):
+        if first < reach:
+            found.append((first, min(end, reach)))
+        reach = max(reach, end)
+    return merged(found)
+
+
+def _common(spans: Sequence[Span], offsets: Sequence[Span]) -> list[Span]:
+    """What both have; `spans` are ascending and disjoint, `offsets` are single ones."""
+    found, at = [], 0
+    for first, _ in sorted(offsets):
+        while at < len(spans) and spans[at][1] <= first:
+            at += 1
+        if at < len(spans) and spans[at][0] <= first:
+            found.append(first)
+    return spans_of(found)
+
+
+def _within(spans: Sequence[Span], first: int, end: int) -> list[Span]:
+    return [(max(a, first), min(b, end)) for a, b in spans if b > first and a < end]
+
+
+def _without(spans: Iterable[Span], taken: Sequence[Span]) -> list[Span]:
+    """The offsets of `spans` that are in none of `taken`, which are ascending and disjoint."""
+    found: list[Span] = []
+    for first, end in merged(spans):
+        for a, b in taken:
+            if b <= first or a >= end:
+                continue
+            if a > first:
+                found.append((first, a))
+            first = max(first, b)
+        if first < end:
+            found.append((first, end))
+    return found
+
+
+def _told(spans: Sequence[Span]) -> str:
+    parts = [f"{a}" if b == a + 1 else f"{a}-{b - 1}" for a, b in spans[:SHOWN]]
+    more = f" and {len(spans) - SHOWN} more stretches" if len(spans) > SHOWN else ""
+    return f"{'offset' if len(spans) == 1 and spans[0][1] - spans[0][0] == 1 else 'offsets'} {', '.join(parts)}{more}"

@@ -1,0 +1,41 @@
+"""`onward audit`: is every record accounted for?"""
+
+from __future__ import annotations
+
+import asyncio
+
+from onward import stores
+from onward.audit import Breach, breaches
+from onward.cli import options, show
+from onward.cli.status import chosen
+from onward.config import Config
+from onward.run import leave
+
+
+def audit(apps: options.Apps = None, json: options.Json = False, store: options.Store = None) -> None:
+    """Recount from the rows, in one snapshot, that every record is accounted for; exit 1 if not."""
+    url = Config.read().store(store)
+    stages, topics, found = asyncio.run(_audit(url, apps or []))
+    if json:
+        told = {"ok": not found, "stages": stages, "topics": topics, "breaches": found}
+        show.document({"store": url, **told})
+    else:
+        for breach in found:
+            print(breach)
+        counted = f"{stages} stages and {topics} topics counted"
+        print(f"{counted}: {len(found)} breaches" if found else f"{counted}: every record is accounted for")
+    leave(1 if found else 0)
+
+
+async def _audit(url: str, names: list[str]) -> tuple[int, int, list[Breach]]:
+    async with stores.looking(url) as books:
+        survey, evidence, blocks = await books.evidence()
+        found = await asyncio.to_thread(breaches, survey, evidence, blocks)
+    apps = {app.name for app in chosen(survey, names)} if names else None
+
+    def asked(name: str) -> bool:
+        return apps is None or name.partition(".")[0] in apps
+
+    stages = {one.facts.stage for one in evidence if asked(one.facts.stage)}
+    topics = {one.topic for one in survey.topics if asked(one.topic)}
+    return len(stages), len(topics), [breach for breach in found if asked(breach.name)]

@@ -1,0 +1,103 @@
+"""`onward demo`: apps with sample traffic and stand-ins, on a store of its own."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from rich.live import Live
+
+from onward import load
+from onward import run as running
+from onward.app import App
+from onward.cli import options, show
+from onward.cli.progress import Progress, log_lines
+from onward.cli.run import ran
+from onward.cli.status import drawn
+from onward.config import Config
+from onward.errors import Refused
+from onward.log import Survey
+from onward.observers.logging import LoggingObserver
+from onward.run import Ended
+from onward.status import Status, status
+from onward.worker import Plan, spec_of
+
+FOLDER = "onward-demo"
+_BESIDE = ("-wal", "-shm", "-queue", "-turn")
+"""What SQLite and its writers keep beside a database."""
+
+
+def demo(
+    apps: options.Apps = None,
+    once: Annotated[bool, typer.Option("--once", help="Until all is delivered, then exit.")] = False,
+    json: options.Json = False,
+    store: options.Store = None,
+    failed: options.Failed = False,
+) -> None:
+    """Run apps with sample traffic on an embedded store; twice does no harm."""
+    config = Config.read()
+    found = _with_demos(apps or [])
+    log_lines(config.log_level())
+    settings: dict[str, Any] = {}
+    folder = Path(FOLDER).absolute()
+    for app in found:
+        own = folder / app.name
+        own.mkdir(parents=True, exist_ok=True)
+        assert app.demo_function is not None
+        settings[app.name] = config.settings(app, app.demo_function(own))
+    url = config.demo_store(store)
+    ended = _ran(found, url, Plan(once=once), settings)
+    failed = failed or (once and ended.report.failed)
+    if ended.report.replace and not ended.stopped:
+        running.again(*["--failed"] * failed)
+    _tell(status(url, ended.survey, [spec_of(app) for app in found]), folder, found, json=json)
+    running.leave(int(failed))
+
+
+def _with_demos(names: Sequence[str]) -> list[App]:
+    """The apps that were named, else all installed ones that have a demo."""
+    found = load.apps(names or load.installed())
+    without = [app.name for app in found if app.demo_function is None]
+    if names and without:
+        raise Refused(f"app {without[0]} has no demo; it would be a function under @app.demo")
+    found = [app for app in found if app.demo_function is not None]
+    if not found:
+        raise Refused("no installed app has a demo; name one by path/to/file.py")
+    return found
+
+
+def _ran(apps: Sequence[App], url: str, plan: Plan, settings: dict[str, Any]) -> Ended:
+    if not show.err.is_terminal or plan.once:
+        return ran(apps, url, plan, settings, Progress(apps, url) if show.err.is_terminal else None)
+    specs = [spec_of(app) for app in apps]
+    with Live(console=show.err, auto_refresh=False) as live:
+
+        def draw(survey: Survey) -> None:
+            live.update(drawn(status(url, survey, specs)), refresh=True)
+
+        show.note("Ctrl-C ends it")
+        return running.run(apps, url, plan, settings, observers=[LoggingObserver()], watch=draw)
+
+
+def _tell(made: Status, folder: Path, apps: Sequence[App], *, json: bool) -> None:
+    """The status, and where to look."""
+    found = (file for app in apps for file in (folder / app.name).iterdir())
+    files = sorted(str(file) for file in found if not file.name.endswith(_BESIDE))
+    if json:
+        show.document({"store": made.store, "apps": made.apps, "files": files})
+        return
+    show.facts(drawn(made))
+    topic = next((topic.name for app in made.apps for topic in app.topics), "TOPIC")
+    lines = [
+        "",
+        f"The store is {made.store}; its apps' files:",
+        *(f"  {file}" for file in files),
+        "Look closer:",
+        *(
+            f"  onward {command} --store {made.store}"
+            for command in ("status", f"read {topic}", f"graph {apps[0].name}", "parked list", "audit")
+        ),
+    ]
+    print("\n".join(lines))

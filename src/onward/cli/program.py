@@ -1,0 +1,56 @@
+"""The command `onward`: its commands, and how it ends."""
+
+from __future__ import annotations
+
+import sys
+from typing import Annotated
+
+import typer
+
+import onward
+from onward.cli import audit, demo, graph, parked, put, read, run, status
+from onward.cli.show import fail
+from onward.errors import OnwardError
+
+# Where nobody is looking, usage errors and help are plain text.
+_looked_at = sys.stdout.isatty() and sys.stderr.isatty()
+
+program = typer.Typer(
+    name="onward",
+    help="Delivers data: durably, in order per key, once in effect, and can say where every record is.",
+    no_args_is_help=True,
+    rich_markup_mode="rich" if _looked_at else None,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+program.command("demo")(demo.demo)
+program.command("run")(run.run)
+program.command("status")(status.status)
+program.command("graph")(graph.graph)
+program.command("read")(read.read)
+program.command("put")(put.put)
+program.add_typer(parked.program, name="parked")
+program.command("audit")(audit.audit)
+
+
+def _version(asked: bool) -> None:
+    if asked:
+        print(f"onward {onward.__version__}")
+        raise typer.Exit
+
+
+@program.callback()
+def root(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Show the version and exit.")
+    ] = False,
+) -> None:
+    pass
+
+
+def main() -> None:
+    """Runs the command line; an error of the user's is told in words, any other with its traceback."""
+    try:
+        program(prog_name="onward")
+    except OnwardError as error:
+        fail(error)

@@ -1,0 +1,142 @@
+"""`onward run`: a worker, or several, for some apps."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import threading
+from collections.abc import Sequence
+from typing import Annotated, Any
+
+import typer
+
+from onward import load, stores
+from onward import run as running
+from onward.app import App
+from onward.cli import options, show
+from onward.cli.progress import Progress, log_lines
+from onward.cli.show import Column
+from onward.config import Config, assigned
+from onward.errors import Refused
+from onward.log import Survey
+from onward.observers.logging import LoggingObserver
+from onward.parent import Parent
+from onward.run import Ended
+from onward.status import StageStatus, status
+from onward.worker import Plan, spec_of
+
+
+def run(
+    apps: options.Apps = None,
+    once: Annotated[bool, typer.Option("--once", help="End when all is delivered that can be.")] = False,
+    processes: Annotated[int, typer.Option(metavar="N", min=1, help="How many processes do the work.")] = 1,
+    stage: Annotated[
+        list[str] | None,
+        typer.Option(metavar="S", help="Run only this stage or source; may be repeated.", show_default=False),
+    ] = None,
+    set_: Annotated[
+        list[str] | None,
+        typer.Option("--set", metavar="FIELD=VALUE", help="A setting; may be repeated.", show_default=False),
+    ] = None,
+    memory: options.Memory = "256MB",
+    patience: options.Patience = "60s",
+    grace: options.Grace = "10s",
+    json: Annotated[bool, typer.Option("--json", help="With --once: print what stays as JSON.")] = False,
+    store: options.Store = None,
+    failed: options.Failed = False,
+    child: Annotated[int | None, typer.Option("--child", hidden=True)] = None,
+) -> None:
+    """Run apps: their sources and stages, until stopped or, with --once, until all is delivered."""
+    if not apps:
+        raise Refused("which app? name one, as in `onward run APP`")
+    config = Config.read()
+    found = load.apps(apps)
+    given = assigned(set_ or (), found)
+    settings = {app.name: config.settings(app, given[app.name]) for app in found}
+    selected = running.parts(stage or (), found)
+    follow = bool(child) and once
+    if follow:
+        selected = tuple(name for app in found for name in app.stages if not selected or name in selected)
+    plan = Plan(
+        stages=selected,
+        once=once,
+        memory=options.size("--memory", memory),
+        patience=options.duration("--patience", patience),
+        grace=options.duration("--grace", grace),
+        follow=follow,
+    )
+    log_lines(config.log_level())
+    url = config.store(store)
+    # Process number 1 has to reap what others leave behind, which a worker cannot without taking from its handlers.
+    if child is None and (processes > 1 or os.getpid() == 1):
+        _several(found, url, processes, once=once, json=json)
+    if child is not None:
+        _end_with_parent()
+    if follow and not selected:
+        running.leave(0)
+    drawing = Progress(found, url) if once and child is None and show.err.is_terminal else None
+    ended = ran(found, url, plan, settings, drawing)
+    failed = failed or (once and ended.report.failed)
+    if ended.report.replace and not ended.stopped:
+        running.again(*["--failed"] * failed)
+    if once and child is None:
+        left_over(url, found, ended.survey, json=json)
+    running.leave(int(failed))
+
+
+def ran(apps: Sequence[App], url: str, plan: Plan, settings: dict[str, Any], drawing: Progress | None) -> Ended:
+    """Runs them, with a drawing of it for a person, or log lines only."""
+    if drawing is None:
+        return running.run(apps, url, plan, settings, observers=[LoggingObserver()])
+    with drawing:
+        return running.run(apps, url, plan, settings, observers=[LoggingObserver(), drawing.see], watch=drawing.update)
+
+
+_LEFT = ("outstanding", "retrying", "dead", "waiting", "running", "behind")
+
+
+def left_over(url: str, apps: Sequence[App], survey: Survey, *, json: bool) -> None:
+    """Prints what the stages of these apps have not delivered."""
+    made = status(url, survey, [spec_of(app) for app in apps])
+    left = [stage for app in made.apps for stage in app.stages if stage.state != "gone" and stage.left]
+    if json:
+        told = [{"name": stage.name, **{count: getattr(stage, count) for count in _LEFT}} for stage in left]
+        show.document({"store": url, "left": told})
+    elif left:
+        columns = [Column("stage"), *(Column(count, number=True) for count in _LEFT), Column("state")]
+        show.facts(show.table("What stays:", columns, [_row(stage) for stage in left]))
+    else:
+        show.note("all is delivered")
+
+
+def _row(stage: StageStatus) -> list[str]:
+    state = stage.state if stage.state.startswith(("tripped", "stopped")) else ""
+    return [stage.name, *(f"{getattr(stage, count)}" for count in _LEFT), state]
+
+
+def _several(apps: Sequence[App], url: str, count: int, *, once: bool, json: bool) -> None:
+    """Leads children that do the work, then ends."""
+
+    def command(number: int) -> list[str]:
+        return running.command("--child", str(number))
+
+    code = Parent(command, count, once=once, say=show.note).run()
+    if once:
+        left_over(url, apps, asyncio.run(_survey(url)), json=json)
+    running.leave(code)
+
+
+async def _survey(url: str) -> Survey:
+    async with stores.looking(url) as books:
+        return await books.survey()
+
+
+def _end_with_parent() -> None:
+    """The pipe on standard input ends when the parent is gone, however it went."""
+
+    def wait() -> None:
+        while os.read(0, 1):
+            pass
+        os.kill(os.getpid(), running.STOPPING[1])
+
+    threading.Thread(target=wait, name="onward-parent", daemon=True).start()

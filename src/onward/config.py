@@ -1,0 +1,109 @@
+"""The one door for configuration: `onward.toml` in the working directory, the environment, and what was said.
+
+Nothing else reads the environment or that file.
+"""
+
+from __future__ import annotations
+
+import getpass
+import os
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from onward import settings
+from onward.app import App
+from onward.errors import Refused, SettingError
+
+FILE = "onward.toml"
+DEFAULT_STORE = "sqlite:///onward.db"
+DEMO_STORE = "sqlite:///onward-demo/store.db"
+
+_LEVELS = ("debug", "info", "warning", "error")
+
+
+class Config:
+    """What `onward.toml` and the environment say."""
+
+    def __init__(self, file: Mapping[str, Any], environment: Mapping[str, str]) -> None:
+        self._file = file
+        self._environment = environment
+
+    @classmethod
+    def read(cls, folder: Path | None = None, environment: Mapping[str, str] | None = None) -> Config:
+        """From a folder (the working directory) and the environment.
+
+        Raises:
+            SettingError: the file cannot be read, or says something that nobody knows.
+        """
+        path = (folder or Path.cwd()) / FILE
+        file = settings.read_file(path)
+        for name, value in file.items():
+            if name not in ("store", "apps"):
+                raise SettingError(f"{path}: nobody knows {name!r}; it may have `store` and tables [apps.NAME]")
+            if not isinstance(value, str if name == "store" else dict):
+                raise SettingError(f'{path}: {name} is wrong; write store = "URL", and tables [apps.NAME]')
+        return cls(file, os.environ if environment is None else environment)
+
+    def store(self, given: str | None = None) -> str:
+        """The store's URL: the one given, else `ONWARD_STORE`, else that of `onward.toml`, else the default."""
+        return given or self._environment.get("ONWARD_STORE") or self._file.get("store") or DEFAULT_STORE
+
+    def demo_store(self, given: str | None = None) -> str:
+        """The store of a demo, which leaves the one of `onward.toml` alone."""
+        return given or self._environment.get("ONWARD_STORE") or DEMO_STORE
+
+    def user(self) -> str:
+        """Who acts: `ONWARD_USER`, else the system's user."""
+        if name := self._environment.get("ONWARD_USER"):
+            return name
+        try:
+            return getpass.getuser()
+        except (OSError, KeyError):
+            return str(os.getuid()) if hasattr(os, "getuid") else "unknown"
+
+    def log_level(self) -> str:
+        """From which level on log lines are written: `ONWARD_LOG`, else `info`."""
+        level = self._environment.get("ONWARD_LOG", "info").lower()
+        if level not in _LEVELS:
+            raise SettingError(f"ONWARD_LOG is {level!r}; it may be {', '.join(_LEVELS)}")
+        return level
+
+    def settings(self, app: App, given: Mapping[str, Any] | None = None) -> Any:
+        """The app's settings, None where it declares none.
+
+        Raises:
+            SettingError: a required one is missing, one is unknown, or one cannot be read as its type.
+        """
+        if app.settings_class is None:
+            if given:
+                raise SettingError(f"app {app.name} has no settings, so no {', '.join(sorted(given))}")
+            return None
+        made, _ = settings.resolve(
+            app.name, app.settings_class, file=self._file, environment=self._environment, given=given
+        )
+        return made
+
+
+def assigned(texts: Sequence[str], apps: Sequence[App]) -> dict[str, dict[str, str]]:
+    """What each app is given by `--set field=value` and `--set APP.field=value`.
+
+    A field without an app goes to every one of the apps that has it.
+
+    Raises:
+        Refused: a text has another shape, or no app has the field.
+    """
+    given: dict[str, dict[str, str]] = {app.name: {} for app in apps}
+    for text in texts:
+        name, equals, value = text.partition("=")
+        if not equals or not name:
+            raise Refused(f"--set {text}: write --set field=value")
+        app_name, dot, field = name.rpartition(".")
+        fields = {app.name: settings.names(app.settings_class) if app.settings_class else [] for app in apps}
+        takers = [app for app in apps if (app.name == app_name if dot else field in fields[app.name])]
+        if not takers:
+            known = sorted({name for names in fields.values() for name in names})
+            raise Refused(f"--set {text}: no app has a setting {name!r}; there are {', '.join(known) or 'none'}")
+        for app in takers:
+            given[app.name][field] = value
+    return given

@@ -1,0 +1,146 @@
+"""Events as log lines: text for a person, a JSON object per line for everybody else. Secrets are masked."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import logging
+from collections.abc import Callable
+from typing import Any
+
+from onward import events
+from onward.events import Event
+from onward.failure import kind_of, message_of, traceback_of
+from onward.settings import masked
+from onward.units import instant_text
+
+LOGGER = logging.getLogger("onward")
+
+DEBUG, INFO, WARNING, ERROR = logging.DEBUG, logging.INFO, logging.WARNING, logging.ERROR
+
+
+class LoggingObserver:
+    """Writes every event to the logger `onward`, with its fields in the line's `onward` attribute."""
+
+    def __call__(self, event: Event) -> None:
+        level, message = _said(event)
+        if LOGGER.isEnabledFor(level):
+            LOGGER.log(level, "%s", message, extra={"onward": _fields(event, level)})
+
+
+class TextLines(logging.Formatter):
+    """`12:00:03 WARNING orders.load orders.files:0:17: what happened`."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        fields = getattr(record, "onward", {})
+        subject = [fields[name] for name in ("stage", "source", "name", "position") if fields.get(name)]
+        who = f" {' '.join(subject)}:" if subject else "" if record.name == LOGGER.name else f" {record.name}:"
+        time = self.formatTime(record, "%H:%M:%S")
+        return masked(f"{time} {record.levelname:<7}{who} {record.getMessage()}{_trace(self, record)}")
+
+
+class JSONLines(logging.Formatter):
+    """One object: time, level, message, and what the event carries: event, app, stage, position, attempt, ..."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        line: dict[str, Any] = {
+            "time": instant_text(record.created),
+            "level": record.levelname.lower(),
+            "message": masked(record.getMessage()),
+        }
+        line |= getattr(record, "onward", None) or _named(record.name)
+        if trace := _trace(self, record):
+            line["traceback"] = masked(trace.strip())
+        return json.dumps(line, ensure_ascii=False, default=str)
+
+
+class Lines(logging.Handler):
+    """Writes formatted lines by a function, which may be a terminal's that draws something else too."""
+
+    def __init__(self, write: Callable[[str], None], formatter: logging.Formatter) -> None:
+        super().__init__()
+        self._write = write
+        self.setFormatter(formatter)
+
+    def emit(self, record: logging.LogRecord) -> None:
+        try:
+            self._write(self.format(record))
+        except Exception:
+            self.handleError(record)
+
+
+def write_lines(write: Callable[[str], None], level: str, *, human: bool) -> None:
+    """Sends log lines of this process to `write`: Onward's and its apps' from `level` on, others' warnings."""
+    root = logging.getLogger()
+    for handler in list(root.handlers):
+        if isinstance(handler, Lines):
+            root.removeHandler(handler)
+    root.addHandler(Lines(write, TextLines() if human else JSONLines()))
+    root.setLevel(DEBUG if level == "debug" else WARNING)
+    for name in ("onward", "onward_apps"):
+        logging.getLogger(name).setLevel(level.upper())
+
+
+def _named(logger: str) -> dict[str, Any]:
+    """What a line that is no event's belongs to: `onward.APP` is an app's own logger."""
+    root, _, app = logger.partition(".")
+    return {"logger": logger, "app": app} if root == LOGGER.name and app else {"logger": logger}
+
+
+def _trace(formatter: logging.Formatter, record: logging.LogRecord) -> str:
+    return f"\n{formatter.formatException(record.exc_info)}" if record.exc_info else ""
+
+
+def _fields(event: Event, level: int) -> dict[str, Any]:
+    found: dict[str, Any] = {"event": type(event).__name__}
+    names = [getattr(event, name, "") for name in ("stage", "source", "name")]
+    if name := next(filter(None, names), ""):
+        found["app"] = name.partition(".")[0]
+    for field in dataclasses.fields(event):
+        value = getattr(event, field.name)
+        if isinstance(value, BaseException):
+            found["error"] = f"{kind_of(value)}: {message_of(value)}"
+            if level >= ERROR:
+                found["traceback"] = traceback_of(value)
+        elif value is not None:
+            found[field.name] = masked(value) if isinstance(value, str) else value
+    return found
+
+
+def _said(event: Event) -> tuple[int, str]:
+    """How loud, and the sentence; what the line's fields say is left out."""
+    match event:
+        case events.WorkerStarted(worker, store):
+            return INFO, f"worker {worker} started on {store}"
+        case events.WorkerStopped(worker):
+            return INFO, f"worker {worker} stopped"
+        case events.LeaseTaken(_, partition, token):
+            return DEBUG, f"took the lease of partition {partition} with token {token}"
+        case events.LeaseGone(_, partition):
+            return WARNING, f"the lease of partition {partition} is somebody else's now"
+        case events.Committed(_, partition, next_, finished, parked, emitted):
+            return DEBUG, f"partition {partition} up to {next_}: {finished} done, {parked} parked, {emitted} emitted"
+        case events.Failed():
+            level = ERROR if event.state == "dead" else WARNING
+            return level, f"attempt {event.attempt}, now {event.state}: {event.reason}"
+        case events.Tripped(_, reason, probe_in):
+            return ERROR, f"tripped, tries one record again in {probe_in:.1f} s: {reason}"
+        case events.Recovered():
+            return INFO, "recovered"
+        case events.Stuck(_, partition):
+            return ERROR, f"a call in partition {partition} overran its timeout and cannot be stopped"
+        case events.Full(_, partition, parked, key):
+            most = f"; most of them behind key {key!r}" if key is not None else ""
+            return ERROR, f"partition {partition} stops reading: {parked} records are parked{most}; retry or drop some"
+        case events.Progressed(_, _, _, done, total):
+            return DEBUG, f"{done} of {total}" if total is not None else f"{done}"
+        case events.SourceRan(_, records, took):
+            return INFO if records else DEBUG, f"brought {records} records in {took:.2f} s"
+        case events.SourceFailed(_, error, again_in):
+            return ERROR, f"failed, called again in {again_in:.1f} s: {kind_of(error)}: {message_of(error)}"
+        case events.StoreAbsent(what, again_in):
+            return WARNING, f"the store is away, tried again in {again_in:.1f} s: {what}"
+        case events.Trouble(_, what):
+            return ERROR, what
+        case _:
+            return INFO, str(event)

@@ -1,0 +1,114 @@
+"""Parked records as somebody outside sees them: choosing some, reading them in pages, asking for what is to happen."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Sequence
+from typing import Any, Literal
+
+import msgspec
+from msgspec import Raw, Struct
+
+from onward.codec import HEADERS, ORIGIN, TIME, VALUE
+from onward.log import Attempt, Books, Parked, Request
+from onward.record import Position
+from onward.units import instant_text
+
+PAGE = 100
+
+
+class Choice(Struct, frozen=True):
+    """Which parked records are meant: all that fit everything that is said."""
+
+    stage: str | None = None
+    key: str | None = None
+    state: str | None = None
+    error: str | None = None
+    reason: str | None = None
+    position: Position | None = None
+
+    @property
+    def match(self) -> dict[str, object]:
+        """As a request says it to the holder of a lease."""
+        found: dict[str, object] = {"offset": self.position.offset} if self.position else {}
+        said = {"key": self.key, "state": self.state, "error": self.error, "reason": self.reason}
+        return found | {name: value for name, value in said.items() if value is not None}
+
+    def fits(self, topic: str, partition: int, row: Parked) -> bool:
+        """Whether it means this one of the rows that have its stage, key and state."""
+        if self.position is not None and self.position != Position(topic, partition, row.offset):
+            return False
+        return (self.error is None or self.error in row.error) and (self.reason is None or self.reason in row.reason)
+
+
+class Found(Struct, frozen=True):
+    """A parked record, and of which stage and position it is."""
+
+    stage: str
+    topic: str
+    partition: int
+    row: Parked
+    attempts: Sequence[Attempt]
+
+    def told(self) -> dict[str, Any]:
+        """The line of `parked list --json`."""
+        row = self.row
+        return {
+            "stage": self.stage,
+            "topic": self.topic,
+            "partition": self.partition,
+            "offset": row.offset,
+            "key": row.key,
+            "state": row.state,
+            "attempts": row.attempts,
+            "since": instant_text(row.since),
+            "due": instant_text(row.due) if row.state == "retrying" else None,
+            "error": row.error,
+            "reason": row.reason,
+        }
+
+    def whole(self) -> dict[str, Any]:
+        """One of the records of `parked show --json`: with its copy, and with each of its attempts."""
+        entry = msgspec.json.decode(self.row.entry, type=list[Raw])
+        attempted = [{**attempt._asdict(), "at": instant_text(attempt.at)} for attempt in self.attempts]
+        for one in attempted:
+            del one["offset"]
+        headers: Any = entry[HEADERS] if bytes(entry[HEADERS]) != b"null" else {}
+        copy = {"time": entry[TIME], "headers": headers, "value": entry[VALUE], "origin": entry[ORIGIN]}
+        return {**self.told(), **copy, "attempted": attempted}
+
+
+async def chosen(books: Books, choice: Choice, limit: int | None = None) -> AsyncIterator[Found]:
+    """Those that are meant, by stage, partition and offset, read in pages."""
+    topic_of = {one.stage: one.topic for one in (await books.survey()).stages}
+    after, count = ("", 0, 0), 0
+    while page := await books.parked(choice.stage, choice.key, choice.state, PAGE, after):
+        for stage, partition, row, attempts in page:
+            topic = topic_of.get(stage, "")
+            if choice.fits(topic, partition, row):
+                yield Found(stage, topic, partition, row, attempts)
+                count += 1
+                if count == limit:
+                    return
+        stage, partition, row, _ = page[-1]
+        after = (stage, partition, row.offset)
+
+
+class Asked(Struct, frozen=True):
+    """A request that was written, and how many records it meant then."""
+
+    id: int
+    stage: str
+    partition: int
+    records: int
+
+
+async def ask(books: Books, choice: Choice, action: Literal["retry", "drop"], by: str, at: float) -> Sequence[Asked]:
+    """Asks the holder of each stage and partition that has some of them. What has become of them by then is its
+    business: it looks for what fits when it carries the request out."""
+    counts: dict[tuple[str, int], int] = {}
+    async for found in chosen(books, choice):
+        where = (found.stage, found.partition)
+        counts[where] = counts.get(where, 0) + 1
+    requests = [Request(0, stage, partition, action, choice.match, by, at) for stage, partition in counts]
+    ids = await books.ask(requests) if requests else ()
+    return [Asked(id_, *where, count) for id_, (where, count) in zip(ids, counts.items(), strict=True)]

@@ -1,0 +1,80 @@
+"""The table of stores: which URL is opened as what. The only place that names the implementations."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import AsyncIterator, Callable
+from importlib import import_module
+from typing import Any, NamedTuple
+
+from onward.errors import Refused
+from onward.log import Books, Log
+
+
+class Kind(NamedTuple):
+    """Where the classes of a scheme are, as `module:class`; imported when such a store is opened."""
+
+    log: str
+    books: str
+
+
+SCHEMES = {
+    "sqlite": Kind("onward.logs.sqlite:SQLiteLog", "onward.logs.sqlite_books:SQLiteBooks"),
+}
+
+
+def open_log(url: str, *, listen: bool = False) -> Log:
+    """Opens a store for work; makes it, or brings it to this version, where need be.
+
+    Args:
+        listen: whether other processes should wake this one when they append; only for who waits for `changed`.
+
+    Raises:
+        Refused: the URL is of no kind that there is, or what it names is no store that can be used.
+    """
+    log: Log = _class(_kind(url).log)(url, listen=listen)
+    return log
+
+
+def open_books(url: str) -> Books:
+    """Opens a store for looking at it; never makes or changes one.
+
+    Raises:
+        StoreNotFound: there is none.
+        Refused: the URL is of no kind that there is, or what it names is no store of this version.
+    """
+    books: Books = _class(_kind(url).books)(url)
+    return books
+
+
+@contextlib.asynccontextmanager
+async def looking(url: str) -> AsyncIterator[Books]:
+    """As `open_books`, closed at the end."""
+    books = open_books(url)
+    try:
+        yield books
+    finally:
+        await books.close()
+
+
+@contextlib.asynccontextmanager
+async def writing(url: str) -> AsyncIterator[Log]:
+    """As `open_log`, closed at the end."""
+    log = open_log(url)
+    try:
+        yield log
+    finally:
+        await log.close()
+
+
+def _kind(url: str) -> Kind:
+    scheme = url.partition(":")[0].partition("+")[0]
+    if "://" not in url or scheme not in SCHEMES:
+        known = ", ".join(f"{name}:///..." for name in SCHEMES)
+        raise Refused(f"the store's URL begins with {url.partition(':')[0]!r}; this version opens {known}")
+    return SCHEMES[scheme]
+
+
+def _class(place: str) -> Callable[..., Any]:
+    module, _, name = place.partition(":")
+    return getattr(import_module(module), name)  # type: ignore[no-any-return]

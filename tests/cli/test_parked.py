@@ -1,0 +1,82 @@
+"""`onward parked`: looking at what was set aside, and asking for it to be tried again or given up."""
+
+from __future__ import annotations
+
+import signal
+
+import pytest
+
+from .conftest import SHOP, Command, until
+
+
+@pytest.fixture
+def died(command: Command) -> Command:
+    """Of 20 records number 7 is dead, two are behind it."""
+    command("run", SHOP, "--once", "--set", "bad=7", exits=1)
+    return command
+
+
+def test_list_and_show(died: Command) -> None:
+    first, *behind = died.lines("parked", "list")
+    assert first["state"] == "dead" and first["attempts"] == 2 and first["error"] == "ValueError: unlucky"
+    assert first["key"] == "c2" and first["stage"] == "shop.bill" and first["topic"] == "shop.orders"
+    assert [one["state"] for one in behind] == ["behind", "behind"]
+    assert died.lines("parked", "list", "--state", "dead", "--stage", "bill", "--key", "c2", "--error", "luck") == [
+        first
+    ]
+    assert died.lines("parked", "list", "--error", "other") == died.lines("parked", "list", "--key", "c1") == []
+    assert len(died.lines("parked", "list", "--limit", "2")) == 2
+    position = f"shop.orders:{first['partition']}:{first['offset']}"
+    assert died.lines("parked", "list", position) == [first]
+    [shown] = died.document("parked", "show", position)["records"]
+    assert shown["value"] == {"customer": "c2", "number": 7}
+    assert [one["number"] for one in shown["attempted"]] == [1, 2]
+    assert "raise ValueError" in shown["attempted"][0]["traceback"]
+    text = died("parked", "show", "--state", "dead").stdout
+    assert text.startswith(f"{position} of stage shop.bill: dead") and "ValueError: unlucky" in text
+    assert len(died("parked", "list").stdout.splitlines()) == 4
+
+
+def test_retry_by_a_later_run(died: Command) -> None:
+    asked = died.document("parked", "retry", "--state", "dead")
+    assert asked["requests"][0]["records"] == 1 and asked["requests"][0]["answer"] is None
+    died("run", SHOP, "--once")
+    assert died.stage("shop.mail")["done"] == 20
+    assert died.lines("parked", "list") == []
+    died.accounted()
+
+
+def test_drop_by_a_later_run(died: Command) -> None:
+    died("parked", "drop", exits=2)
+    died("parked", "drop", "--state", "dead")
+    died("run", SHOP, "--once")
+    bill = died.stage("shop.bill")
+    assert (bill["done"], bill["dropped"], bill["emitted"]) == (20, 1, 19)
+    died.accounted()
+
+
+def test_nothing_that_fits(died: Command) -> None:
+    ended = died("parked", "retry", "--key", "nobody")
+    assert ended.stdout == "" and "no parked record matches" in ended.stderr
+    assert "--state" in died("parked", "list", "--state", "lost", exits=2).stderr
+    assert "no stage" in died("parked", "list", "--stage", "post", exits=2).stderr
+
+
+@pytest.mark.parametrize("action", ["retry", "drop"])
+def test_beside_a_running_worker(died: Command, action: str) -> None:
+    worker = died.start("run", SHOP, "--set", "many=400", "--set", "slow=0.005")
+    until(lambda: died.stage("shop.bill")["state"] == "running")
+    [asked] = died.document("parked", action, "--state", "dead", ONWARD_USER="kim")["requests"]
+    assert asked["answer"] == {"retry": "1 to be tried", "drop": "1 dropped"}[action]
+    died.accounted()
+    until(lambda: died.stage("shop.bill")["outstanding"] == 0)
+    worker.send_signal(signal.SIGTERM)
+    assert worker.wait(20) == 0
+    bill = died.stage("shop.bill")
+    assert bill["done"] == 400 and bill["dropped"] == (action == "drop")
+    died("run", SHOP, "--once", "--set", "many=400")
+    mailed = (died.folder / "mailed.txt").read_text().splitlines()
+    assert len(mailed) == len(set(mailed)) == 400 - (action == "drop")
+    of_key = [int(line.split()[1]) for line in mailed if line.startswith("c2 ")]
+    assert of_key == sorted(of_key)
+    died.accounted()
