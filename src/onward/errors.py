@@ -92,6 +92,13 @@ class StoreAway(OnwardError):
     """The store cannot be used just now (locked, disk full, not reachable). Trying again is safe."""
 
 
+class StoreUncertain(OnwardError):
+    """The disk failed during a commit: whether it was kept only reading it again can tell.
+
+    Trying again could do it twice, so whoever holds the lease gives it up and starts from what the store says.
+    """
+
+
 class LeaseLost(OnwardError):
     """Somebody else holds the lease by now; nothing of this commit was kept."""
 

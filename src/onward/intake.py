@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from onward.emit import Emitter
-from onward.errors import LeaseLost, SettingError, StoreAway
+from onward.errors import LeaseLost, SettingError, StoreUncertain
 from onward.events import SourceFailed, SourceRan
 from onward.failure import message_of
 from onward.feed import COMMIT_SECONDS, Feed, Stopped
@@ -71,6 +71,8 @@ class Intake:
             except LeaseLost:
                 self.lost = True
                 return
+            except StoreUncertain:
+                raise  # its cursor may have moved: whoever takes the lease next reads it
             except Exception as error:
                 failures += 1
                 wait = AGAIN.delay(failures, lambda: 0.5 + self._worker.chance() / 2)
@@ -112,17 +114,18 @@ class Intake:
                 feed.news.clear()
                 brought += await self._commit(feed)
                 feed.go_on()
+        except BaseException:
+            # The commit failed, not the source: nothing later may be kept in its place.
+            feed.stop()
+            producing.cancel()
+            raise
+        try:
             producing.result()
         except Stopped:
-            brought += await self._commit(feed)
-            return brought
-        except BaseException:
-            feed.stop()
+            return brought + await self._commit(feed)
+        except Exception:
             # What a checkpoint has closed is whole, whatever came after it.
-            if not self.lost:
-                with contextlib.suppress(LeaseLost, StoreAway):
-                    await self._commit(feed)
-            producing.cancel()
+            await self._commit(feed)
             raise
         feed.end()
         next_run = None if self.source.every is None else begun + self.source.every

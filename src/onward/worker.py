@@ -28,6 +28,7 @@ from onward.lane import Lane
 from onward.lease import Leases, Wanted
 from onward.log import AppSpec, Books, Claim, Lease, Log, SourceSpec, StageSpec, TopicSpec
 from onward.resource import Resources
+from onward.sqlite.connection import path_of
 from onward.within import SQLiteTarget, Target, Within
 
 T = TypeVar("T")
@@ -405,6 +406,12 @@ class Worker:
         if url not in self._targets:
             if not url.startswith("sqlite:"):
                 raise Refused(f"stage {name}: within= takes sqlite:/// URLs, not {url.split(':')[0]}:")
+            store = getattr(self.log, "url", "")
+            if store.startswith("sqlite:") and path_of(store) == path_of(url):
+                raise Refused(
+                    f"stage {name}: within= names the store's own file, whose writer would wait for the stage for "
+                    "ever; name another file"
+                )
             self._targets[url] = await asyncio.to_thread(SQLiteTarget, url)
         return self._targets[url]
 

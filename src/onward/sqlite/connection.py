@@ -9,7 +9,7 @@ from typing import Any
 
 import apsw
 
-from onward.errors import Refused, StoreAway, StoreNotFound
+from onward.errors import Refused, StoreAway, StoreNotFound, StoreUncertain
 from onward.sqlite import guard
 
 PAGE = 8192
@@ -96,7 +96,9 @@ def away(error: apsw.Error, path: str) -> Exception:
     """What an error of the driver means to those above."""
     if isinstance(error, apsw.NotADBError | apsw.CorruptError):
         return Refused(f"{path} is no SQLite database that can be read: {error}")
-    if isinstance(error, apsw.BusyError | apsw.LockedError | apsw.FullError | apsw.IOError | apsw.CantOpenError):
+    if isinstance(error, apsw.IOError):
+        return StoreUncertain(f"the disk under {path} failed: {error}; what was being written is read again")
+    if isinstance(error, apsw.BusyError | apsw.LockedError | apsw.FullError | apsw.CantOpenError):
         return StoreAway(f"{path} cannot be used now: {error}")
     return error
 
