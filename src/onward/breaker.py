@@ -29,6 +29,7 @@ class Breaker:
         self._last: deque[bool] = deque(maxlen=OF_THE_LAST)
         self._keyless = itertools.count()
         self.reason = ""
+        self.since = 0.0
         self.probes = 0
         self.probe_at = 0.0
         self.probing = False
@@ -36,6 +37,10 @@ class Breaker:
     @property
     def tripped(self) -> bool:
         return bool(self.reason)
+
+    def down(self, now: float, seconds: float) -> bool:
+        """Whether it has been tripped for so long."""
+        return self.tripped and now - self.since >= seconds
 
     def succeeded(self, records: int) -> None:
         """So many records passed since the last report."""
@@ -54,6 +59,7 @@ class Breaker:
 
     def trip(self, reason: str, now: float) -> float:
         """Stops the stage, or after a probe that failed waits longer; returns the seconds until the next probe."""
+        self.since = self.since if self.reason else now
         self.reason = reason
         self.probes += 1
         # At least half of the delay: a jitter near nothing would make probing a busy loop.

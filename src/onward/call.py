@@ -16,7 +16,7 @@ from typing import Any, TypeVar
 from onward.breaker import Breaker
 from onward.codec import HEADERS, KEY, ORIGIN, TIME, VALUE, Codec
 from onward.emit import Emitted, Emitter, Yields
-from onward.errors import BadOutput, TimedOut, Unavailable
+from onward.errors import BadOutput, BadRecord, TimedOut, Unavailable
 from onward.events import Progressed
 from onward.failure import Failure, message_of, release
 from onward.log import Append, Parked
@@ -36,10 +36,11 @@ SLICE = 0.2
 class Unit:
     """Records of one partition that are handed to one call slot, ascending by offset.
 
-    `parked` is aligned with the chunk where the records were parked before, else None.
+    `parked` is aligned with the chunk where the records were parked before, else None. `skipped` records before it
+    were passed over, as they had failed when they were to probe.
     """
 
-    __slots__ = ("at", "chunk", "keys", "parked", "probe", "since")
+    __slots__ = ("at", "chunk", "keys", "parked", "probe", "since", "skipped")
 
     def __init__(self, chunk: Chunk, parked: Sequence[Parked] | None = None, *, probe: bool = False) -> None:
         self.chunk = chunk
@@ -48,6 +49,7 @@ class Unit:
         self.keys: set[str] = set()
         self.at = 0
         self.since = 0.0
+        self.skipped = 0
 
     def __len__(self) -> int:
         return len(self.chunk)
@@ -67,6 +69,10 @@ class Called:
         self.appends: list[Append] = []
         self.records: dict[str, int] = {}
         self.outage = ""
+
+
+class _Apart(Exception):
+    """One record of a batch parks, which has to be called alone for that."""
 
 
 class Undo:
@@ -186,7 +192,7 @@ class Caller:
                 key = keys[index]
                 if key is not None and not self._stage.unordered:
                     failed_keys.add(key)
-                if self._is_outage(key, error):
+                if self._is_outage(unit, key, error):
                     called.outage = _told(error)
                     stopped = index + 1
                     break
@@ -251,9 +257,7 @@ class Caller:
     ) -> None:
         """One call for all; where it can be taken back, a failing batch is halved until the bad record is alone."""
         if any(chunk.offsets[i] in chunk.bad for i in range(len(chunk))):
-            good = [i for i in range(len(chunk)) if chunk.offsets[i] not in chunk.bad]
-            for i in sorted(set(range(len(chunk))) - set(good)):
-                called.failures.append(Failure(indices[i], error=chunk.bad[chunk.offsets[i]]))
+            good = self._readable(called, chunk, indices)
             chunk, indices = chunk.part(good), [indices[i] for i in good]
             if not good:
                 return
@@ -268,7 +272,7 @@ class Caller:
                 result = await self._in_time(result)
             elif self._generates:
                 result = await self._in_time(_drain_async(result)) if _is_async(result) else _drain(result)
-            self._settle_batch(called, chunk, indices, result)
+            self._settle_batch(called, chunk, indices, result, undo)
         except Unavailable as error:
             undo.back()
             called.outage = message_of(error) or "the handler raised Unavailable"
@@ -279,10 +283,24 @@ class Caller:
             if len(indices) > 1 and self._stage.repeatable:
                 await self._halves(called, unit, chunk, indices, arguments, undo)
             else:
-                self._failed_together(called, chunk, indices, error, took)
+                self._failed_together(called, unit, chunk, indices, error, took)
         else:
             self._breaker.succeeded(len(indices))
         unit.since = 0.0
+
+    def _readable(self, called: Called, chunk: Chunk, indices: Sequence[int]) -> list[int]:
+        """Those that can be decoded and have no earlier record of their key among those that cannot."""
+        good: list[int] = []
+        failed: set[str | None] = set()
+        for i, (offset, entry) in enumerate(zip(chunk.offsets, chunk.entries, strict=True)):
+            if offset in chunk.bad:
+                called.failures.append(Failure(indices[i], error=chunk.bad[offset]))
+                failed.add(None if self._stage.unordered else entry[KEY])
+            elif entry[KEY] is not None and entry[KEY] in failed:
+                called.behind.append(indices[i])
+            else:
+                good.append(i)
+        return good
 
     async def _halves(
         self, called: Called, unit: Unit, chunk: Chunk, indices: Sequence[int], arguments: dict[str, Any], undo: Undo
@@ -302,17 +320,17 @@ class Caller:
                 await self._batch(called, unit, again, [indices[i] for i in left], arguments, undo)
 
     def _failed_together(
-        self, called: Called, chunk: Chunk, indices: Sequence[int], error: BaseException, took: float
+        self, called: Called, unit: Unit, chunk: Chunk, indices: Sequence[int], error: BaseException, took: float
     ) -> None:
         batch = f"{chunk.offsets[0]}-{chunk.offsets[-1]}" if len(indices) > 1 else None
         outage = False
         for index, entry in zip(indices, chunk.entries, strict=True):
             called.failures.append(Failure(index, error=error, took=took, batch=batch))
-            outage = self._is_outage(entry[KEY], error) or outage
+            outage = self._is_outage(unit, entry[KEY], error) or outage
         if outage:
             called.outage = _told(error)
 
-    def _settle_batch(self, called: Called, chunk: Chunk, indices: Sequence[int], result: Any) -> None:
+    def _settle_batch(self, called: Called, chunk: Chunk, indices: Sequence[int], result: Any, undo: Undo) -> None:
         if result is None:
             called.done = sorted([*called.done, *indices])
             return
@@ -330,9 +348,11 @@ class Caller:
         many = not self._emitter.takes_lists
         items = [Yields(item) if many and type(item) is list else item for item in result]
         self._settle(part, chunk, range(len(indices)), items)
-        for failure in part.failures:
-            if failure.error is not None and self._stage.within is not None:
-                raise failure.error  # so that the batch is taken back and halved until this record is alone
+        if part.failures and self._stage.within is not None:
+            # What this record has changed is to be taken back, and nothing else: it has to be alone.
+            if len(indices) > 1 or part.failures[0].error is not None:
+                raise part.failures[0].error or _Apart
+            undo.back()
         for failure in part.failures:
             failure.index = indices[failure.index]
         called.failures += part.failures
@@ -343,10 +363,15 @@ class Caller:
         for topic, count in part.records.items():
             called.records[topic] = called.records.get(topic, 0) + count
 
-    def _is_outage(self, key: str | None, error: BaseException) -> bool:
-        if isinstance(error, self._stage.retry.reject):
+    def _is_outage(self, unit: Unit, key: str | None, error: BaseException) -> bool:
+        """Whether a failure tells of an outage. One of a record that was parked before does not: it failed while
+        others passed, and when such records come back together they fail in a row."""
+        # What is dead for certain tells nothing of the outside either.
+        if isinstance(error, (BadRecord, *self._stage.retry.reject)):
             return False
-        return self._breaker.failed(key)
+        if unit.probe:
+            return True
+        return unit.parked is None and self._breaker.failed(key)
 
     def _special(
         self, unit: Unit, index: int, arguments: dict[str, Any], indices: Sequence[int] = ()

@@ -64,7 +64,7 @@ def _takes_its_topic(stage: Stage) -> Iterator[Fault]:
     if handler.first is None:
         yield Fault(stage.where, f"stage {stage.name} takes no parameter; the first is the value or Record")
         return
-    if stage.batch and handler.first.name in handler.hints and not handler.takes_list:
+    if stage.batch is not None and handler.first.name in handler.hints and not handler.takes_list:
         yield Fault(stage.where, f"stage {stage.name} has batch={stage.batch}; its first parameter is a list")
     wanted, has = classes_of(handler.value_type), stage.topic.classes
     if wanted is None or has is None or has <= wanted:
@@ -108,6 +108,12 @@ def _options(stage: Stage) -> Iterator[Fault]:
         yield Fault(stage.where, f'stage {stage.name}: start={stage.start!r}; it is "first" or "now"')
     if stage.within and stage.handler.is_async:
         yield Fault(stage.where, f"stage {stage.name}: within= a SQLite database takes a plain def")
+    if stage.within and stage.timeout is not None:
+        yield Fault(
+            stage.where,
+            f"stage {stage.name}: within= takes no timeout=; a plain def that hangs keeps the transaction, and with it "
+            "the database",
+        )
     if stage.within and stage.effect:
         yield Fault(stage.where, f"stage {stage.name}: within= and effect=True exclude each other; use two stages")
 

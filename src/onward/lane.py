@@ -24,7 +24,7 @@ from onward.parking import Parking
 from onward.settle import behind, settle
 from onward.stage import Stage
 from onward.window import Chunk, Window, chunk_of
-from onward.within import Within, unit_name
+from onward.within import Within, unit_after
 
 if TYPE_CHECKING:
     from onward.crew import Crew
@@ -46,6 +46,8 @@ class Lane:
         self.partition = claim.lease.partition
         self._crew = crew
         self._within = within
+        self._last = claim.unit
+        self._incarnation = claim.incarnation
         self._totals = claim.totals
         self._parking = Parking(claim.parked, ordered=not stage.unordered, dead_hold=stage.on_dead == "hold")
         parked = [(row.offset, row.offset + 1) for row in claim.parked]
@@ -68,6 +70,8 @@ class Lane:
         self._busy: set[str] = set()
         self._flying: set[int] = set()
         self._draft = Draft()
+        self._writing: Commit | None = None
+        self._singly = self._suspects = 0
         self._reading = False
         self._committing = False
         self._stopping = False
@@ -136,6 +140,8 @@ class Lane:
                 self._wake.clear()
                 now = self._crew.now()
                 self._step()
+                if self._hand_error is not None:
+                    raise self._hand_error
                 if self._stopping and not self._tasks and self._draft.empty:
                     return
                 if not self._wake.is_set():
@@ -144,8 +150,6 @@ class Lane:
                         self._crew.lane_idle()
                     await self._crew.clock_wait(self._wake, self._look_again(now))
                     self.idle = False
-                if self._hand_error is not None:
-                    raise self._hand_error
         finally:
             for task in self._tasks:
                 task.cancel()
@@ -160,6 +164,8 @@ class Lane:
         return due if due is not None and due > looked else None
 
     def _step(self) -> None:
+        if self._hand_error is not None:
+            return
         self._commit()
         if self._stopping or self.stuck:
             return
@@ -167,16 +173,35 @@ class Lane:
         self._hand_out()
         self._read_ahead()
 
-    def _spawn(self, work: Coroutine[Any, Any, None]) -> None:
-        task = asyncio.create_task(work)
+    def _spawn(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[Any]:
+        task = asyncio.create_task(self._noted(work))
         self._tasks.add(task)
         task.add_done_callback(self._ended)
+        task.add_done_callback(lambda _: work.close())  # where it was cancelled before it began
+        return task
+
+    async def _noted(self, work: Coroutine[Any, Any, None]) -> None:
+        try:
+            await work
+        except Exception as error:
+            # At once, and not only when the task has ended: nothing may be committed after a commit that failed.
+            self._hand_error = error
 
     def _ended(self, task: asyncio.Task[Any]) -> None:
         self._tasks.discard(task)
-        if not task.cancelled() and (error := task.exception()) is not None:
-            self._hand_error = error
         self.wake()
+
+    def _spawn_in_slot(self, work: Coroutine[Any, Any, None], *, probe: bool) -> None:
+        """Work that holds a call slot, and perhaps the stage's probe, which others wait for: it lets go of them also
+        when it was cancelled before it began."""
+
+        def let_go(_: asyncio.Task[Any]) -> None:
+            self._crew.slot_free()
+            if probe:
+                self._crew.breaker.probing = False
+                self._crew.wake_lanes()
+
+        self._spawn(work).add_done_callback(let_go)
 
     # reading
 
@@ -259,9 +284,9 @@ class Lane:
 
     def _retry_due(self, most: int = READ_RECORDS) -> bool:
         """Hands out parked records that are due; one group at a time where calls act outside or are batches."""
-        if self._requests or not self._due():
+        if self._requests or not self._due() or self._uncommitted_enough():
             return False
-        groups = self._parking.take(self._crew.now(), most, self._flying)
+        groups = self._parking.take(self._crew.now(), most, self._flying | self._unwritten)
         groups = [group for group in groups if self._may_fly(group)]
         if not groups:
             return False
@@ -273,8 +298,15 @@ class Lane:
         self._flying.update(offsets)
         keys = {key for offset in offsets if (key := self._parking.rows[offset].key) is not None}
         self._busy |= keys
-        self._spawn(self._in_slot(self._retry(offsets, keys, probe=self._crew.breaker.tripped)))
+        probe = self._crew.breaker.tripped
+        self._spawn_in_slot(self._retry(offsets, keys, probe=probe), probe=probe)
         return True
+
+    @property
+    def _unwritten(self) -> set[int]:
+        """Parked rows that the store does not have yet as they are: their copies cannot be read."""
+        writing = () if self._writing is None else (row.offset for row in self._writing.park)
+        return {*self._draft.park, *writing}
 
     def _may_fly(self, group: Sequence[int]) -> bool:
         keys = {self._parking.rows[offset].key for offset in group}
@@ -282,19 +314,27 @@ class Lane:
 
     def _hand_live(self, *, probe: bool = False, skip: int = 0) -> bool:
         stage = self.stage
-        most = 1 if probe else stage.batch or self._share()
+        if self._uncommitted_enough():
+            return False
+        most = 1 if probe or self._singly else stage.batch or self._share()
         busy: set[str] = set() if stage.unordered else self._busy
         one_per_key = bool(stage.batch and stage.effect and not stage.unordered)
         chunk, blocked = self._window.take(most, busy, self._parking.blocked, one_per_key=one_per_key, skip=skip)
         if blocked:
             self._park_behind(blocked)
+        if chunk is not None and blocked and self._within is not None:
+            # The unit would move `next` in the target past records whose parking the store does not have yet.
+            self._window.give_back(chunk)
+            return False
         if chunk is None:
             return False
         unit = Unit(chunk, probe=probe)
+        unit.skipped = skip
+        self._singly = max(0, self._singly - 1)
         if stage.parallel > 1 and not stage.unordered:
             unit.keys = {key for entry in chunk.entries if (key := entry[1]) is not None}
             self._busy |= unit.keys
-        self._spawn(self._in_slot(self._work(unit)))
+        self._spawn_in_slot(self._work(unit), probe=probe)
         return True
 
     def _share(self) -> int:
@@ -328,13 +368,6 @@ class Lane:
         return handed
 
     # working
-
-    async def _in_slot(self, work: Coroutine[Any, Any, None]) -> None:
-        try:
-            await work
-        finally:
-            self._crew.slot_free()
-            self.wake()
 
     async def _retry(self, offsets: list[int], keys: set[str], *, probe: bool) -> None:
         try:
@@ -420,14 +453,14 @@ class Lane:
         """Effect, ledger and cursor in one transaction of the target; then the relay to the store."""
         assert self._within is not None
         target = self._within.target
-        first = unit.chunk.offsets[0]
-        name = unit_name(first, 0 if unit.parked is None else unit.parked[0].attempts + 1)
+        name = unit_after(self._last, self._incarnation)
 
         def work() -> tuple[Called, Draft, bool]:
             tx = target.begin(self.lease)
             try:
                 more = {**arguments, "tx": tx} if "tx" in self.stage.handler.needs else arguments
                 called = run_through(self._caller.run(unit, more, target.undo()))
+                target.check(self.lease)
                 draft = settle(self.stage, unit, called, self._crew.now(), self._crew.chance)
                 kept = bool(draft.finished or (draft.park and unit.parked is None))
                 if not kept or self.lost:
@@ -450,10 +483,10 @@ class Lane:
             return
         self._apply(unit, called, draft)
         self._take_back(unit, called)
+        if kept:
+            self._last = name
         if not draft.empty:
             await self._write(self._drawn_up(draft, name if kept else None))
-        if kept:
-            target.relayed(self.lease, name)
 
     def _apply(self, unit: Unit, called: Called, draft: Draft) -> None:
         """Brings window and parking to what the draft says; adds who is first of its key now."""
@@ -492,18 +525,22 @@ class Lane:
             self._window.give_back(again)
         breaker = self._crew.breaker
         if called.outage:
+            if self.stage.batch and self.stage.effect:
+                self._suspects = max(self._suspects, len(unit))
             wait = breaker.trip(called.outage, self._crew.now())
             self._crew.observe(Tripped(self.stage.name, called.outage, wait))
-            breaker.probing = False
             self._crew.tripped()
         elif unit.probe:
             self._after_probe(unit, called)
 
     def _after_probe(self, unit: Unit, called: Called) -> None:
         breaker = self._crew.breaker
-        breaker.probing = False
-        if called.done:
+        # A verdict on the record, also a bad one, shows that the outside is there.
+        if called.done or called.failures:
             breaker.recover()
+            # Those that failed while this one passed may be bad by themselves: each is called alone, or a batch that
+            # fails for one of them would be taken for the next outage, and so on for ever.
+            self._singly, self._suspects = max(unit.skipped, self._suspects), 0
             self._crew.observe(Recovered(self.stage.name))
             self._crew.wake_lanes()
 
@@ -523,7 +560,8 @@ class Lane:
             return
         self._committing = True
         draft, self._draft = self._draft, Draft()
-        self._spawn(self._commit_one(self._drawn_up(draft, None)))
+        self._writing = self._drawn_up(draft, None)
+        self._spawn(self._commit_one(self._writing))
 
     def _drawn_up(self, draft: Draft, unit: str | None) -> Commit:
         """The draft as a commit. `next` and the totals are taken in the same step as the draft: a unit that ends
@@ -538,6 +576,7 @@ class Lane:
             await self._write(commit)
         finally:
             self._committing = False
+            self._writing = None
 
     async def _write(self, commit: Commit) -> None:
         """Commits, as often as it takes: a commit is a value, so trying again changes nothing."""

@@ -25,7 +25,7 @@ from onward.events import Event, Failed, Observer, Observers, StoreAbsent, Troub
 from onward.failure import message_of
 from onward.intake import Intake
 from onward.lane import Lane
-from onward.lease import Leases, Wanted
+from onward.lease import SECONDS, Leases, Wanted
 from onward.log import AppSpec, Books, Claim, Lease, Log, SourceSpec, StageSpec, TopicSpec
 from onward.resource import Resources
 from onward.sqlite.connection import path_of
@@ -258,8 +258,10 @@ class Worker:
         starting = any(wanted[0] in self._stages and wanted not in self._lanes for wanted in self._tasks)
         if starting or any(not lane.idle for lane in self._lanes.values()):
             return False
-        horizon = self.clock.now() + self._plan.patience
-        due = min((due for lane in self._lanes.values() if (due := lane.next_due) is not None), default=None)
+        now, patience = self.clock.now(), self._plan.patience
+        horizon = now + patience
+        lanes = [lane for lane in self._lanes.values() if not self._crews[lane.stage.name].breaker.down(now, patience)]
+        due = min((due for lane in lanes if (due := lane.next_due) is not None), default=None)
         if due is not None and due <= horizon:
             self.clock.idle(due)
             return False
@@ -315,6 +317,8 @@ class Worker:
         return asyncio.get_running_loop().time()
 
     def lease_taken(self, claim: Claim) -> None:
+        if self._stop.is_set():
+            return  # it was asked for before the stop; it goes back with the others
         wanted = (claim.lease.stage, claim.lease.partition)
         work = self._work_source(claim) if claim.lease.stage in self._sources else self._work_stage(claim)
         task = asyncio.create_task(work)
@@ -369,14 +373,8 @@ class Worker:
         try:
             within: Within | None = None
             if stage.within is not None:
-                target = await self._target(stage.name)
-                within = Within(target, self.log, self.clock)
-                while await within.take(claim, crew.in_thread):
-                    again = await self.log.claim(*wanted, self.name, 10.0)
-                    if again is None:
-                        raise LeaseLost(*wanted, claim.lease.token)
-                    claim = again
-                    self.leases.held[wanted] = claim.lease
+                within = Within(await self._target(stage.name), self.log, stage.was)
+                claim = await self._agreed(within, crew, claim)
             crew.trouble = ""
             lane = Lane(crew, claim, within)
             self._lanes[wanted] = crew.lanes[wanted[1]] = lane
@@ -398,6 +396,27 @@ class Worker:
                 )
                 await self.leases.give_back(*wanted, f"stopped{why}")
             raise
+
+    async def _agreed(self, within: Within, crew: Crew, claim: Claim) -> Claim:
+        """The claim under which target and store agree: each time that they are compared it is a new one."""
+        stage, claims = crew.stage, [claim]
+
+        async def compare() -> Claim | None:
+            claim = claims.pop() if claims else await self._claimed_again(stage.name, partition)
+            end = (await self.log.news([stage.topic.name], ())).ends[stage.topic.name, partition]
+            return None if await within.take(claim, end, crew.in_thread) else claim
+
+        partition = claim.lease.partition
+        while (agreed := await self.patiently(compare)) is None:
+            pass
+        return agreed
+
+    async def _claimed_again(self, name: str, partition: int) -> Claim:
+        claim = await self.log.claim(name, partition, self.name, SECONDS)
+        if claim is None:
+            raise LeaseLost(name, partition, self.leases.held[name, partition].token)
+        self.leases.held[name, partition] = claim.lease
+        return claim
 
     async def _target(self, name: str) -> Target:
         stage, app = self._stages[name], self._app_of[name]

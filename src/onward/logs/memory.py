@@ -80,6 +80,7 @@ class MemoryLog(MemoryBooks):
             parked=[replace(parked, entry=b"", nonce="") for parked in rows.parked_rows()],
             incarnation=self.store.topics[rows.topic].incarnation if rows.topic else "",
             source=self.store.sources.get(stage, SourceState()),
+            unit=max(rows.units, default=None),
         )
 
     async def renew(self, leases: Mapping[Lease, str], seconds: float) -> Sequence[Lease]:
@@ -92,19 +93,6 @@ class MemoryLog(MemoryBooks):
             else:
                 lost.append(lease)
         return lost
-
-    async def read(self, topic: str, partition: int, offset: int, records: int, size: int) -> Sequence[Block]:
-        found: list[Block] = []
-        for block in self.store.after(topic, partition, offset):
-            end = block.offset + block.count
-            if found and len(block.entries) > size:
-                break
-            found.append(block)
-            records -= end - max(offset, block.offset)
-            size -= len(block.entries)
-            if records <= 0 or size <= 0:
-                break
-        return found
 
     async def copies(self, stage: str, partition: int, offsets: Sequence[int]) -> Sequence[Parked]:
         rows = self.store.stages.get((stage, partition)) or StageRows()

@@ -20,7 +20,7 @@ import msgspec
 
 from onward import process
 from onward.clock import Clock, SystemClock
-from onward.errors import AlreadyCommitted, LeaseLost, Refused, StoreAway, StoreNewer
+from onward.errors import AlreadyCommitted, LeaseLost, Refused, StoreAway, StoreNewer, StoreUncertain
 from onward.log import (
     MEETING,
     Append,
@@ -207,7 +207,7 @@ class SQLiteLog:
             return
         self._closed = True
         if self._name:
-            with contextlib.suppress(StoreAway):  # others take its name for gone a little later
+            with contextlib.suppress(StoreAway, StoreUncertain):  # others take its name for gone a little later
                 await self._write(lambda connection: connection.execute(SQL.worker_delete, {"name": self._name}))
         await asyncio.to_thread(self._pen.close)
         self._reader.shutdown(wait=True)
@@ -284,6 +284,7 @@ class SQLiteLog:
             parked=[parked_from(row) for row in rows(connection, SQL.parked_keys, **bound)],
             incarnation=found[0][0] if (found := rows(connection, SQL.incarnation_of, **bound)) else "",
             source=source_from(rows(connection, SQL.source_get, name=stage)),
+            unit=rows(connection, SQL.progress_unit, **bound)[0][0],
         )
 
     def _commit(self, connection: apsw.Connection, commit: Commit) -> None:

@@ -1,1 +1,1 @@
-DELETE FROM onward_ledger WHERE stage = :stage AND partition = :partition
+DELETE FROM onward_ledger WHERE stage = :stage AND partition = :partition AND position <> :position

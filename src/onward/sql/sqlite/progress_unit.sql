@@ -1,0 +1,1 @@
+SELECT max(unit) FROM progress WHERE stage = :stage AND partition = :partition AND unit IS NOT NULL

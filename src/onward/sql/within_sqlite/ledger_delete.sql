@@ -1,1 +1,0 @@
-DELETE FROM onward_ledger WHERE stage = :stage AND partition = :partition AND position = :position

@@ -1,0 +1,1 @@
+UPDATE onward_cursor SET stage = :name WHERE stage = :was

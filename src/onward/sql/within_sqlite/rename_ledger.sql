@@ -1,0 +1,1 @@
+UPDATE onward_ledger SET stage = :name WHERE stage = :was
