@@ -31,19 +31,20 @@ from onward.topic import Topic
 
 __version__ = "0.1.0"
 
-__all__ = [
+# In the order in which a program meets them.
+__all__ = [  # noqa: RUF022
     "App",
-    "Checkpoint",
-    "Database",
-    "Drop",
-    "Hold",
-    "Later",
-    "OnwardError",
-    "Position",
+    "Topic",
     "Record",
+    "Position",
+    "Checkpoint",
+    "Drop",
+    "Later",
+    "Hold",
     "Reject",
     "Retry",
+    "Database",
     "Secret",
-    "Topic",
+    "OnwardError",
     "Unavailable",
 ]

@@ -207,7 +207,7 @@ class App:
         """
         faults = [*self._faults, *check.faults(self)]
         if faults:
-            raise DeclarationError(self.name, sorted(set(faults)))
+            raise DeclarationError(self.name, sorted(set(faults), key=_by_place))
 
     def _full(self, name: str, where: str) -> str:
         self._named(name, where)
@@ -247,6 +247,11 @@ class _Settings:
 
 def _listed(to: Topic[Any] | Sequence[Topic[Any]]) -> tuple[Topic[Any], ...]:
     return (to,) if isinstance(to, Topic) else tuple(to)
+
+
+def _by_place(fault: Fault) -> tuple[str, int, str]:
+    file, _, line = fault.where.rpartition(":")
+    return file, int(line) if line.isdigit() else 0, fault.what
 
 
 def _caller() -> str:

@@ -36,23 +36,14 @@ SLICE = 0.2
 class Unit:
     """Records of one partition that are handed to one call slot, ascending by offset.
 
-    `parked` is aligned with the chunk where the records were parked before, else None. `queue` are records that are
-    not called: they queue behind a parked one of their key. `skipped` records before it were passed over, as they had
-    failed when they were to probe.
+    `parked` is aligned with the chunk where the records were parked before, else None. `skipped` records before it
+    were passed over, as they had failed when they were to probe.
     """
 
-    __slots__ = ("at", "chunk", "keys", "parked", "probe", "queue", "since", "skipped")
+    __slots__ = ("at", "chunk", "keys", "parked", "probe", "since", "skipped")
 
-    def __init__(
-        self,
-        chunk: Chunk,
-        parked: Sequence[Parked] | None = None,
-        *,
-        probe: bool = False,
-        queue: Sequence[Chunk] = (),
-    ) -> None:
+    def __init__(self, chunk: Chunk, parked: Sequence[Parked] | None = None, *, probe: bool = False) -> None:
         self.chunk = chunk
-        self.queue = queue
         self.parked = parked
         self.probe = probe
         self.keys: set[str] = set()
@@ -374,8 +365,8 @@ class Caller:
 
     def _is_outage(self, unit: Unit, key: str | None, error: BaseException) -> bool:
         """Whether a failure tells of an outage. One of a record that was parked before does not: it failed while
-        others passed, and when such records come back together they fail in a row. What is dead for certain tells
-        nothing of the outside."""
+        others passed, and when such records come back together they fail in a row."""
+        # What is dead for certain tells nothing of the outside either.
         if isinstance(error, (BadRecord, *self._stage.retry.reject)):
             return False
         if unit.probe:

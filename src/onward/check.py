@@ -64,7 +64,7 @@ def _takes_its_topic(stage: Stage) -> Iterator[Fault]:
     if handler.first is None:
         yield Fault(stage.where, f"stage {stage.name} takes no parameter; the first is the value or Record")
         return
-    if stage.batch and handler.first.name in handler.hints and not handler.takes_list:
+    if stage.batch is not None and handler.first.name in handler.hints and not handler.takes_list:
         yield Fault(stage.where, f"stage {stage.name} has batch={stage.batch}; its first parameter is a list")
     wanted, has = classes_of(handler.value_type), stage.topic.classes
     if wanted is None or has is None or has <= wanted:

@@ -180,12 +180,12 @@ class Emitter:
         time = entry[TIME]
         value = out
         if isinstance(out, Record):
-            value, key, headers, time = out.value, out.key, out.headers or None, moment_text(out.time)
+            value, key, headers, time = out.value, out.key, _headers(out.headers), moment_text(out.time)
         if isinstance(out, Outgoing):
             topic, value, key = out.topic, out.value, out.key
             if topic not in self._to:
                 raise BadOutput(f"a record for {topic.name}, which is not in to=")
-            headers = entry[HEADERS] if out.headers is UNSET else out.headers or None
+            headers = entry[HEADERS] if out.headers is UNSET else _headers(out.headers)
             time = entry[TIME] if out.time is UNSET else moment_text(out.time)  # type: ignore[arg-type]
             if not topic.accepts(value):
                 raise BadOutput(f"{type(value).__name__} is no value of topic {topic.name}")
@@ -242,6 +242,13 @@ def _raw_blocks(topic: Topic[Any], partition: int, records: list[Outside]) -> li
             part.append(record)
             size += len(record[2]) + 1
     return made
+
+
+def _headers(given: Any) -> dict[str, str] | None:
+    """Headers as they are stored; what is no text would make the record unreadable."""
+    if not all(type(part) is str for item in given.items() for part in item):
+        raise BadOutput(f"headers are texts by name, not {given!r}")
+    return given or None
 
 
 def _check_size(topic: Topic[Any], row: Row, size: int) -> None:

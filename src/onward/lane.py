@@ -21,7 +21,7 @@ from onward.events import Committed, Failed, Full, Recovered, Stuck, Tripped
 from onward.failure import Failure, message_of
 from onward.log import Block, Claim, Commit, Parked, Request
 from onward.parking import Parking
-from onward.settle import settle
+from onward.settle import behind, settle
 from onward.stage import Stage
 from onward.window import Chunk, Window, chunk_of
 from onward.within import Within, unit_after
@@ -320,16 +320,17 @@ class Lane:
         busy: set[str] = set() if stage.unordered else self._busy
         one_per_key = bool(stage.batch and stage.effect and not stage.unordered)
         chunk, blocked = self._window.take(most, busy, self._parking.blocked, one_per_key=one_per_key, skip=skip)
-        if blocked and self._within is None:
+        if blocked:
             self._park_behind(blocked)
-            blocked = []
-        if chunk is None and not blocked:
+        if chunk is not None and blocked and self._within is not None:
+            # The unit would move `next` in the target past records whose parking the store does not have yet.
+            self._window.give_back(chunk)
             return False
-        # Within a target the cursor there moves with the store's: who queues goes through its transaction too.
-        unit = Unit(chunk or Chunk((), [], (), 0), probe=probe and chunk is not None, queue=blocked)
+        if chunk is None:
+            return False
+        unit = Unit(chunk, probe=probe)
         unit.skipped = skip
         self._singly = max(0, self._singly - 1)
-        chunk = unit.chunk
         if stage.parallel > 1 and not stage.unordered:
             unit.keys = {key for entry in chunk.entries if (key := entry[1]) is not None}
             self._busy |= unit.keys
@@ -343,9 +344,17 @@ class Lane:
         return max(1, min(READ_RECORDS, -(-self._window.pending // self.stage.parallel)))
 
     def _park_behind(self, chunks: Sequence[Chunk]) -> None:
-        unit, nothing = Unit(Chunk((), [], (), 0), queue=chunks), Called()
-        draft = settle(self.stage, unit, nothing, self._crew.now(), self._crew.chance)
-        self._apply(unit, nothing, draft)
+        draft, now = Draft(), self._crew.now()
+        for chunk in chunks:
+            unit = Unit(chunk)
+            for index in range(len(chunk)):
+                row = behind(unit, index, now)
+                draft.park[row.offset] = row
+        draft.units = 1
+        for chunk in chunks:
+            self._window.finish([(offset, offset + 1) for offset in chunk.offsets], len(chunk), chunk.size)
+        for row in draft.park.values():
+            self._parking.put(row)
         self._draft.add(draft)
         self._commit()
 
@@ -362,7 +371,9 @@ class Lane:
 
     async def _retry(self, offsets: list[int], keys: set[str], *, probe: bool) -> None:
         try:
-            copies = await self._crew.patiently(lambda: self._crew.log.copies(self.stage.name, self.partition, offsets))
+            copies = await self._copies(offsets)
+            if not copies:
+                return
             blocks = [Block(copy.offset, 1, b"[" + copy.entry + b"]", copy.nonce) for copy in copies]
             entries, bad = [], {}
             for copy, block in zip(copies, blocks, strict=True):
@@ -377,6 +388,13 @@ class Lane:
             self._flying.difference_update(offsets)
             self._busy -= keys
 
+    async def _copies(self, offsets: Sequence[int]) -> list[Parked]:
+        """What is parked here as it stands now, each with its copy. The store is a commit behind: of the rows there
+        only the copies count, and a record that was parked a moment ago may not be there yet; it stays due."""
+        found = await self._crew.patiently(lambda: self._crew.log.copies(self.stage.name, self.partition, offsets))
+        rows = self._parking.rows
+        return [msgspec.structs.replace(rows[row.offset], entry=row.entry, nonce=row.nonce) for row in found]
+
     async def _work(self, unit: Unit) -> None:
         self._units.add(unit)
         try:
@@ -385,8 +403,6 @@ class Lane:
             except Unavailable as error:
                 called = Called()
                 called.outage, called.rest = message_of(error), range(len(unit))
-                for queue in unit.queue:
-                    self._window.give_back(queue)
                 self._take_back(unit, called)
                 return
             if self._within is not None:
@@ -443,7 +459,7 @@ class Lane:
             tx = target.begin(self.lease)
             try:
                 more = {**arguments, "tx": tx} if "tx" in self.stage.handler.needs else arguments
-                called = run_through(self._caller.run(unit, more, target.undo())) if len(unit) else Called()
+                called = run_through(self._caller.run(unit, more, target.undo()))
                 target.check(self.lease)
                 draft = settle(self.stage, unit, called, self._crew.now(), self._crew.chance)
                 kept = bool(draft.finished or (draft.park and unit.parked is None))
@@ -477,8 +493,7 @@ class Lane:
         size = unit.chunk.size * (len(unit) - len(called.rest)) // max(len(unit), 1)
         if unit.parked is None:
             spans = [*draft.finished, *((offset, offset + 1) for offset in draft.park)]
-            records = len(unit) - len(called.rest) + sum(len(chunk) for chunk in unit.queue)
-            self._window.finish(spans, records, size + sum(chunk.size for chunk in unit.queue))
+            self._window.finish(spans, len(unit) - len(called.rest), size)
         else:
             self._window.finish(draft.finished, 0, 0)
         for offset in draft.unpark:

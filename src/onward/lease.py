@@ -63,10 +63,12 @@ class Leases:
             await self._worker.log.renew({lease: state}, 0)
 
     async def give_back_all(self) -> None:
+        """Lets others have all of them, and no more counts as one who shares: who comes next need not wait for it."""
         leases = {lease: "stopped" for lease in self.held.values()}
         self.held.clear()
         if leases:
             await self._worker.log.renew(leases, 0)
+        await self._worker.log.meet(self._worker.name, ())
 
     async def _renew(self) -> None:
         self._others = await self._worker.log.meet(self._worker.name, sorted({name for name, _ in self._wanted}))

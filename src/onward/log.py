@@ -230,8 +230,9 @@ class Held(NamedTuple):
 class Log(Protocol):
     """What moves records.
 
-    Every method may raise `StoreAway` (nothing was kept, try again). `commit`s for one lease take effect in the
-    order in which they were called. A handle belongs to one event loop.
+    Every method may raise `StoreAway` (nothing was kept, try again) or `StoreUncertain` (what was kept only reading
+    again can tell). `commit`s for one lease take effect in the order in which they were called. A handle belongs to
+    one event loop.
     """
 
     async def declare(self, app: AppSpec) -> None:
@@ -369,7 +370,7 @@ class Books(Protocol):
         """Every row that counts, for the audit."""
 
     async def read(self, topic: str, partition: int, offset: int, records: int, size: int) -> Sequence[Block]:
-        """As `Log.read`. A block whose records are gone by retention has no entries."""
+        """As `Log.read`."""
 
     async def parked(
         self,

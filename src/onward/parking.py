@@ -42,7 +42,7 @@ class Parking:
         elif known and row.key in self.blocked:
             self._leave_line(row.key, row.offset)
         if row.state == "retrying":
-            heapq.heappush(self._due, (row.due, row.offset))
+            self._due_at(row)
 
     def remove(self, offset: int) -> None:
         """Notes that a row is gone."""
@@ -106,6 +106,10 @@ class Parking:
             group.append(offset)
         return group
 
+    def _due_at(self, row: Parked) -> None:
+        """Notes when a row may be tried; it is forgotten while another of its key goes first."""
+        heapq.heappush(self._due, (row.due, row.offset))
+
     def _lines_up(self, row: Parked) -> bool:
         return self._ordered and row.key is not None and (self._dead_hold or row.state != "dead")
 
@@ -118,6 +122,8 @@ class Parking:
             line.remove(offset)
         if not line:
             del self.blocked[key]
+        elif self.rows[line[0]].state == "retrying":
+            self._due_at(self.rows[line[0]])
 
     def matching(self, match: dict[str, object]) -> Sequence[Parked]:
         """Rows that a request means: by `offset`, `key`, `state`, part of the `error` or of the `reason`."""

@@ -19,7 +19,7 @@ import msgspec
 from onward.errors import SettingError
 
 MASK = "***"
-_known_secrets: set[str] = set()
+_known_secrets: tuple[str, ...] = ()
 
 
 class Secret:
@@ -30,7 +30,7 @@ class Secret:
     def __init__(self, text: str) -> None:
         self._text = text
         if len(text) >= 4:
-            _known_secrets.add(text)
+            _know(text)
 
     def reveal(self) -> str:
         return self._text
@@ -40,6 +40,9 @@ class Secret:
 
     __repr__ = __str__
 
+    def __format__(self, spec: str) -> str:
+        return format(MASK, spec)
+
     def __bool__(self) -> bool:
         return bool(self._text)
 
@@ -48,6 +51,12 @@ class Secret:
 
     def __hash__(self) -> int:
         return hash(self._text)
+
+
+def _know(text: str) -> None:
+    """The longest comes first: one that begins like another is masked whole."""
+    global _known_secrets
+    _known_secrets = tuple(sorted({*_known_secrets, text}, key=lambda known: (-len(known), known)))
 
 
 def masked(text: str) -> str:

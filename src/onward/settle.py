@@ -16,7 +16,6 @@ from onward.outcome import Drop, Hold, Later, Reject
 from onward.settings import masked
 from onward.span import spans_but
 from onward.stage import Stage
-from onward.window import Chunk
 
 
 def settle(stage: Stage, unit: Unit, called: Called, now: float, chance: Callable[[], float]) -> Draft:
@@ -42,34 +41,31 @@ def settle(stage: Stage, unit: Unit, called: Called, now: float, chance: Callabl
             draft.attempts.append(attempt)
     if unit.parked is None:
         for i in called.behind:
-            draft.park[offsets[i]] = behind(chunk, i, now)
-    for queue in unit.queue:
-        for i, offset in enumerate(queue.offsets):
-            draft.park[offset] = behind(queue, i, now)
-    if called.done or called.failures or unit.queue or (called.behind and unit.parked is None):
+            draft.park[offsets[i]] = behind(unit, i, now)
+    if called.done or called.failures or (called.behind and unit.parked is None):
         draft.units = 1
     return draft
 
 
-def behind(chunk: Chunk, index: int, now: float) -> Parked:
+def behind(unit: Unit, index: int, now: float) -> Parked:
     """The row of a record that queues behind a parked one of its key."""
-    offset = chunk.offsets[index]
+    offset = unit.chunk.offsets[index]
     return Parked(
         offset=offset,
-        key=chunk.entries[index][KEY],
+        key=unit.chunk.entries[index][KEY],
         state="behind",
         due=now,
         attempts=0,
         since=now,
-        entry=chunk.raw(offset),
-        nonce=chunk.nonce(offset),
+        entry=unit.chunk.raw(offset),
+        nonce=unit.chunk.nonce(offset),
     )
 
 
 def _parked(stage: Stage, unit: Unit, failure: Failure, now: float, chance: Callable[[], float]) -> Parked:
     before = unit.parked[failure.index] if unit.parked is not None else None
     if before is None or before.state == "behind":
-        before = msgspec.structs.replace(before or behind(unit.chunk, failure.index, now), since=now)
+        before = msgspec.structs.replace(before or behind(unit, failure.index, now), since=now)
     state, due, attempts, reason = _verdict(stage, before, failure, now, chance)
     return msgspec.structs.replace(
         before,

@@ -36,7 +36,7 @@ class Stage:
         was: str | None,
     ) -> None:
         self.name = name
-        self.handler = Handler(function).batched() if batch else Handler(function)
+        self.handler = Handler(function).batched() if batch is not None else Handler(function)
         self.topic = topic
         self.to = tuple(to)
         self.retry = retry

@@ -239,7 +239,8 @@ class Window:
     def finish(self, spans: Iterable[Span], records: int, size: int) -> None:
         """Notes offsets as finished or parked; `records` and `size` are what leaves the hand."""
         self.held -= records
-        self.size -= size
+        # Sizes of parts are rounded down; what that leaves over goes when nothing is in hand.
+        self.size = self.size - size if self.held else 0
         new = [(max(first, self.next), end) for first, end in spans if end > self.next]
         if not new:
             return

@@ -9,7 +9,7 @@ from typing import Any
 import apsw
 import pytest
 
-from onward.errors import StoreAway
+from onward.errors import StoreAway, StoreUncertain
 from onward.sqlite import pen as pen_module
 from onward.sqlite.connection import File, rows
 from onward.sqlite.pen import Pen
@@ -116,15 +116,18 @@ def test_one_that_fails_alone_is_undone(bench: Bench) -> None:
     bench.insert(2).result(SOON)
 
 
-def test_all_hear_of_it_when_the_file_fails(bench: Bench) -> None:
+@pytest.mark.parametrize(
+    ("error", "meaning"), [(apsw.FullError("disk full"), StoreAway), (apsw.IOError("disk failed"), StoreUncertain)]
+)
+def test_all_hear_of_it_when_the_file_fails(bench: Bench, error: Exception, meaning: type[Exception]) -> None:
     def breaks(connection: apsw.Connection) -> None:
-        raise apsw.FullError("disk full")
+        raise error
 
     go_on = bench.busy()
     given = [bench.insert(1), bench.insert(1), bench.pen.submit(breaks), bench.insert(3)]
     go_on.set()
     for future in given:  # the second too: that the number was taken has been undone
-        with pytest.raises(StoreAway):
+        with pytest.raises(meaning):
             future.result(SOON)
     assert bench.numbers() == []
     assert bench.insert(1).result(SOON) == 1

@@ -197,6 +197,35 @@ class Looking(Suite):
         assert await found(key="A") == []
 
     @scenario
+    async def test_many_parked_rows_are_read_in_pages(self, case: Case) -> None:
+        await case.log.declare(app_spec())
+        for partition in range(2):
+            await case.put(*range(5), partition=partition)
+            lease = (await case.claim(WORK, partition)).lease
+            await case.log.commit(Commit(lease=lease, park=[parked(offset, f"k{offset % 2}") for offset in range(5)]))
+        for key, count in ((None, 10), ("k0", 6)):
+            found: list[tuple[str, int, int]] = [("", 0, 0)]
+            while page := await case.books.parked(None, key, None, 3, found[-1]):
+                assert len(page) <= 3
+                found += [(name, partition, row.offset) for name, partition, row, _ in page]
+            assert len(found) == len(set(found)) == count + 1
+            assert found == sorted(found)
+
+    @scenario
+    async def test_books_read_blocks_as_the_log_does(self, case: Case) -> None:
+        await case.log.declare(app_spec())
+        for first in range(0, 12, 3):
+            await case.put(first, first + 1, first + 2)
+        case.clock.advance(1)
+        await case.log.retain(IN, case.clock.now(), {0: 3})
+        for offset in range(13):
+            for records, size in ((1, 1), (4, 1_000), (100, 1_000_000)):
+                arguments = (IN, 0, offset, records, size)
+                assert await case.books.read(*arguments) == await case.log.read(*arguments)
+        assert list(await case.books.read(IN, 1, 0, 1, 1)) == []
+        assert list(await case.books.read("app.unknown", 0, 0, 1, 1)) == []
+
+    @scenario
     async def test_parked_rows_come_with_copy_and_attempts(self, case: Case) -> None:
         await case.log.declare(app_spec())
         await case.put(*"ab")

@@ -94,19 +94,6 @@ class MemoryLog(MemoryBooks):
                 lost.append(lease)
         return lost
 
-    async def read(self, topic: str, partition: int, offset: int, records: int, size: int) -> Sequence[Block]:
-        found: list[Block] = []
-        for block in self.store.after(topic, partition, offset):
-            end = block.offset + block.count
-            if found and len(block.entries) > size:
-                break
-            found.append(block)
-            records -= end - max(offset, block.offset)
-            size -= len(block.entries)
-            if records <= 0 or size <= 0:
-                break
-        return found
-
     async def copies(self, stage: str, partition: int, offsets: Sequence[int]) -> Sequence[Parked]:
         rows = self.store.stages.get((stage, partition)) or StageRows()
         return [rows.parked[offset] for offset in sorted(offsets) if offset in rows.parked]

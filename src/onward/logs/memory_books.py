@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from onward.clock import Clock, SystemClock
 from onward.log import (
     Attempt,
+    Block,
     BlockRow,
     Evidence,
     Parked,
@@ -51,6 +52,19 @@ class MemoryBooks:
             for block, _ in part
         ]
         return survey, found, blocks
+
+    async def read(self, topic: str, partition: int, offset: int, records: int, size: int) -> Sequence[Block]:
+        found: list[Block] = []
+        for block in self.store.after(topic, partition, offset):
+            end = block.offset + block.count
+            if found and len(block.entries) > size:
+                break
+            found.append(block)
+            records -= end - max(offset, block.offset)
+            size -= len(block.entries)
+            if records <= 0 or size <= 0:
+                break
+        return found
 
     async def parked(
         self,

@@ -126,7 +126,7 @@ class MemoryStore:
     def after(self, topic: str, partition: int, offset: int) -> Iterator[Block]:
         """The kept blocks of a partition from the one that holds the offset; none where nobody has declared it."""
         rows = self.topics.get(topic)
-        part = rows.parts[partition] if rows is not None else []
+        part = rows.parts[partition] if rows is not None and partition < len(rows.parts) else []
         start = max(0, bisect_right(part, offset, key=lambda written: written.block.offset) - 1)
         for block, _ in islice(part, start, None):
             if block.entries != EMPTY and block.offset + block.count > offset:

@@ -20,7 +20,7 @@ import msgspec
 
 from onward import process
 from onward.clock import Clock, SystemClock
-from onward.errors import AlreadyCommitted, LeaseLost, Refused, StoreAway, StoreNewer
+from onward.errors import AlreadyCommitted, LeaseLost, Refused, StoreAway, StoreNewer, StoreUncertain
 from onward.log import (
     MEETING,
     Append,
@@ -207,7 +207,7 @@ class SQLiteLog:
             return
         self._closed = True
         if self._name:
-            with contextlib.suppress(StoreAway):  # others take its name for gone a little later
+            with contextlib.suppress(StoreAway, StoreUncertain):  # others take its name for gone a little later
                 await self._write(lambda connection: connection.execute(SQL.worker_delete, {"name": self._name}))
         await asyncio.to_thread(self._pen.close)
         self._reader.shutdown(wait=True)

@@ -1,0 +1,219 @@
+"""A declaration is checked as a whole: every fault at once, each with its file and line."""
+
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+from msgspec import Struct
+
+from onward import App, Database, Record, Retry
+from onward.errors import DeclarationError
+
+
+class Cat(Struct):
+    name: str
+
+
+class Dog(Struct):
+    name: str
+
+
+class Settings(Struct):
+    limit: int = 3
+
+
+HERE = Path(__file__)
+MARK = re.compile(r"# fault: (.+)$")
+
+
+def faults(app: App) -> list[tuple[str, str]]:
+    with pytest.raises(DeclarationError) as caught:
+        app.check()
+    for fault in caught.value.faults:
+        assert fault.where in str(caught.value) and fault.what in str(caught.value)
+    return [(fault.where, fault.what) for fault in caught.value.faults]
+
+
+def marked(function: Any) -> list[tuple[str, str]]:
+    """The faults that comments in a test promise, as `file:line` and a part of the text."""
+    code = function.__code__
+    lines = HERE.read_text().splitlines()
+    found = []
+    for number, line in enumerate(lines[code.co_firstlineno :], code.co_firstlineno + 1):
+        if line.startswith("def "):
+            break
+        if match := MARK.search(line):
+            found += [(f"{HERE}:{number}", part) for part in match[1].split(" & ")]
+    return found
+
+
+def agree(found: list[tuple[str, str]], promised: list[tuple[str, str]]) -> None:
+    for where, part in promised:
+        assert any(where == place and part in what for place, what in found), (where, part, found)
+    assert [where for where, _ in found] == [where for where, _ in promised], found
+
+
+def test_what_is_right_passes() -> None:
+    app = App("cats")
+    seen = app.topic("seen", Cat, key="name", partitions=4)
+    dogs = app.topic("dogs", Dog)
+    app.settings(Settings)
+
+    @app.resource
+    def agent(settings: Settings) -> Any:
+        yield object()
+
+    @app.source(to=seen, every="15m")
+    def poll(cursor: int | None, agent: Any, once: bool, limit: int = 5) -> Any:
+        yield Cat("")
+
+    @app.stage(seen, to=[seen, dogs])
+    def turn(cat: Record[Cat], agent: Any, settings: Settings, dry_run: bool) -> Dog | Cat | None: ...
+
+    @app.stage(seen, batch=5)
+    async def send(cats: list[Cat], progress: Any) -> None: ...
+
+    @app.stage(seen, within=Database("sqlite:///x.db"), to=dogs)
+    def keep(cat: object, tx: Any) -> Dog: ...
+
+    app.check()
+    assert [part.name for part in app] == ["cats.poll", "cats.turn", "cats.send", "cats.keep"]
+
+
+def test_all_faults_are_told_at_once() -> None:
+    app = App("cats")
+    seen = app.topic("seen", Cat, key="nom")  # fault: key='nom' is no field of Cat; it has name
+    app.topic("Bad-Name", Cat)  # fault: 'Bad-Name' is no name
+    app.topic("few", Cat, partitions=0)  # fault: partitions=0
+    app.topic("odd", Cat, keep="a while")  # fault: 'a while' is no duration
+    dogs = app.topic("dogs", Dog)
+    app.topic("dogs", Dog)  # fault: cats.dogs is already declared at
+
+    @app.resource  # fault: in a circle: one -> two -> one
+    def one(two: Any) -> Any:
+        yield two
+
+    @app.resource  # fault: nothing provides its parameter 'unheard'
+    def two(one: Any, unheard: Any) -> Any:
+        yield one
+
+    @app.source(to=())  # fault: takes no cursor & has no topic
+    def poll() -> Any: ...
+
+    @app.source(to=dogs, every="often")  # fault: 'often' is no duration
+    def poll_again(cursor: Any) -> Any: ...
+
+    @app.stage(seen, to=dogs)  # fault: cats.poll is already declared & nothing provides its parameter 'agent'
+    def poll(cat: Cat, agent: Any) -> Dog: ...  # noqa: F811
+
+    @app.stage(dogs)  # fault: takes Cat, topic cats.dogs has Dog
+    def wrong(cat: Cat) -> None: ...
+
+    @app.stage(dogs, to=dogs)  # fault: gives Cat, which fits none of cats.dogs (Dog)
+    def gives(dog: Dog) -> Cat | Dog: ...
+
+    @app.stage(dogs)  # fault: gives Dog but has no to=
+    def nowhere(dog: Dog) -> Dog: ...
+
+    @app.stage(dogs)  # fault: takes no parameter
+    def empty() -> None: ...
+
+    @app.stage(dogs, batch=5)  # fault: its first parameter is a list
+    def one_only(dog: Dog) -> None: ...
+
+    @app.stage(dogs)  # fault: nothing provides its parameter 'tx'; declare @app.resource def tx; tx needs within=
+    def no_database(dog: Dog, tx: Any) -> None: ...
+
+    agree(faults(app), marked(test_all_faults_are_told_at_once))
+
+
+def test_options_of_a_stage() -> None:
+    app = App("cats")
+    seen = app.topic("seen", Cat)
+    target = Database("sqlite:///x.db")
+
+    @app.stage(seen, batch=0)  # fault: batch=0; it is at least 1
+    def a(cats: list[Cat]) -> None: ...
+
+    @app.stage(seen, parallel=0, parked_most=-1)  # fault: parallel=0 & parked_most=-1
+    def b(cat: Cat) -> None: ...
+
+    @app.stage(seen, retry=Retry(attempts=0))  # fault: Retry(attempts=0)
+    def c(cat: Cat) -> None: ...
+
+    @app.stage(seen, retry=Retry(first="soon"))  # fault: 'soon' is no duration
+    def d(cat: Cat) -> None: ...
+
+    @app.stage(seen, on_dead="panic")  # type: ignore[arg-type] # fault: on_dead='panic'
+    def e(cat: Cat) -> None: ...
+
+    @app.stage(seen, start="last")  # type: ignore[arg-type] # fault: start='last'
+    def f(cat: Cat) -> None: ...
+
+    @app.stage(seen, within=target)  # fault: takes a plain def
+    async def g(cat: Cat) -> None: ...
+
+    @app.stage(seen, within=target, effect=True)  # fault: exclude each other
+    def h(cat: Cat) -> None: ...
+
+    @app.stage(seen, timeout="long")  # fault: 'long' is no duration
+    def i(cat: Cat) -> None: ...
+
+    agree(faults(app), marked(test_options_of_a_stage))
+
+
+def test_the_app_has_a_name_and_settings_once() -> None:
+    app = App("Cats and dogs")  # fault: 'Cats and dogs' is no name
+    app.settings(Settings)
+    app.settings(Settings)  # fault: declares its settings twice
+    agree(faults(app), marked(test_the_app_has_a_name_and_settings_once))
+
+
+def test_names() -> None:
+    for name in ("a", "a-b_c9", "x" * 63):
+        App(name).check()
+    for name in ("", "A", "9a", "a.b", "a b", "x" * 64, "ä", "a\n"):
+        with pytest.raises(DeclarationError):
+            App(name).check()
+
+
+def test_a_wider_type_is_taken() -> None:
+    class Big(Cat):
+        size: int = 0
+
+    app = App("cats")
+    big, both = app.topic("big", Big), app.topic("both", Cat | Dog)
+
+    @app.stage(big)
+    def a(cat: Cat) -> None: ...
+
+    @app.stage(both)
+    def b(pet: Cat | Dog) -> None: ...
+
+    @app.stage(both)
+    def c(pet: Any) -> None: ...
+
+    @app.stage(both)
+    def d(pet) -> None: ...
+
+    app.check()
+
+    @app.stage(both)
+    def e(pet: Cat) -> None: ...
+
+    ((where, what),) = faults(app)
+    assert "takes Cat, topic cats.both has" in what and where.startswith(str(HERE))
+
+
+def test_a_function_is_returned_as_it_was() -> None:
+    app = App("cats")
+    seen = app.topic("seen", Cat)
+
+    def poll(cursor: Any) -> Any: ...
+    def work(cat: Cat) -> None: ...
+    def agent() -> Any: ...
+
+    assert app.source(to=seen)(poll) is poll
+    assert app.stage(seen)(work) is work
+    assert app.resource(agent) is agent
