@@ -275,6 +275,8 @@ class Lane:
             return True
         if self._within is not None:
             return bool(self._units or self._flying or self._requests) or self._committing or not self._draft.empty
+        if self._requests and not self._flying:
+            return True  # they wait for a moment when all is committed, which new work would put off for ever
         most = 1 if self.stage.effect else 8
         return self._draft.units >= most + (0 if self.stage.effect else self.stage.parallel) and self._committing
 
@@ -630,8 +632,7 @@ class Lane:
         else:
             rows = [row for row in rows if row.state != "behind"]
             offsets = [row.offset for row in rows]
-            copies = await self._crew.log.copies(self.stage.name, self.partition, offsets) if rows else ()
-            for copy in copies:
+            for copy in await self._copies(offsets) if rows else ():
                 draft.park[copy.offset] = _again(copy, now)
         draft.answered.append((request.id, f"{len(rows)} {'dropped' if request.action == 'drop' else 'to be tried'}"))
         return draft
