@@ -170,8 +170,8 @@ class Lane:
         if self._stopping or self.stuck:
             return
         self._answer()
-        self._hand_out()
         self._read_ahead()
+        self._hand_out()
 
     def _spawn(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[Any]:
         task = asyncio.create_task(self._noted(work))
@@ -263,8 +263,8 @@ class Lane:
             if not (self._window.pending or self._due()) or not self._crew.slot(self):
                 return
             # While there is new work, what is due gathers for a moment: a hundred retries in one unit cost no more
-            # than one.
-            new = self._window.pending or self._window.reach < self._end
+            # than one. Not where nothing is read: then nothing would come that looks again.
+            new = self._window.pending or self._reading
             if not (((not new or self._due(GATHER)) and self._retry_due()) or self._hand_live()):
                 self._crew.slot_free()
                 return
