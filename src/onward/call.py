@@ -181,7 +181,9 @@ class Caller:
                 called.outage = message_of(error) or "the handler raised Unavailable"
                 stopped = index
                 break
-            except (Exception, SystemExit) as error:
+            except (Exception, SystemExit, asyncio.CancelledError) as error:
+                if _is_stopped(error):
+                    raise
                 if taking_back:
                     undo.back()
                 self._breaker.succeeded(len(results) - passed)
@@ -277,7 +279,9 @@ class Caller:
             undo.back()
             called.outage = message_of(error) or "the handler raised Unavailable"
             called.rest = sorted([*called.rest, *indices])
-        except (Exception, SystemExit) as error:
+        except (Exception, SystemExit, asyncio.CancelledError) as error:
+            if _is_stopped(error):
+                raise
             undo.back()
             took = time.monotonic() - begun
             if len(indices) > 1 and self._stage.repeatable:
@@ -436,6 +440,17 @@ def run_through(coroutine: Coroutine[Any, Any, T]) -> T:
         return stop.value  # type: ignore[no-any-return]
     coroutine.close()
     raise RuntimeError("a plain def handler was awaited")
+
+
+def _is_stopped(error: BaseException) -> bool:
+    """Whether the worker has cancelled the call; else the handler's own doing has, and it has failed."""
+    if not isinstance(error, asyncio.CancelledError):
+        return False
+    try:
+        task = asyncio.current_task()
+    except RuntimeError:  # a plain def, in a thread
+        return False
+    return task is not None and task.cancelling() > 0
 
 
 def _is_async(result: Any) -> bool:
