@@ -12,11 +12,11 @@ import asyncio
 from typing import Any
 
 import pytest
-from scenarios.ground import Ground, append, request, until
 
 from onward import App, Database, Retry
 from onward.events import Full
 from onward.topic import partition_of
+from scenarios.ground import Ground, append, request, until
 
 
 class Bad(set[str]):

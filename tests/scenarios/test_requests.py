@@ -14,10 +14,10 @@ import threading
 from typing import Any
 
 import pytest
-from scenarios.ground import Ground, append, request, until
 
 from onward import App, Hold, Retry
 from onward.logs.sqlite_books import SQLiteBooks
+from scenarios.ground import Ground, append, request, until
 
 
 class Bad(set[int]):
