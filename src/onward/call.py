@@ -7,6 +7,7 @@ in a thread, where it never waits and so runs through at the first step.
 from __future__ import annotations
 
 import asyncio
+import threading
 import time
 from collections.abc import Callable, Coroutine, Sequence
 from datetime import UTC, datetime
@@ -40,7 +41,7 @@ class Unit:
     were passed over, as they had failed when they were to probe.
     """
 
-    __slots__ = ("at", "chunk", "keys", "parked", "probe", "since", "skipped")
+    __slots__ = ("_verdict", "at", "chunk", "keys", "parked", "probe", "since", "skipped")
 
     def __init__(self, chunk: Chunk, parked: Sequence[Parked] | None = None, *, probe: bool = False) -> None:
         self.chunk = chunk
@@ -50,6 +51,17 @@ class Unit:
         self.at = 0
         self.since = 0.0
         self.skipped = 0
+        self._verdict = threading.Lock()
+
+    def decide(self) -> bool:
+        """True for the first who says what is to become of the unit: its call, which ends, or the watch, which ends
+        waiting for it."""
+        return self._verdict.acquire(blocking=False)
+
+    def reopen(self) -> None:
+        """What was decided could not be kept and is to be tried again."""
+        if self._verdict.locked():
+            self._verdict.release()
 
     def __len__(self) -> int:
         return len(self.chunk)
