@@ -380,7 +380,9 @@ class Lane:
 
     async def _retry(self, offsets: list[int], keys: set[str], *, probe: bool) -> None:
         try:
-            copies = await self._crew.patiently(lambda: self._crew.log.copies(self.stage.name, self.partition, offsets))
+            copies = await self._copies(offsets)
+            if not copies:
+                return
             blocks = [Block(copy.offset, 1, b"[" + copy.entry + b"]", copy.nonce) for copy in copies]
             entries, bad = [], {}
             for copy, block in zip(copies, blocks, strict=True):
@@ -394,6 +396,13 @@ class Lane:
         finally:
             self._flying.difference_update(offsets)
             self._busy -= keys
+
+    async def _copies(self, offsets: Sequence[int]) -> list[Parked]:
+        """What is parked here as it stands now, each with its copy. The store is a commit behind: of the rows there
+        only the copies count, and a record that was parked a moment ago may not be there yet; it stays due."""
+        found = await self._crew.patiently(lambda: self._crew.log.copies(self.stage.name, self.partition, offsets))
+        rows = self._parking.rows
+        return [msgspec.structs.replace(rows[row.offset], entry=row.entry, nonce=row.nonce) for row in found]
 
     async def _work(self, unit: Unit) -> None:
         self._units.add(unit)
