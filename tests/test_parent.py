@@ -22,7 +22,10 @@ def command(number):
 once = sys.argv[1] == "once"
 sys.exit(Parent(command, len(programs), once=once, say=lambda text: print(text, flush=True)).run())
 """
-LONG = "import signal, sys, time; signal.signal(15, lambda *_: sys.exit(0)); print('up', flush=True); time.sleep(60)"
+LONG = (
+    "import os, signal, sys, time; signal.signal(15, lambda *_: sys.exit(0)); "
+    "os.write(1, b'up\\n'); time.sleep(60)"  # one write, as several children share the pipe
+)
 
 
 def _parent(how: str, *programs: str) -> subprocess.Popen[str]:
