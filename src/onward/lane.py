@@ -343,6 +343,7 @@ class Lane:
         if stage.parallel > 1 and not stage.unordered:
             unit.keys = {key for entry in chunk.entries if (key := entry[1]) is not None}
             self._busy |= unit.keys
+        self._units.add(unit)  # now, and not when the task begins: the next step asks whether one is under way
         self._spawn_in_slot(self._work(unit), probe=probe)
         return True
 
