@@ -7,6 +7,7 @@ in a thread, where it never waits and so runs through at the first step.
 from __future__ import annotations
 
 import asyncio
+import threading
 import time
 from collections.abc import Callable, Coroutine, Sequence
 from datetime import UTC, datetime
@@ -40,7 +41,7 @@ class Unit:
     were passed over, as they had failed when they were to probe.
     """
 
-    __slots__ = ("at", "chunk", "keys", "parked", "probe", "since", "skipped")
+    __slots__ = ("_verdict", "at", "chunk", "keys", "parked", "probe", "since", "skipped")
 
     def __init__(self, chunk: Chunk, parked: Sequence[Parked] | None = None, *, probe: bool = False) -> None:
         self.chunk = chunk
@@ -50,6 +51,17 @@ class Unit:
         self.at = 0
         self.since = 0.0
         self.skipped = 0
+        self._verdict = threading.Lock()
+
+    def decide(self) -> bool:
+        """True for the first who says what is to become of the unit: its call, which ends, or the watch, which ends
+        waiting for it."""
+        return self._verdict.acquire(blocking=False)
+
+    def reopen(self) -> None:
+        """What was decided could not be kept and is to be tried again."""
+        if self._verdict.locked():
+            self._verdict.release()
 
     def __len__(self) -> int:
         return len(self.chunk)
@@ -181,7 +193,9 @@ class Caller:
                 called.outage = message_of(error) or "the handler raised Unavailable"
                 stopped = index
                 break
-            except (Exception, SystemExit) as error:
+            except (Exception, SystemExit, asyncio.CancelledError) as error:
+                if _is_stopped(error):
+                    raise
                 if taking_back:
                     undo.back()
                 self._breaker.succeeded(len(results) - passed)
@@ -277,7 +291,9 @@ class Caller:
             undo.back()
             called.outage = message_of(error) or "the handler raised Unavailable"
             called.rest = sorted([*called.rest, *indices])
-        except (Exception, SystemExit) as error:
+        except (Exception, SystemExit, asyncio.CancelledError) as error:
+            if _is_stopped(error):
+                raise
             undo.back()
             took = time.monotonic() - begun
             if len(indices) > 1 and self._stage.repeatable:
@@ -436,6 +452,17 @@ def run_through(coroutine: Coroutine[Any, Any, T]) -> T:
         return stop.value  # type: ignore[no-any-return]
     coroutine.close()
     raise RuntimeError("a plain def handler was awaited")
+
+
+def _is_stopped(error: BaseException) -> bool:
+    """Whether the worker has cancelled the call; else the handler's own doing has, and it has failed."""
+    if not isinstance(error, asyncio.CancelledError):
+        return False
+    try:
+        task = asyncio.current_task()
+    except RuntimeError:  # a plain def, in a thread
+        return False
+    return task is not None and task.cancelling() > 0
 
 
 def _is_async(result: Any) -> bool:

@@ -13,6 +13,7 @@ from onward.source import Checkpoint
 from onward.units import instant_text
 
 COMMIT_RECORDS = 1_000
+COMMIT_BYTES = 4_000_000
 COMMIT_SECONDS = 0.1
 
 
@@ -35,6 +36,7 @@ class Feed:
         self._open: list[Outside] = []
         self._size = 0
         self._ready: list[Outside] = []
+        self._ready_size = 0
         self._cursor: bytes | None = None
         self._room = threading.Event()
         self._room.set()
@@ -61,8 +63,9 @@ class Feed:
         cursor = codec.encode(item.cursor)
         with self._turn:
             self._ready += self._open
+            self._ready_size += self._size
             self._cursor = cursor
-            full = len(self._ready) >= COMMIT_RECORDS
+            full = self._is_full()
             if full:
                 self._room.clear()
         self._open, self._size = [], 0
@@ -87,17 +90,22 @@ class Feed:
     def take(self) -> tuple[list[Outside], bytes | None]:
         """What is ready, and the cursor that goes with it (None: no checkpoint since the last time)."""
         with self._turn:
-            ready, self._ready = self._ready, []
+            ready, self._ready, self._ready_size = self._ready, [], 0
             cursor, self._cursor = self._cursor, None
         return ready, cursor
 
     def go_on(self) -> None:
         """What was taken is committed."""
-        self._room.set()
+        with self._turn:
+            if not self._is_full():
+                self._room.set()
 
     def stop(self) -> None:
         self._stopped = True
         self._room.set()
+
+    def _is_full(self) -> bool:
+        return len(self._ready) >= COMMIT_RECORDS or self._ready_size >= min(COMMIT_BYTES, self._most)
 
     def _tell(self) -> None:
         self._loop.call_soon_threadsafe(self.news.set)

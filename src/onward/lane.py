@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Coroutine, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import msgspec
 
@@ -28,6 +28,8 @@ from onward.within import Within, unit_after
 
 if TYPE_CHECKING:
     from onward.crew import Crew
+
+T = TypeVar("T")
 
 READ_RECORDS = 1_000
 READ_BYTES = 1_000_000
@@ -61,6 +63,9 @@ class Lane:
             identity=f"{stage.name}:{stage.topic.name}:{claim.incarnation}:{self.partition}",
             observe=crew.observe,
         )
+        # Where a unit fails as one, or a hanging call parks its record alone, none before it of its key may be left.
+        whole = stage.effect if stage.batch else stage.timeout is not None and not stage.handler.is_async
+        self._one_per_key = whole and not stage.unordered
         self._end = claim.next
         self._requests: dict[int, Request] = {}
         self._answered: set[int] = set()
@@ -170,8 +175,8 @@ class Lane:
         if self._stopping or self.stuck:
             return
         self._answer()
-        self._hand_out()
         self._read_ahead()
+        self._hand_out()
 
     def _spawn(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[Any]:
         task = asyncio.create_task(self._noted(work))
@@ -263,8 +268,8 @@ class Lane:
             if not (self._window.pending or self._due()) or not self._crew.slot(self):
                 return
             # While there is new work, what is due gathers for a moment: a hundred retries in one unit cost no more
-            # than one.
-            new = self._window.pending or self._window.reach < self._end
+            # than one. Not where nothing is read: then nothing would come that looks again.
+            new = self._window.pending or self._reading
             if not (((not new or self._due(GATHER)) and self._retry_due()) or self._hand_live()):
                 self._crew.slot_free()
                 return
@@ -275,6 +280,8 @@ class Lane:
             return True
         if self._within is not None:
             return bool(self._units or self._flying or self._requests) or self._committing or not self._draft.empty
+        if self._requests and not self._flying:
+            return True  # they wait for a moment when all is committed, which new work would put off for ever
         most = 1 if self.stage.effect else 8
         return self._draft.units >= most + (0 if self.stage.effect else self.stage.parallel) and self._committing
 
@@ -290,10 +297,12 @@ class Lane:
         groups = [group for group in groups if self._may_fly(group)]
         if not groups:
             return False
+        if self._one_per_key:
+            groups = [group[:1] if self._parking.rows[group[0]].batch is None else group for group in groups]
         if self.stage.batch:
             groups = groups[:1]
             if self._parking.rows[groups[0][0]].batch is None:
-                groups[0] = groups[0][: 1 if self.stage.effect else self.stage.batch]
+                groups[0] = groups[0][: self.stage.batch]
         offsets = sorted(offset for group in groups for offset in group)
         self._flying.update(offsets)
         keys = {key for offset in offsets if (key := self._parking.rows[offset].key) is not None}
@@ -318,8 +327,7 @@ class Lane:
             return False
         most = 1 if probe or self._singly else stage.batch or self._share()
         busy: set[str] = set() if stage.unordered else self._busy
-        one_per_key = bool(stage.batch and stage.effect and not stage.unordered)
-        chunk, blocked = self._window.take(most, busy, self._parking.blocked, one_per_key=one_per_key, skip=skip)
+        chunk, blocked = self._window.take(most, busy, self._parking.blocked, one_per_key=self._one_per_key, skip=skip)
         if blocked:
             self._park_behind(blocked)
         if chunk is not None and blocked and self._within is not None:
@@ -424,30 +432,36 @@ class Lane:
         if self.stage.handler.is_async:
             return await work
         running = self._crew.in_thread(lambda: run_through(work))
-        if self.stage.timeout is None:
-            return await running
-        return await self._watched(unit, running)
+        called = await self._watched(unit, running)
+        return self._overrun(unit) if called is None else called
 
-    async def _watched(self, unit: Unit, running: asyncio.Future[Called]) -> Called:
-        """Waits for a plain def, which cannot be stopped. If a call overruns its time the lane commits what is
-        certain, that this record's attempt failed, and nothing after that; the process is to be replaced."""
-        limit = self.stage.timeout or 0.0
+    async def _watched(self, unit: Unit, running: asyncio.Future[T]) -> T | None:
+        """Waits for a plain def, which cannot be stopped; None if a call overran its time and had no verdict yet."""
+        limit = self.stage.timeout
+        if limit is None:
+            return await running
         loop = asyncio.get_running_loop()
         while True:
             done, _ = await asyncio.wait([running], timeout=max(0.005, limit / 4))
             if done:
                 return running.result()
             since = unit.since
-            if since and loop.time() - since > limit:
-                self.stuck = True
-                self._crew.observe(Stuck(self.stage.name, self.partition))
-                self._crew.replace_process()
-                called = Called()
-                at = range(len(unit)) if self.stage.batch else [unit.at]
-                error = TimedOut(self.stage.name, limit)
-                called.failures = [Failure(i, error=error, took=limit) for i in at]
-                called.rest = [i for i in range(len(unit)) if i not in set(at)]
-                return called
+            if since and loop.time() - since > limit and unit.decide():
+                return None
+
+    def _overrun(self, unit: Unit) -> Called:
+        """The lane commits what is certain, that this record's attempt failed, and nothing after that; the process is
+        to be replaced."""
+        limit = self.stage.timeout or 0.0
+        self.stuck = True
+        self._crew.observe(Stuck(self.stage.name, self.partition))
+        self._crew.replace_process()
+        called = Called()
+        at = range(len(unit)) if self.stage.batch else [unit.at]
+        error = TimedOut(self.stage.name, limit)
+        called.failures = [Failure(i, error=error, took=limit) for i in at]
+        called.rest = [i for i in range(len(unit)) if i not in set(at)]
+        return called
 
     async def _call_within(self, unit: Unit, arguments: dict[str, Any]) -> None:
         """Effect, ledger and cursor in one transaction of the target; then the relay to the store."""
@@ -463,7 +477,7 @@ class Lane:
                 target.check(self.lease)
                 draft = settle(self.stage, unit, called, self._crew.now(), self._crew.chance)
                 kept = bool(draft.finished or (draft.park and unit.parked is None))
-                if not kept or self.lost:
+                if not kept or self.lost or not unit.decide():
                     target.roll_back()
                     return called, draft, False
                 next_ = self._window.next_with([*draft.finished, *((offset, offset + 1) for offset in draft.park)])
@@ -473,14 +487,19 @@ class Lane:
             except BaseException:
                 target.roll_back()
                 unit.chunk = unit.chunk.fresh(range(len(unit)), self._crew.reader)
+                unit.reopen()
                 raise
 
         try:
-            called, draft, kept = await self._crew.patiently(lambda: self._crew.in_thread(work))
+            found = await self._crew.patiently(lambda: self._watched(unit, self._crew.in_thread(work)))
         except LeaseLost:
             self.give_up()
         if self.lost:
             return
+        if found is None:
+            called = self._overrun(unit)
+            found = called, settle(self.stage, unit, called, self._crew.now(), self._crew.chance), False
+        called, draft, kept = found
         self._apply(unit, called, draft)
         self._take_back(unit, called)
         if kept:
@@ -630,8 +649,7 @@ class Lane:
         else:
             rows = [row for row in rows if row.state != "behind"]
             offsets = [row.offset for row in rows]
-            copies = await self._crew.log.copies(self.stage.name, self.partition, offsets) if rows else ()
-            for copy in copies:
+            for copy in await self._copies(offsets) if rows else ():
                 draft.park[copy.offset] = _again(copy, now)
         draft.answered.append((request.id, f"{len(rows)} {'dropped' if request.action == 'drop' else 'to be tried'}"))
         return draft

@@ -170,8 +170,8 @@ class Commit(Struct, frozen=True, kw_only=True):
         totals: the running totals with this commit in; None where they do not change.
         unpark: offsets whose parked row goes.
         park: parked rows to write, whole, over what is there for their offset; written after `unpark`.
-        promote: offsets behind that are the oldest of their key now, and when each is due: they become `retrying`.
-            One that is not `behind` stays as it is.
+        promote: offsets behind that are the oldest of their key now, and when each is due: they become `retrying`,
+            since then. One that is not `behind` stays as it is.
         attempts: to be remembered.
         source: the state of a source to keep.
         answered: requests that are carried out with this commit, with what came of them; the first answer counts.

@@ -55,7 +55,7 @@ class Parking:
         line = self.blocked.get(key) if key is not None else None
         if not line or self.rows[line[0]].state != "behind":
             return None
-        self.put(msgspec.structs.replace(self.rows[line[0]], state="retrying", due=now))
+        self.put(msgspec.structs.replace(self.rows[line[0]], state="retrying", due=now, since=now))
         return line[0], now
 
     def next_due(self) -> float | None:

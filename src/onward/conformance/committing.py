@@ -245,6 +245,7 @@ class Committing(Suite):
         await case.log.commit(Commit(lease=lease, unpark=[0], promote=promote))
         found = await case.log.copies(WORK, 0, range(6))
         assert [(row.offset, row.state, row.due) for row in found] == [(1, "retrying", 7.5), (2, "waiting", 0.0)]
+        assert found[0].since == 7.5
         assert found[0].entry == rows[1].entry
 
     @scenario

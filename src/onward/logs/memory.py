@@ -235,7 +235,7 @@ class MemoryLog(MemoryBooks):
             rows.parked[parked.offset] = parked
         for offset, due in commit.promote:
             if offset in rows.parked and rows.parked[offset].state == "behind":
-                rows.parked[offset] = replace(rows.parked[offset], state="retrying", due=due)
+                rows.parked[offset] = replace(rows.parked[offset], state="retrying", due=due, since=due)
         for attempt in commit.attempts:
             rows.attempts.setdefault(attempt.offset, []).append(attempt)
         if commit.source is not None:

@@ -1,0 +1,248 @@
+"""Somebody asks for something while the holder works.
+
+Given a worker that has records in flight, parked records, and more coming;
+when requests to retry or drop parked records come in at any moment, also several for the same records, also from
+two sides at once, also while no worker runs;
+then the holder carries each out once, at a moment when it has none of them in hand, within a short time however busy
+it is, and counts and order stay true.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from typing import Any
+
+import pytest
+
+from onward import App, Hold, Retry
+from onward.logs.sqlite_books import SQLiteBooks
+from scenarios.ground import Ground, append, request, until
+
+
+class Bad(set[int]):
+    pass
+
+
+def program(bad: Bad, **options: Any) -> App:
+    app = App("desk")
+    source, out = app.topic("in", dict, key="key"), app.topic("out", dict, key="key")
+
+    @app.stage(source, to=out, name="work", **options)
+    def work(value: dict) -> dict:
+        if value["n"] in bad:
+            raise ValueError("bad")
+        return value
+
+    return app
+
+
+def records(count: int, keys: int = 10, start: int = 0) -> list[dict]:
+    return [{"key": f"k{n % keys}", "n": n} for n in range(start, start + count)]
+
+
+def outputs(ground: Ground, app: App) -> dict[str | None, list[int]]:
+    return {key: [v["n"] for v in values] for key, values in ground.by_key(app.topics["desk.out"]).items()}
+
+
+def per_key(numbers: Any, keys: int = 10) -> dict[str, list[int]]:
+    found: dict[str, list[int]] = {}
+    for n in numbers:
+        found.setdefault(f"k{n % keys}", []).append(n)
+    return found
+
+
+def answers(ground: Ground) -> list[str | None]:
+    return [result for (result,) in ground.sql("SELECT result FROM request ORDER BY id")]
+
+
+def test_requests_left_while_nobody_works(ground: Ground) -> None:
+    bad = Bad({5, 6})
+    app = program(bad, retry=Retry(attempts=1))
+    ground.put(app, app.topics["desk.in"], *records(30))
+    ground.run(app)
+    bad.clear()
+    ground.ask("desk.work", "retry", key="k5")
+    ground.ask("desk.work", "drop", key="k6", state="dead")
+    ground.ask("desk.work", "retry", key="nobody")
+    ground.run(app)
+    assert answers(ground) == ["1 to be tried", "1 dropped", "0 to be tried"]
+    assert outputs(ground, app) == per_key(n for n in range(30) if n != 6)
+    ground.recount(empty=True)
+
+
+def test_several_requests_for_the_same_records(ground: Ground) -> None:
+    """Retry, then drop, then retry again, all open when the holder comes to them: the drop counts."""
+    bad = Bad({5})
+    app = program(bad, retry=Retry(attempts=1))
+    ground.put(app, app.topics["desk.in"], *records(30))
+    ground.run(app)
+    for action in ("retry", "retry", "drop", "retry"):
+        ground.ask("desk.work", action, key="k5", offset=5)
+    ground.run(app)
+    assert answers(ground) == ["1 to be tried", "1 to be tried", "1 dropped", "0 to be tried"]
+    assert outputs(ground, app) == per_key(n for n in range(30) if n != 5)
+    ground.recount(empty=True)
+
+
+def test_dropping_a_whole_key_and_what_comes_after(ground: Ground) -> None:
+    bad = Bad({5})
+    app = program(bad, retry=Retry(attempts=1))
+    ground.put(app, app.topics["desk.in"], *records(30))
+    ground.run(app)
+    ground.ask("desk.work", "drop", key="k5")
+    ground.put(app, app.topics["desk.in"], *records(10, start=30))
+    ground.run(app)
+    assert answers(ground) == ["3 dropped"]
+    assert outputs(ground, app) == per_key(n for n in range(40) if n not in (5, 15, 25))
+    ground.recount(empty=True)
+
+
+@pytest.mark.parametrize("action", ["retry", "drop"])
+def test_a_request_while_the_record_is_in_hand(ground: Ground, action: str) -> None:
+    """The record is just being tried again when somebody asks; it passes, and there is nothing left to carry out."""
+    app = App("desk")
+    source, out = app.topic("in", dict, key="key"), app.topic("out", dict, key="key")
+    calls: list[int] = []
+    begun, go = threading.Event(), threading.Event()
+
+    @app.stage(source, to=out, parallel=2)
+    def work(value: dict) -> dict:
+        calls.append(value["n"])
+        if value["n"] == 5 and calls.count(5) == 1:
+            raise ValueError("bad")
+        if value["n"] == 5:
+            begun.set()
+            assert go.wait(20)
+        return value
+
+    async def story() -> None:
+        async with ground.running(app) as worker:
+            await append(worker.log, source, records(30))
+            await until(lambda: ground.states().get("retrying"))
+            ground.clock.advance(60.0)
+            await until(begun.is_set)
+            await worker._books.ask([request("desk.work", action, key="k5", offset=5)])
+            await append(worker.log, source, records(10, start=30))
+            await until(lambda: 39 in calls)
+            assert answers(ground) == [None]
+            go.set()
+            await until(lambda: answers(ground) != [None])
+
+    asyncio.run(story())
+    ground.run(app)
+    assert calls.count(5) == 2
+    assert outputs(ground, app) == per_key(range(40))
+    ground.recount(empty=True)
+
+
+@pytest.mark.parametrize("options", [{}, {"parallel": 4}, {"batch": 10}], ids=str)
+def test_a_request_is_carried_out_soon_however_busy_the_holder_is(ground: Ground, options: dict) -> None:
+    """A hundred thousand records lie ahead; the request is not left until they are done, nor are retries."""
+    bad = Bad({5})
+    app = App("desk")
+    source, out = app.topic("in", dict, key="key"), app.topic("out", dict, key="key")
+
+    def one(value: dict) -> dict:
+        if value["n"] in bad:
+            raise ValueError("bad")
+        return value
+
+    def many(values: list[dict]) -> list[dict]:
+        return [one(value) for value in values]
+
+    app.stage(source, to=out, name="work", retry=Retry(attempts=1), **options)(many if "batch" in options else one)
+    ground.put(app, source, *records(30))
+    ground.run(app)
+    bad.clear()
+    for start in range(30, 60_030, 10_000):
+        ground.put(app, source, *records(10_000, keys=997, start=start))
+
+    async def story() -> int:
+        async with ground.running(app) as worker:
+            await until(lambda: ground.sql("SELECT 1 FROM progress WHERE next > 200"))
+            await worker._books.ask([request("desk.work", "retry", key="k5")])
+            await until(lambda: answers(ground) != [None])
+            return int(ground.sql("SELECT max(next) FROM progress")[0][0])
+
+    reached = asyncio.run(story())
+    assert reached < 60_030, "answered only when all was done"
+    ground.run(app)
+    assert [n for n in outputs(ground, app)["k5"] if n < 30] == [5, 15, 25]
+    ground.recount(empty=True)
+
+
+def test_two_sides_ask_at_once_while_records_fail_and_pass(ground: Ground) -> None:
+    """Two operators ask for everything all the time, in their own handles, while a key fails now and then."""
+    app = App("desk")
+    source, out = app.topic("in", dict, key="key"), app.topic("out", dict, key="key")
+    failed: dict[int, int] = {}
+
+    @app.stage(source, to=out, parallel=4, retry=Retry(attempts=2, first="0s", most="0s"))
+    def work(value: dict) -> dict:
+        if value["n"] % 7 == 3 and failed.get(value["n"], 0) < 3:
+            failed[value["n"]] = failed.get(value["n"], 0) + 1
+            raise ValueError("bad")
+        return value
+
+    async def operator(count: int) -> None:
+        books = SQLiteBooks(ground.url)
+        for _ in range(count):
+            await books.ask([request("desk.work", "retry", state="dead"), request("desk.work", "retry")])
+        await books.close()
+
+    async def story() -> None:
+        async with ground.running(app) as worker:
+            for start in range(0, 600, 60):
+                await asyncio.gather(append(worker.log, source, records(60, 25, start)), operator(2), operator(2))
+            await until(lambda: not any(result is None for result in answers(ground)))
+            while len(ground.values(out)) < 600:
+                await operator(1)
+                await until(lambda: not any(result is None for result in answers(ground)))
+
+    asyncio.run(story())
+    ground.run(app)
+    assert outputs(ground, app) == per_key(range(600), 25)
+    ground.recount(empty=True)
+
+
+def test_a_request_for_what_waits_for_a_person(ground: Ground) -> None:
+    app = App("desk")
+    source, out = app.topic("in", dict, key="key"), app.topic("out", dict, key="key")
+    calls: list[tuple[int, bool]] = []
+
+    @app.stage(source, to=out, retry=Retry(attempts=3))
+    def work(value: dict, approved: bool) -> object:
+        calls.append((value["n"], approved))
+        if value["n"] == 5 and not approved:
+            return Hold("look at it")
+        if value["n"] == 5 and calls.count((5, True)) == 1:
+            raise ValueError("once")
+        return value
+
+    ground.put(app, source, *records(30))
+    ground.run(app)
+    assert ground.states() == {"waiting": 1, "behind": 2}
+    assert ground.parked()[0].reason == "look at it"
+    ground.recount()
+    ground.ask("desk.work", "retry", state="waiting")
+    ground.run(app)
+    assert [approved for n, approved in calls if n == 5] == [False, True, True]
+    assert {approved for n, approved in calls if n != 5} == {False}
+    assert outputs(ground, app) == per_key(range(30))
+    ground.recount(empty=True)
+
+
+def test_a_request_that_the_holder_died_with_is_carried_out_once(ground: Ground) -> None:
+    """The request was answered in the same commit as its effect: taken over, it is not carried out again."""
+    bad = Bad({5})
+    app = program(bad, retry=Retry(attempts=1))
+    ground.put(app, app.topics["desk.in"], *records(10))
+    ground.run(app)
+    ground.ask("desk.work", "drop", key="k5")
+    ground.run(app)
+    ground.put(app, app.topics["desk.in"], *records(10, start=10), {"key": "k5", "n": 5})
+    ground.run(app)
+    assert ground.states() == {"dead": 1}
+    assert answers(ground) == ["1 dropped"]
+    ground.recount()
