@@ -108,12 +108,6 @@ def _options(stage: Stage) -> Iterator[Fault]:
         yield Fault(stage.where, f'stage {stage.name}: start={stage.start!r}; it is "first" or "now"')
     if stage.within and stage.handler.is_async:
         yield Fault(stage.where, f"stage {stage.name}: within= a SQLite database takes a plain def")
-    if stage.within and stage.timeout is not None:
-        yield Fault(
-            stage.where,
-            f"stage {stage.name}: within= takes no timeout=; a plain def that hangs keeps the transaction, and with it "
-            "the database",
-        )
     if stage.within and stage.effect:
         yield Fault(stage.where, f"stage {stage.name}: within= and effect=True exclude each other; use two stages")
 

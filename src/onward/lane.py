@@ -9,6 +9,7 @@ then committed, in their order.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections.abc import Callable, Coroutine, Sequence
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -439,6 +440,7 @@ class Lane:
         if self.stage.handler.is_async:
             return await work
         running = self._crew.in_thread(lambda: run_through(work))
+        running.add_done_callback(lambda _: _close(work))
         called = await self._watched(unit, running)
         return self._overrun(unit) if called is None else called
 
@@ -662,6 +664,12 @@ class Lane:
                 draft.park[copy.offset] = _again(copy, now)
         draft.answered.append((request.id, f"{len(rows)} {'dropped' if request.action == 'drop' else 'to be tried'}"))
         return draft
+
+
+def _close(work: Coroutine[Any, Any, Any]) -> None:
+    """Ends a call that was cancelled before a thread took it; one that a thread is in goes on and is not looked at."""
+    with contextlib.suppress(ValueError):
+        work.close()
 
 
 def _again(row: Parked, now: float) -> Parked:

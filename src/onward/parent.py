@@ -33,6 +33,7 @@ class Child:
         self.number = number
         self.process: subprocess.Popen[bytes] | None = None
         self.code: int | None = None
+        self.told = False
         self.since = 0.0
         self.due = 0.0
         self.wait = FIRST_WAIT
@@ -68,6 +69,8 @@ class Parent:
             self._spawn(child)
         while any(child.process is not None or child.due for child in self._children):
             self._reap()
+            if self._ending:
+                self._tell()
             for child in self._children:
                 if child.due and time.monotonic() >= child.due:
                     self._spawn(child)
@@ -82,6 +85,7 @@ class Parent:
             list(self._command(child.number)), stdin=subprocess.PIPE, start_new_session=True
         )
         child.since = time.monotonic()
+        child.told = False
 
     def _reap(self) -> None:
         if sys.platform == "win32":
@@ -133,8 +137,13 @@ class Parent:
 
     def _end(self) -> None:
         self._ending = True
+
+    def _tell(self) -> None:
+        """Tells each child once to end. Not from the signal's handler: a child that is being spawned just then would
+        not be among them, and one that is told twice ends at once."""
         for child in self._children:
             if child.due:
                 child.due, child.code = 0.0, 0
-            if child.process is not None:
+            if child.process is not None and not child.told:
+                child.told = True
                 child.process.terminate()

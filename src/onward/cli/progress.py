@@ -30,7 +30,8 @@ def log_lines(level: str) -> None:
     if show.err.is_terminal:
         write_lines(lambda line: show.err.print(Text(line), soft_wrap=True), level, human=True)
     else:
-        write_lines(lambda line: print(line, file=sys.stderr, flush=True), level, human=False)
+        # In one piece, as handlers print there from threads of their own.
+        write_lines(lambda line: print(f"{line}\n", end="", file=sys.stderr, flush=True), level, human=False)
 
 
 class Progress:
