@@ -9,6 +9,7 @@ import zlib
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
+from onward import process
 from onward.errors import StoreAway
 from onward.events import LeaseGone, LeaseTaken
 from onward.log import Lease
@@ -102,8 +103,10 @@ class Leases:
     def _mine(self) -> set[Wanted]:
         """The leases that are this worker's when all that want one share evenly, each coming to the same answer."""
         found = set()
+        # Who died on this machine since all last met takes no more, and what it held is taken at once.
+        living = {name: wants for name, wants in self._others.items() if not process.is_dead(name)}
         for wanted in self._wanted:
-            who = sorted(name for name, wants in self._others.items() if wanted[0] in wants)
+            who = sorted(name for name, wants in living.items() if wanted[0] in wants)
             number = zlib.crc32(wanted[0].encode()) + wanted[1]
             if not who or self._worker.name not in who or who[number % len(who)] == self._worker.name:
                 found.add(wanted)
