@@ -343,6 +343,7 @@ class Lane:
         if stage.parallel > 1 and not stage.unordered:
             unit.keys = {key for entry in chunk.entries if (key := entry[1]) is not None}
             self._busy |= unit.keys
+        self._units.add(unit)  # in hand from now on, and not only when its task has begun
         self._spawn_in_slot(self._work(unit), probe=probe)
         return True
 
