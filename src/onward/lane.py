@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import Coroutine, Sequence
+from collections.abc import Callable, Coroutine, Sequence
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import msgspec
@@ -179,9 +179,13 @@ class Lane:
         self._read_ahead()
         self._hand_out()
 
-    def _spawn(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[Any]:
+    def _spawn(
+        self, work: Coroutine[Any, Any, None], let_go: Callable[[asyncio.Task[Any]], None] | None = None
+    ) -> asyncio.Task[Any]:
         task = asyncio.create_task(self._noted(work))
         self._tasks.add(task)
+        if let_go is not None:
+            task.add_done_callback(let_go)  # first, so that who waits for it is woken before this lane is
         task.add_done_callback(self._ended)
         task.add_done_callback(lambda _: work.close())  # where it was cancelled before it began
         return task
@@ -207,7 +211,7 @@ class Lane:
                 self._crew.breaker.probing = False
                 self._crew.wake_lanes()
 
-        self._spawn(work).add_done_callback(let_go)
+        self._spawn(work, let_go)
 
     # reading
 
