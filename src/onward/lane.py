@@ -132,10 +132,12 @@ class Lane:
     def next_due(self) -> float | None:
         """When a parked record, or a probe, may be tried; None while nothing waits for a time."""
         due = self._parking.next_due()
-        if self._crew.breaker.tripped:
-            waiting = due is not None or self.outstanding > 0
-            return max(self._crew.breaker.probe_at, due or 0.0) if waiting else None
-        return due
+        breaker = self._crew.breaker
+        if not breaker.tripped:
+            return due
+        if self._window.pending or (self._window.reach < self._end and not self.full):
+            return breaker.probe_at  # what is not parked may probe, whenever what is parked is due
+        return None if due is None else max(breaker.probe_at, due)
 
     # its life
 
@@ -553,6 +555,8 @@ class Lane:
         if called.outage:
             if self.stage.batch and self.stage.effect:
                 self._suspects = max(self._suspects, len(unit))
+            if breaker.tripped and not unit.probe:
+                return  # one of the calls that were under way when it tripped: the delays count probes
             wait = breaker.trip(called.outage, self._crew.now())
             self._crew.observe(Tripped(self.stage.name, called.outage, wait))
             self._crew.tripped()
