@@ -19,7 +19,7 @@ from onward.codec import HEADERS, KEY, ORIGIN, TIME, VALUE, Codec
 from onward.emit import Emitted, Emitter, Yields
 from onward.errors import BadOutput, BadRecord, TimedOut, Unavailable
 from onward.events import Progressed
-from onward.failure import Failure, message_of, release
+from onward.failure import Failure, is_stopped, message_of, release
 from onward.log import Append, Parked
 from onward.outcome import OUTCOMES, Drop, Hold, Later, Reject
 from onward.record import Position, Record
@@ -193,8 +193,8 @@ class Caller:
                 called.outage = message_of(error) or "the handler raised Unavailable"
                 stopped = index
                 break
-            except (Exception, SystemExit, asyncio.CancelledError) as error:
-                if _is_stopped(error):
+            except BaseException as error:
+                if is_stopped(error):
                     raise
                 if taking_back:
                     undo.back()
@@ -291,8 +291,8 @@ class Caller:
             undo.back()
             called.outage = message_of(error) or "the handler raised Unavailable"
             called.rest = sorted([*called.rest, *indices])
-        except (Exception, SystemExit, asyncio.CancelledError) as error:
-            if _is_stopped(error):
+        except BaseException as error:
+            if is_stopped(error):
                 raise
             undo.back()
             took = time.monotonic() - begun
@@ -452,17 +452,6 @@ def run_through(coroutine: Coroutine[Any, Any, T]) -> T:
         return stop.value  # type: ignore[no-any-return]
     coroutine.close()
     raise RuntimeError("a plain def handler was awaited")
-
-
-def _is_stopped(error: BaseException) -> bool:
-    """Whether the worker has cancelled the call; else the handler's own doing has, and it has failed."""
-    if not isinstance(error, asyncio.CancelledError):
-        return False
-    try:
-        task = asyncio.current_task()
-    except RuntimeError:  # a plain def, in a thread
-        return False
-    return task is not None and task.cancelling() > 0
 
 
 def _is_async(result: Any) -> bool:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 import time
 from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -37,7 +38,9 @@ class Crew:
         self._resources = resources
         self._arguments: dict[str, Any] | None = None
         self._free = stage.parallel
-        self._waiting = False
+        self._waiting: set[Lane] = set()
+        self._served: dict[int, int] = {}
+        self._number = itertools.count(1)
 
     @property
     def room(self) -> int:
@@ -56,18 +59,19 @@ class Crew:
         return "running"
 
     def slot(self, lane: Lane) -> bool:
-        """Takes a call slot; where none is free, all lanes are woken when one is."""
+        """Takes a call slot; where none is free, all who asked are woken when one is: first who has waited longest."""
         if self._free:
             self._free -= 1
+            self._served[lane.partition] = next(self._number)
             return True
-        self._waiting = True
+        self._waiting.add(lane)
         return False
 
     def slot_free(self) -> None:
         self._free += 1
-        if self._waiting:
-            self._waiting = False
-            self.wake_lanes()
+        waiting, self._waiting = self._waiting, set()
+        for lane in sorted(waiting, key=lambda lane: self._served.get(lane.partition, 0)):
+            lane.wake()
 
     def wake_lanes(self) -> None:
         for lane in self.lanes.values():

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import linecache
 import traceback
@@ -33,6 +34,20 @@ class Failure:
         self.outcome = outcome
         self.took = took
         self.batch = batch
+
+
+def is_stopped(error: BaseException) -> bool:
+    """Whether the worker ends a call; all else is the function's own doing, and it has failed, whatever it raised: an
+    error that nobody takes would leave its record in hand for ever."""
+    if isinstance(error, KeyboardInterrupt | GeneratorExit):
+        return True
+    if not isinstance(error, asyncio.CancelledError):
+        return False
+    try:
+        task = asyncio.current_task()
+    except RuntimeError:  # a plain def, in a thread
+        return False
+    return task is not None and task.cancelling() > 0
 
 
 def kind_of(error: BaseException) -> str:

@@ -13,7 +13,7 @@ import msgspec
 from onward.emit import Emitter
 from onward.errors import LeaseLost, SettingError, StoreUncertain
 from onward.events import SourceFailed, SourceRan
-from onward.failure import message_of
+from onward.failure import is_stopped, kind_of, message_of
 from onward.feed import COMMIT_SECONDS, Feed, Stopped
 from onward.log import Claim, Commit, SourceState
 from onward.resource import Resources
@@ -143,10 +143,15 @@ class Intake:
     async def _produce(self, feed: Feed, cursor: Any, arguments: dict[str, Any]) -> None:
         function = self.source.handler.function
         if self.source.handler.is_async:
-            async for item in function(cursor, **arguments):
-                feed.put(item)
-                if not feed.has_room():
-                    await asyncio.to_thread(feed.wait)
+            try:
+                async for item in function(cursor, **arguments):
+                    feed.put(item)
+                    if not feed.has_room():
+                        await asyncio.to_thread(feed.wait)
+            except BaseException as error:
+                if is_stopped(error) or (carried := _carried(error)) is error:
+                    raise
+                raise carried from error
             return
         loop = asyncio.get_running_loop()
         ended: asyncio.Future[None] = loop.create_future()
@@ -163,7 +168,7 @@ class Intake:
                     if not feed.has_room():
                         feed.wait()
             except BaseException as caught:
-                error = caught
+                error = _carried(caught)
             with contextlib.suppress(RuntimeError):  # the loop is closed: nobody waits any more
                 loop.call_soon_threadsafe(tell, error)
 
@@ -211,3 +216,10 @@ class Intake:
         with contextlib.suppress(LeaseLost):
             commit = Commit(lease=self.lease, source=self._state)
             await self._worker.patiently(lambda: self._worker.log.commit(commit))
+
+
+def _carried(error: BaseException) -> BaseException:
+    """What a source raised as an error that a future can carry, and that ends nothing but the source."""
+    if isinstance(error, Stopped) or (isinstance(error, Exception) and not isinstance(error, StopIteration)):
+        return error
+    return RuntimeError(f"it raised {kind_of(error)}: {message_of(error)}")

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import Coroutine, Sequence
+from collections.abc import Callable, Coroutine, Sequence
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import msgspec
@@ -132,10 +132,12 @@ class Lane:
     def next_due(self) -> float | None:
         """When a parked record, or a probe, may be tried; None while nothing waits for a time."""
         due = self._parking.next_due()
-        if self._crew.breaker.tripped:
-            waiting = due is not None or self.outstanding > 0
-            return max(self._crew.breaker.probe_at, due or 0.0) if waiting else None
-        return due
+        breaker = self._crew.breaker
+        if not breaker.tripped:
+            return due
+        if self._window.pending or (self._window.reach < self._end and not self.full):
+            return breaker.probe_at  # what is not parked may probe, whenever what is parked is due
+        return None if due is None else max(breaker.probe_at, due)
 
     # its life
 
@@ -179,9 +181,13 @@ class Lane:
         self._read_ahead()
         self._hand_out()
 
-    def _spawn(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[Any]:
+    def _spawn(
+        self, work: Coroutine[Any, Any, None], let_go: Callable[[asyncio.Task[Any]], None] | None = None
+    ) -> asyncio.Task[Any]:
         task = asyncio.create_task(self._noted(work))
         self._tasks.add(task)
+        if let_go is not None:
+            task.add_done_callback(let_go)  # first, so that who waits for it is woken before this lane is
         task.add_done_callback(self._ended)
         task.add_done_callback(lambda _: work.close())  # where it was cancelled before it began
         return task
@@ -207,7 +213,7 @@ class Lane:
                 self._crew.breaker.probing = False
                 self._crew.wake_lanes()
 
-        self._spawn(work).add_done_callback(let_go)
+        self._spawn(work, let_go)
 
     # reading
 
@@ -343,7 +349,7 @@ class Lane:
         if stage.parallel > 1 and not stage.unordered:
             unit.keys = {key for entry in chunk.entries if (key := entry[1]) is not None}
             self._busy |= unit.keys
-        self._units.add(unit)  # now, and not when the task begins: the next step asks whether one is under way
+        self._units.add(unit)  # in hand from now on, and not only when its task has begun
         self._spawn_in_slot(self._work(unit), probe=probe)
         return True
 
@@ -549,6 +555,8 @@ class Lane:
         if called.outage:
             if self.stage.batch and self.stage.effect:
                 self._suspects = max(self._suspects, len(unit))
+            if breaker.tripped and not unit.probe:
+                return  # one of the calls that were under way when it tripped: the delays count probes
             wait = breaker.trip(called.outage, self._crew.now())
             self._crew.observe(Tripped(self.stage.name, called.outage, wait))
             self._crew.tripped()

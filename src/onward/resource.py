@@ -9,6 +9,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from onward.errors import Unavailable
+from onward.failure import is_stopped
 from onward.handler import Handler
 
 
@@ -69,7 +70,9 @@ class Resources:
                 arguments[need] = self._settings
         try:
             self._open[name] = await self._enter(handler, arguments)
-        except Exception as error:
+        except BaseException as error:
+            if is_stopped(error):
+                raise
             raise Unavailable(f"resource {name} cannot open: {type(error).__name__}: {error}") from error
         return self._open[name]
 

@@ -7,6 +7,7 @@ that it holds. Under `once` it ends when all is delivered that can be.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import random
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -34,6 +35,9 @@ from onward.within import SQLiteTarget, Target, Within
 T = TypeVar("T")
 
 MEMORY = 256_000_000
+
+TROUBLE = 5.0
+"""Seconds after which a lane or intake that broke is taken up again."""
 
 
 def spec_of(app: App) -> AppSpec:
@@ -149,15 +153,23 @@ class Worker:
     async def declare(self) -> None:
         """Writes the apps' declarations into the store."""
         for app in self._apps:
-            await self.patiently(lambda app=app: self.log.declare(spec_of(app)))  # type: ignore[misc]
+            await self.patiently(lambda app=app: self.log.declare(spec_of(app)), or_stop=True)  # type: ignore[misc]
 
     async def run(self) -> Report:
         """Until it is stopped or, under `once`, all is done."""
-        await self.declare()
+        try:
+            await self.declare()
+        except StoreAway:
+            if self.report.away:
+                raise
+            return self.report  # it was stopped before it had begun
         self.observe(WorkerStarted(self.name, getattr(self.log, "url", "")))
         helpers = [asyncio.create_task(self.leases.run()), asyncio.create_task(self._watch())]
         try:
             await self._until_done(helpers)
+        except StoreAway:
+            if not self._stop.is_set() or self.report.away:
+                raise
         finally:
             await self._wind_up(helpers)
             self.observe(WorkerStopped(self.name))
@@ -237,7 +249,7 @@ class Worker:
 
     async def _news(self, topics: Sequence[str]) -> set[Wanted]:
         """Tells lanes; returns for what there are requests that no lane of this worker can carry out."""
-        news = await self.patiently(lambda: self.log.news(topics, list(self._stages)))
+        news = await self.patiently(lambda: self.log.news(topics, list(self._stages)), or_stop=True)
         self._ends = news.ends
         for lane in list(self._lanes.values()):
             lane.reached(news.ends.get((lane.stage.topic.name, lane.partition), 0))
@@ -253,7 +265,7 @@ class Worker:
         if not all(self._source_done(name) for name in self._sources):
             return False
         asked = await self._news(sorted({stage.topic.name for stage in self._stages.values()}))
-        if asked - set(self._pause_until):
+        if asked - self._given_up:
             return False
         starting = any(wanted[0] in self._stages and wanted not in self._lanes for wanted in self._tasks)
         if starting or any(not lane.idle for lane in self._lanes.values()):
@@ -273,10 +285,10 @@ class Worker:
 
     async def _others_work(self) -> bool:
         """Whether another worker has, or should have, something of ours in hand."""
-        mine = set(self._lanes) | {wanted for wanted, until in self._pause_until.items() if until}
+        mine = set(self._lanes) | self._given_up
         if all(wanted in mine for wanted in self._wanted if wanted[0] in self._stages):
             return False
-        survey = await self._books.survey()
+        survey = await self.patiently(self._books.survey, or_stop=True)
         for facts in survey.stages:
             wanted = (facts.stage, facts.partition)
             if (lane := self._lanes.get(wanted)) is not None and lane.end < facts.end:
@@ -295,7 +307,11 @@ class Worker:
     async def _due_soon(self, wanted: Wanted) -> bool:
         """Whether a parked record of another worker's is to be tried again within the patience."""
         horizon, after = self.clock.now() + self._plan.patience, ("", 0, 0)
-        while rows := await self._books.parked(wanted[0], None, "retrying", 100, after):
+
+        def page() -> Awaitable[Sequence[Any]]:
+            return self._books.parked(wanted[0], None, "retrying", 100, after)
+
+        while rows := await self.patiently(page, or_stop=True):
             if any(partition == wanted[1] and row.due <= horizon for _, partition, row, _ in rows):
                 return True
             name, partition, row, _ = rows[-1]
@@ -304,7 +320,12 @@ class Worker:
 
     def _source_done(self, name: str) -> bool:
         intake = self._intakes.get(name)
-        return intake is not None and intake.done
+        return (intake is not None and intake.done) or (name, 0) in self._given_up
+
+    @property
+    def _given_up(self) -> set[Wanted]:
+        """What broke and is not taken up again in this run."""
+        return {wanted for wanted, until in self._pause_until.items() if until == float("inf")}
 
     # leases
 
@@ -361,7 +382,9 @@ class Worker:
             self.report.troubles.append(f"{wanted[0]}: {what}")
             if (crew := self._crews.get(wanted[0])) is not None:
                 crew.trouble = what
-        self._pause_until[wanted] = self._tick() + 5.0 if not self.once else float("inf")
+        # What only the store's absence, or another worker, has ended is taken up again also under `once`.
+        over = self.once and not isinstance(error, LeaseLost | StoreAway)
+        self._pause_until[wanted] = float("inf") if over else self._tick() + TROUBLE
 
     async def _work_stage(self, claim: Claim) -> None:
         wanted = (claim.lease.stage, claim.lease.partition)
@@ -381,7 +404,8 @@ class Worker:
             if self._stop.is_set():
                 lane.stop()
             lane.reached(self._ends.get((stage.topic.name, lane.partition), 0))
-            for request in (await self.log.news([stage.topic.name], [stage.name])).requests:
+            news = await self.patiently(lambda: self.log.news([stage.topic.name], [stage.name]), or_stop=True)
+            for request in news.requests:
                 if request.partition == lane.partition:
                     lane.asked(request)
             await lane.run()
@@ -407,7 +431,7 @@ class Worker:
             return None if await within.take(claim, end, crew.in_thread) else claim
 
         partition = claim.lease.partition
-        while (agreed := await self.patiently(compare)) is None:
+        while (agreed := await self.patiently(compare, or_stop=True)) is None:
             pass
         return agreed
 
@@ -449,7 +473,12 @@ class Worker:
         self._intakes[source.name] = intake
         if intake.done or self._stop.is_set():
             return
-        await intake.run()
+        try:
+            await intake.run()
+        except BaseException:
+            if not self._stop.is_set():
+                await self.leases.give_back(source.name, 0)
+            raise
         if intake.lost:
             self.leases.held.pop((source.name, 0), None)
 
@@ -463,19 +492,24 @@ class Worker:
     def store_away(self, error: StoreAway, again_in: float) -> None:
         self.observe(StoreAbsent(str(error), again_in))
 
-    async def patiently(self, work: Callable[[], Awaitable[T]]) -> T:
-        """Does what needs the store, again and again while it is away. Under `once` not longer than the patience."""
+    async def patiently(self, work: Callable[[], Awaitable[T]], *, or_stop: bool = False) -> T:
+        """Does what needs the store, again and again while it is away. Under `once` not longer than the patience;
+        with `or_stop` only until the worker is stopped."""
         wait, end = 0.05, self._tick() + self._plan.patience
         while True:
             try:
                 return await work()
             except StoreAway as error:
+                if or_stop and self._stop.is_set():
+                    raise
                 if self.once and self._tick() >= end:
                     self.report.away = True
                     self.stop()
                     raise
                 self.store_away(error, wait)
-                await asyncio.sleep(wait)
+                with contextlib.suppress(TimeoutError):
+                    async with asyncio.timeout(wait):
+                        await (self._stop.wait() if or_stop else asyncio.sleep(wait))
                 wait = min(wait * 2, 5.0)
 
     def _topics(self, app: App) -> set[Any]:
