@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 import onward
+from onward.parent import Parent
 
 PARENT = """
 import sys
@@ -78,6 +79,19 @@ def test_one_that_dies_is_started_again(tmp_path: Path) -> None:
     assert count.read_text() == "xx"
     parent.send_signal(signal.SIGTERM)
     assert parent.wait(20) == 0
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="no child is reaped there")
+def test_one_that_ends_just_before_it_is_told_to_is_seen_to_have_ended() -> None:
+    parent = Parent(lambda number: [sys.executable, "-c", "pass"], 1, once=False, say=print)
+    (child,) = parent._children
+    parent._spawn(child)
+    assert child.process is not None
+    os.waitid(os.P_PID, child.process.pid, os.WEXITED | os.WNOWAIT)
+    parent._end()
+    parent._tell()
+    parent._reap()
+    assert (child.process, child.code) == (None, 0)
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="needs to adopt orphans")

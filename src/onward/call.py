@@ -338,7 +338,7 @@ class Caller:
     def _failed_together(
         self, called: Called, unit: Unit, chunk: Chunk, indices: Sequence[int], error: BaseException, took: float
     ) -> None:
-        batch = f"{chunk.offsets[0]}-{chunk.offsets[-1]}" if len(indices) > 1 else None
+        batch = batch_name(chunk.offsets)
         outage = False
         for index, entry in zip(indices, chunk.entries, strict=True):
             called.failures.append(Failure(index, error=error, took=took, batch=batch))
@@ -442,6 +442,11 @@ def _without(count: int, out: Sequence[int]) -> list[int]:
     for index in reversed(out):
         del found[index]
     return found
+
+
+def batch_name(offsets: Sequence[int]) -> str | None:
+    """Names records that failed as one and are to be tried together again; one alone needs none."""
+    return f"{offsets[0]}-{offsets[-1]}" if len(offsets) > 1 else None
 
 
 def run_through(coroutine: Coroutine[Any, Any, T]) -> T:

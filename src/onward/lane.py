@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import msgspec
 
-from onward.call import Called, Caller, Undo, Unit, run_through
+from onward.call import Called, Caller, Undo, Unit, batch_name, run_through
 from onward.draft import Draft
 from onward.errors import AlreadyCommitted, Broken, LeaseLost, TimedOut, Unavailable
 from onward.events import Committed, Failed, Full, Recovered, Stuck, Tripped
@@ -468,7 +468,8 @@ class Lane:
         called = Called()
         at = range(len(unit)) if self.stage.batch else [unit.at]
         error = TimedOut(self.stage.name, limit)
-        called.failures = [Failure(i, error=error, took=limit) for i in at]
+        batch = batch_name(unit.chunk.offsets) if self.stage.batch and self.stage.effect else None
+        called.failures = [Failure(i, error=error, took=limit, batch=batch) for i in at]
         called.rest = [i for i in range(len(unit)) if i not in set(at)]
         return called
 

@@ -146,4 +146,5 @@ class Parent:
                 child.due, child.code = 0.0, 0
             if child.process is not None and not child.told:
                 child.told = True
-                child.process.terminate()
+                # Not `terminate()`, which reaps one that has just ended: then nobody would learn that it has.
+                os.kill(child.process.pid, signal.SIGTERM)

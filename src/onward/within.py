@@ -183,9 +183,11 @@ class SQLiteTarget:
 
     def roll_back(self) -> None:
         self._handling = False
-        if self._connection.in_transaction:
-            self._connection.execute("ROLLBACK")
-        self._release()
+        try:
+            if self._connection.in_transaction:
+                self._connection.execute("ROLLBACK")
+        finally:
+            self._release()
 
     def close(self) -> None:
         with self._one:

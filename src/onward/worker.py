@@ -213,7 +213,7 @@ class Worker:
             lane.stop()
         for intake in self._intakes.values():
             intake.stop()
-        working = list(self._tasks.values())
+        working = dict(zip(self._tasks.values(), self._tasks, strict=True))
         late: set[asyncio.Task[None]] = set()
         if working:
             _, late = await asyncio.wait(working, timeout=self._plan.grace)
@@ -231,14 +231,22 @@ class Worker:
             await self.leases.give_back_all()
         except StoreAway as error:
             self.observe(StoreAbsent(str(error), 0.0))
-        for resources in self._resources.values():
-            await resources.close()
         # A plain def that overran the grace cannot be stopped, nor what it uses closed under it.
-        running_on = self.report.replace or bool(late)
+        parts = {**self._stages, **self._sources}
+        running_on = self.report.replace or any(not parts[working[task][0]].handler.is_async for task in late)
+        if not running_on:
+            await self._close_resources()
         self.threads.shutdown(wait=not running_on, cancel_futures=True)
         for target in self._targets.values():
             if not running_on:
                 target.close()
+
+    async def _close_resources(self) -> None:
+        for name, resources in self._resources.items():
+            try:
+                await resources.close()
+            except Exception as error:  # the others are closed all the same
+                self._say(name, f"a resource failed when it was closed: {type(error).__name__}: {message_of(error)}")
 
     async def _watch(self) -> None:
         """Tells lanes of new records and of requests."""
@@ -382,13 +390,16 @@ class Worker:
         """A lane or intake broke. It is taken up again after a while; the reason shows in `status`."""
         what = f"{type(error).__name__}: {message_of(error)}"
         if not isinstance(error, LeaseLost | StoreAway):
-            self.observe(Trouble(wanted[0], what))
-            self.report.troubles.append(f"{wanted[0]}: {what}")
+            self._say(wanted[0], what)
             if (crew := self._crews.get(wanted[0])) is not None:
                 crew.trouble = what
         # What only the store's absence, or another worker, has ended is taken up again also under `once`.
         over = self.once and not isinstance(error, LeaseLost | StoreAway)
         self._pause_until[wanted] = float("inf") if over else self._tick() + TROUBLE
+
+    def _say(self, name: str, what: str) -> None:
+        self.observe(Trouble(name, what))
+        self.report.troubles.append(f"{name}: {what}")
 
     async def _work_stage(self, claim: Claim) -> None:
         wanted = (claim.lease.stage, claim.lease.partition)

@@ -16,7 +16,7 @@ from typing import Any
 import apsw
 import pytest
 
-from onward import App, Database, Retry
+from onward import App, Database, Record, Retry
 from onward.events import Failed, Stuck
 from scenarios.ground import Ground, sql
 
@@ -144,3 +144,26 @@ def test_a_plain_call_that_hangs_each_time_dies_in_the_end(ground: Ground) -> No
     assert ground.states() == {"dead": 1, "behind": 1}
     assert outputs(ground, app) == per_key(n for n in range(30) if n not in (13, 23))
     ground.recount()
+
+
+def test_a_batch_with_effect_that_hung_is_called_whole_again(ground: Ground) -> None:
+    app = App("slow")
+    source = app.topic("in", dict, key="key")
+    calls: list[list[str]] = []
+    free = threading.Event()
+
+    @app.stage(source, batch=4, timeout="50ms")
+    def work(batch: list[Record[dict]]) -> None:
+        calls.append([record.id for record in batch])
+        if len(calls) == 1:
+            free.wait(60)
+
+    ground.put(app, source, *records(4))
+    try:
+        assert ground.run(app).replace
+    finally:
+        free.set()
+    assert not ground.run(app).failed
+
+    assert calls == [calls[0]] * 2 and len(calls[0]) == 4
+    ground.recount(empty=True)
