@@ -48,6 +48,8 @@ def breaches(survey: Survey, evidence: Sequence[Evidence], blocks: Sequence[Bloc
     for one in evidence:
         found += _stage(one, kept.get((one.facts.topic, one.facts.partition), 0))
     found += _topics(survey, blocks)
+    if survey.missing:
+        found.append(Breach("the store", None, 0, survey.missing, "rows of progress are gone"))
     return found
 
 

@@ -123,12 +123,17 @@ class BadRecord(OnwardError):
     """A value does not fit its topic's type, or a stored one can no longer be read as it."""
 
 
+def cut(key: str | None) -> str:
+    """A key as an error shows it: its beginning, where it is long."""
+    return repr(key) if key is None or len(key) <= 100 else f"{key[:100]!r}..."
+
+
 class RecordTooLarge(BadRecord):
     """One record is larger than its topic allows."""
 
     def __init__(self, topic: str, key: str | None, size: int, most: int) -> None:
         super().__init__(
-            f"a record of topic {topic} with key {key!r} has {size} bytes, the most is {most}; "
+            f"a record of topic {topic} with key {cut(key)} has {size} bytes, the most is {most}; "
             "raise max_record= of the topic or put the content elsewhere and its address into the record"
         )
 

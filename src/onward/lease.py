@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from onward import process
-from onward.errors import StoreAway
+from onward.errors import StoreAway, StoreUncertain
 from onward.events import LeaseGone, LeaseTaken
 from onward.log import Lease
 
@@ -36,6 +36,7 @@ class Leases:
         self._noted = asyncio.Event()
         self.held: dict[Wanted, Lease] = {}
         self.safe_until = time.monotonic() + SECONDS
+        self._renewed = 0.0
 
     def note(self) -> None:
         """A state has changed that `status` shows."""
@@ -43,15 +44,13 @@ class Leases:
 
     async def run(self) -> None:
         """Until it is cancelled."""
-        renewed = 0.0
         while True:
             try:
-                if time.monotonic() - renewed >= RENEW or self._noted.is_set():
+                if self._due or self._noted.is_set():
                     self._noted.clear()
                     await self._renew()
-                    renewed = time.monotonic()
                 await self._take()
-            except StoreAway as error:
+            except (StoreAway, StoreUncertain) as error:  # what was kept of it shows when it is done again
                 self._worker.store_away(error, LOOK)
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(LOOK):
@@ -76,10 +75,17 @@ class Leases:
         begun = time.monotonic()
         leases = {lease: self._worker.state_of(lease) for lease in self.held.values()}
         for lost in await self._worker.log.renew(leases, SECONDS):
-            self.held.pop((lost.stage, lost.partition), None)
+            if self.held.get((lost.stage, lost.partition)) != lost:
+                continue  # given back meanwhile, or claimed again: what is held now is another one
+            del self.held[lost.stage, lost.partition]
             self._worker.observe(LeaseGone(lost.stage, lost.partition))
             self._worker.lease_lost(lost)
         self.safe_until = begun + SECONDS - SPARE
+        self._renewed = time.monotonic()
+
+    @property
+    def _due(self) -> bool:
+        return time.monotonic() - self._renewed >= RENEW
 
     async def _take(self) -> None:
         mine = self._mine()
@@ -96,6 +102,8 @@ class Leases:
                 self.held[wanted] = claim.lease
                 self._worker.observe(LeaseTaken(*wanted, claim.lease.token))
                 self._worker.lease_taken(claim)
+            if self._due:
+                await self._renew()  # to take many may last longer than those that it has
         for wanted in [wanted for wanted in self.held if wanted not in mine]:
             self._free_since[wanted] = now
             self._worker.hand_over(wanted)

@@ -341,6 +341,8 @@ class Survey(NamedTuple):
     topics: Sequence[TopicFacts]
     sources: Mapping[str, SourceState]
     leases: Sequence[Held]
+    missing: int = 0
+    """Rows of progress that were written and are gone; counted for the audit only."""
 
 
 class Evidence(NamedTuple):

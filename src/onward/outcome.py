@@ -5,14 +5,23 @@ from __future__ import annotations
 from datetime import timedelta
 
 from msgspec import Struct
+from msgspec.structs import force_setattr
 
 from onward import units
 
 
-class Drop(Struct, frozen=True):
-    """The record is done; what was yielded before it is kept. Counted as dropped, with the reason."""
+class _Reasoned(Struct, frozen=True):
+    """What is given as a reason becomes text, as an exception or None is easily given for one."""
 
     reason: str = ""
+
+    def __post_init__(self) -> None:
+        if not isinstance(self.reason, str):
+            force_setattr(self, "reason", "" if self.reason is None else str(self.reason))
+
+
+class Drop(_Reasoned, frozen=True):
+    """The record is done; what was yielded before it is kept. Counted as dropped, with the reason."""
 
 
 class Later(Struct, frozen=True):
@@ -20,6 +29,12 @@ class Later(Struct, frozen=True):
 
     after: str | float | timedelta
     give_up: str | float | timedelta | None = None
+
+    def __post_init__(self) -> None:
+        """Raises ValueError where one of them is no duration: in the handler, so that the call has failed."""
+        units.duration(self.after)
+        if self.give_up is not None:
+            units.duration(self.give_up)
 
     @property
     def seconds(self) -> float:
@@ -30,16 +45,12 @@ class Later(Struct, frozen=True):
         return None if self.give_up is None else units.duration(self.give_up)
 
 
-class Hold(Struct, frozen=True):
+class Hold(_Reasoned, frozen=True):
     """The record waits for a person; going on calls the handler again with `approved=True`."""
 
-    reason: str = ""
 
-
-class Reject(Struct, frozen=True):
+class Reject(_Reasoned, frozen=True):
     """The record is dead at once: no retry would help."""
-
-    reason: str = ""
 
 
 Outcome = Drop | Later | Hold | Reject

@@ -10,6 +10,7 @@ _DURATION = re.compile(r"(\d+(?:\.\d+)?)\s*(ms|s|m|h|d)")
 _SIZE = re.compile(r"(\d+(?:\.\d+)?)\s*(B|KB|MB|GB)", re.IGNORECASE)
 _SECONDS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
 _BYTES = {"B": 1, "KB": 1_000, "MB": 1_000_000, "GB": 1_000_000_000}
+CENTURY = 100 * 366 * 86400.0
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
@@ -28,8 +29,8 @@ def duration(text: str | timedelta | float) -> float:
         seconds = float(match[1]) * _SECONDS[match[2]]
     else:
         raise ValueError(f'{text!r} is no duration; write one number and ms, s, m, h or d, as in "15m"')
-    if seconds < 0:
-        raise ValueError(f"{text!r} is negative")
+    if not 0 <= seconds <= CENTURY:
+        raise ValueError(f"{text!r} is negative" if seconds < 0 else f"{text!r} is no time that anybody waits")
     return seconds
 
 

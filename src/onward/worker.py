@@ -21,12 +21,12 @@ from onward.clock import Clock, SystemClock
 from onward.codec import Codec
 from onward.crew import Crew
 from onward.emit import Emitter
-from onward.errors import LeaseLost, Refused, StoreAway
+from onward.errors import LeaseLost, Refused, StoreAway, StoreUncertain
 from onward.events import Event, Failed, Observer, Observers, StoreAbsent, Trouble, WorkerStarted, WorkerStopped
 from onward.failure import message_of
 from onward.intake import Intake
 from onward.lane import Lane
-from onward.lease import SECONDS, Leases, Wanted
+from onward.lease import LOOK, SECONDS, Leases, Wanted
 from onward.log import AppSpec, Books, Claim, Lease, Log, SourceSpec, StageSpec, TopicSpec
 from onward.resource import Resources
 from onward.sqlite.connection import path_of
@@ -244,8 +244,12 @@ class Worker:
         """Tells lanes of new records and of requests."""
         topics = sorted({stage.topic.name for stage in self._stages.values()})
         while True:
-            await self._news(topics)
-            await self.log.changed(60.0)
+            try:
+                await self._news(topics)
+                await self.log.changed(60.0)
+            except (StoreAway, StoreUncertain) as error:  # only looking failed
+                self.store_away(error, LOOK)
+                await asyncio.sleep(LOOK)
 
     async def _news(self, topics: Sequence[str]) -> set[Wanted]:
         """Tells lanes; returns for what there are requests that no lane of this worker can carry out."""
@@ -489,7 +493,7 @@ class Worker:
             self.report.died += 1
         self._observers(event)
 
-    def store_away(self, error: StoreAway, again_in: float) -> None:
+    def store_away(self, error: StoreAway | StoreUncertain, again_in: float) -> None:
         self.observe(StoreAbsent(str(error), again_in))
 
     async def patiently(self, work: Callable[[], Awaitable[T]], *, or_stop: bool = False) -> T:

@@ -32,7 +32,8 @@ MOVED = 'UPDATE block SET "offset" = "offset" + 3 WHERE topic = \'shop.bills\' A
     [
         ("DELETE FROM parked WHERE state = 'dead'", "shop.bill", "key 'c2' has only records behind"),
         ("DELETE FROM parked WHERE state = 'dead'", "shop.bill", "neither finished nor parked: offset"),
-        (MISSING, "shop.mail", "neither finished nor parked: offset"),
+        (MISSING, "the store", "rows of progress are gone: 0 claimed, 1 counted"),
+        ("DELETE FROM progress", "the store", "rows of progress are gone"),
         (OVERSTATED, "shop.mail", "done: 99 claimed, 17 counted"),
         ("DELETE FROM block WHERE topic = 'shop.bills'", "shop.bills", "17 claimed, 0 counted"),
         ("UPDATE topic SET put = 5 WHERE name = 'shop.orders'", "shop.orders", "25 claimed, 20 counted"),

@@ -21,7 +21,7 @@ from onward.log import Survey
 from onward.logs.sqlite import SQLiteLog
 from onward.logs.sqlite_books import SQLiteBooks
 from onward.worker import Plan, Report, Worker
-from scenarios.ground import BOUND, Ground, until
+from scenarios.ground import BOUND, Ground, append, until
 
 Fault = Callable[..., Exception | None]
 
@@ -46,6 +46,10 @@ class Faulty(SQLiteLog):
     async def news(self, topics: Any, stages: Any) -> Any:
         await self._raise("news")
         return await super().news(topics, stages)
+
+    async def changed(self, seconds: float) -> None:
+        await self._raise("changed")
+        await super().changed(seconds)
 
 
 class FaultyBooks(SQLiteBooks):
@@ -167,3 +171,19 @@ def test_a_stop_ends_a_worker_that_waits_for_its_store(ground: Ground, where: st
         worker.stop()
 
     assert not run(ground, app, plan, during, **{where: lambda: StoreAway("away")}).failed
+
+
+@pytest.mark.parametrize("error", [StoreAway("busy"), StoreUncertain("disk")])
+def test_a_look_that_fails_does_not_end_the_worker(
+    ground: Ground, monkeypatch: pytest.MonkeyPatch, error: Exception
+) -> None:
+    monkeypatch.setattr(worker_, "LOOK", 0.0)
+    app, source, out = passing()
+
+    async def during(worker: Worker) -> None:
+        await until(lambda: ground.seen.of(StoreAbsent))
+        await append(worker.log, source, [{"key": "k", "n": 1}])
+        await until(lambda: ground.values(out))
+        worker.stop()
+
+    assert not run(ground, app, Plan(), during, changed=once(error)).failed

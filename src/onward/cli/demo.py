@@ -44,7 +44,10 @@ def demo(
     folder = Path(FOLDER).absolute()
     for app in found:
         own = folder / app.name
-        own.mkdir(parents=True, exist_ok=True)
+        try:
+            own.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise Refused(f"{own} cannot be made: {error.strerror}; the demo needs a folder to write to") from error
         assert app.demo_function is not None
         settings[app.name] = config.settings(app, app.demo_function(own))
     url = config.demo_store(store)

@@ -13,7 +13,7 @@ from onward import load, stores
 from onward.app import App
 from onward.cli import options, show
 from onward.config import Config
-from onward.errors import AppNotFound, BadRecord, Refused, StoreNotFound
+from onward.errors import AppNotFound, BadRecord, Refused, StoreAway, StoreNotFound
 from onward.log import Commit, Log, Survey, TopicSpec
 from onward.names import full_name
 from onward.put import BadLine, Desk, batches
@@ -69,7 +69,10 @@ def _put(runner: asyncio.Runner, log: Log, desk: Desk, name: str, stream: IO[byt
                 bad = (number, error)
                 break
         if taken:
-            runner.run(log.commit(Commit(appends=desk.blocks(taken))))
+            try:
+                runner.run(log.commit(Commit(appends=desk.blocks(taken))))
+            except StoreAway as error:
+                raise StoreAway(f"{error}; {count} records of {name} are in, the rest is not") from error
             count += len(taken)
         if bad is not None:
             raise BadLine(name, bad[0], str(bad[1]), count) from bad[1]

@@ -152,7 +152,7 @@ class SQLiteLog:
             return News(ends, requests)
 
         news = self._here(work) if len(names) + len(asked) <= AT_HAND else await self._read(work)
-        self._ends = news.ends
+        self._ends = {**self._ends, **news.ends}
         return news
 
     async def changed(self, seconds: float) -> None:
@@ -260,7 +260,7 @@ class SQLiteLog:
         self._file.drop(writer)
 
     def _version(self) -> int:
-        return int(self._watching.execute("PRAGMA data_version").fetchall()[0][0])
+        return self._here(lambda connection: int(rows(connection, "PRAGMA data_version")[0][0]))
 
     def _instant(self, later: float = 0.0) -> str:
         return instant_text(self._clock.now() + later)

@@ -75,6 +75,7 @@ class SQLiteBooks:
     async def evidence(self) -> tuple[Survey, Sequence[Evidence], Sequence[BlockRow]]:
         def work(connection: apsw.Connection) -> tuple[Survey, list[Evidence], list[BlockRow]]:
             survey = self._survey(connection, 0.0)
+            survey = survey._replace(missing=rows(connection, SQL.progress_missing)[0][0])
             found = []
             for facts in survey.stages:
                 bound = {"stage": facts.stage, "partition": facts.partition}

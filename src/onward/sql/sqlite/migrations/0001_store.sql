@@ -39,7 +39,7 @@ CREATE TABLE begin (
     PRIMARY KEY (stage, partition)
 ) WITHOUT ROWID;
 CREATE TABLE progress (
-    seq INTEGER PRIMARY KEY,
+    seq INTEGER PRIMARY KEY AUTOINCREMENT,
     stage TEXT NOT NULL,
     partition INTEGER NOT NULL,
     first INTEGER,
