@@ -113,7 +113,8 @@ class SQLiteTarget:
             if cursor[0][0] >= lease.token:
                 raise WentBack(
                     f"{where}: {self.url} has seen token {cursor[0][0]}, the store gives {lease.token}, which is to be "
-                    "larger than any before; the store is older than its target: restore the newer one"
+                    "larger than any before; the store is older than its target: restore the newer one (or, for a new "
+                    "store, delete the stage's rows in onward_cursor and onward_ledger there)"
                 )
             ledger = rows(self._connection, SQL.ledger_all, **bound)
             last, outputs, parked = ledger[-1] if ledger else (None, "", "")
