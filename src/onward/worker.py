@@ -131,6 +131,7 @@ class Worker:
         self._lanes: dict[Wanted, Lane] = {}
         self._intakes: dict[str, Intake] = {}
         self._targets: dict[str, Target] = {}
+        self._opening = asyncio.Lock()
         self._tasks: dict[Wanted, asyncio.Task[None]] = {}
         self._look = asyncio.Event()
         self._stop = asyncio.Event()
@@ -461,6 +462,10 @@ class Worker:
         stage, app = self._stages[name], self._app_of[name]
         assert stage.within is not None
         url = stage.within.resolve(self._settings.get(app.name))
+        async with self._opening:
+            return await self._opened(name, url)
+
+    async def _opened(self, name: str, url: str) -> Target:
         if url not in self._targets:
             if not url.startswith("sqlite:"):
                 raise Refused(f"stage {name}: within= takes sqlite:/// URLs, not {url.split(':')[0]}:")

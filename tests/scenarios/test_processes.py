@@ -114,4 +114,5 @@ if __name__ == "__main__":
     place.clock = SystemClock()  # type: ignore[assignment]
     assert NOW
     report = place.run(program(place.folder, pace=0.0005))
+    print(report, file=sys.stderr)
     sys.exit(1 if report.failed else 0)

@@ -3,6 +3,8 @@
 import sqlite3
 import subprocess
 import sys
+import threading
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -71,3 +73,20 @@ def test_another_process_may_read_it(path: Path) -> None:
     found = subprocess.run([sys.executable, "-c", program, path], capture_output=True, text=True, timeout=20)
     assert found.stdout.strip() == "7"
     file.close()
+
+
+def test_many_threads_make_and_open_one_file_at_once(tmp_path: Path) -> None:
+    """What one of them holds for a moment while it makes the file is not taken for another library's."""
+    for number in range(20):
+        path = tmp_path / f"{number}.db"
+        ready = threading.Barrier(8)
+
+        def open_one(path: Path = path, ready: threading.Barrier = ready) -> None:
+            ready.wait()
+            file = File(path)
+            file.connect().execute("SELECT 1").fetchall()
+            file.close()
+
+        with ThreadPoolExecutor(8) as pool:
+            for done in [pool.submit(open_one) for _ in range(8)]:
+                done.result()

@@ -39,13 +39,14 @@ class File:
     """
 
     def __init__(self, path: Path, *, create: bool = True) -> None:
-        if not path.exists():
-            if not create:
-                raise StoreNotFound(f"sqlite:///{path}")
-            _make(path)
-        _refuse_network(path)
-        self.path = path
-        self._identity: tuple[int, int] | None = guard.enter(str(path))
+        with guard.turn:
+            if not path.exists():
+                if not create:
+                    raise StoreNotFound(f"sqlite:///{path}")
+                _make(path)
+            _refuse_network(path)
+            self.path = path
+            self._identity: tuple[int, int] | None = guard.enter(str(path))
         self._connections: list[apsw.Connection] = []
 
     def connect(self, *, readonly: bool = False) -> apsw.Connection:
@@ -111,7 +112,10 @@ def rows(connection: apsw.Connection, statement: str, **parameters: Any) -> list
 def _make(path: Path) -> None:
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        os.close(os.open(path, os.O_RDWR | os.O_CREAT, 0o644))
+        # Only one that is not there: closing a descriptor of another would drop our locks on it.
+        os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o644))
+    except FileExistsError:
+        pass
     except OSError as error:
         raise Refused(f"{path} cannot be made: {error.strerror}") from error
 

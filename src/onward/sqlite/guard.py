@@ -15,7 +15,9 @@ from typing import Any
 
 from onward.errors import ForeignLibrary
 
-_turn = threading.Lock()
+turn = threading.RLock()
+"""Held while a file is made and entered: a descriptor that another thread of ours has for a moment is not foreign."""
+
 _open: dict[tuple[int, int], int] = {}
 _watching = False
 
@@ -28,7 +30,7 @@ def enter(path: str) -> tuple[int, int]:
     """
     global _watching
     identity = _identity(path)
-    with _turn:
+    with turn:
         if identity not in _open and _has_descriptor(identity):
             raise ForeignLibrary(path)
         _open[identity] = _open.get(identity, 0) + 1
@@ -40,7 +42,7 @@ def enter(path: str) -> tuple[int, int]:
 
 def leave(identity: tuple[int, int]) -> None:
     """To be called after apsw has closed the file."""
-    with _turn:
+    with turn:
         _open[identity] -= 1
         if not _open[identity]:
             del _open[identity]
