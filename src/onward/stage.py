@@ -56,12 +56,3 @@ class Stage:
     def repeatable(self) -> bool:
         """Whether a call can be taken back and made again at once: all it does is rolled back or not yet written."""
         return not self.effect
-
-    @property
-    def by_class(self) -> dict[type, Topic[Any]]:
-        """Which output topic takes a plain value of a class: the one whose type names exactly that class."""
-        found: dict[type, Topic[Any]] = {}
-        for topic in reversed(self.to):
-            for class_ in topic.classes or ():
-                found[class_] = topic
-        return found
