@@ -9,7 +9,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, ru
 from msgspec.structs import replace
 
 from onward.log import STATES, Parked, State
-from onward.parking import Parking
+from onward.parking import AT_HAND, Parking
 
 
 def row(offset: int, key: str | None = "a", state: State = "retrying", due: float = 0.0, **more: Any) -> Parked:
@@ -99,8 +99,16 @@ def test_a_row_that_is_put_again_replaces_the_other() -> None:
     assert len(made) == 1
 
 
-def test_copies_are_not_kept() -> None:
-    assert parking(row(1, entry=b"[1]")).rows[1].entry == b""
+def test_copies_are_kept_as_long_as_there_is_room() -> None:
+    most = b"x" * AT_HAND
+    made = parking(row(1, entry=b"[1]"), row(2, entry=most))
+    assert (made.rows[1].entry, made.rows[2].entry) == (b"[1]", b"")
+    made.put(row(1, "a", "dead"))
+    made.put(row(2, entry=most))
+    assert (made.rows[1].entry, made.rows[2].entry) == (b"", most)
+    made.remove(2)
+    made.put(row(1, entry=most))
+    assert made.rows[1].entry == most
 
 
 @pytest.mark.parametrize(

@@ -153,8 +153,8 @@ class Caller:
         timeout = self._stage.timeout
         results: list[Any] = []
         out: list[int] = []
-        keys: list[str | None] = []
-        failed_keys: set[str | None] = set()
+        ordered = not self._stage.unordered
+        behind: set[int] = set()
         passed = 0
         begun = now = time.monotonic()
         check = stride = 1
@@ -167,7 +167,7 @@ class Caller:
                     break
                 stride = stride * 2 if now - before < SLICE / 8 else max(1, stride // 4)
                 check = index + stride
-            if failed_keys and keys[index] in failed_keys:
+            if behind and index in behind:
                 called.behind.append(index)
                 out.append(index)
                 continue
@@ -202,11 +202,9 @@ class Caller:
                 passed = len(results)
                 called.failures.append(Failure(index, error=error, took=time.monotonic() - now))
                 out.append(index)
-                keys = keys or [entry[KEY] for entry in chunk.entries]
-                key = keys[index]
-                if key is not None and not self._stage.unordered:
-                    failed_keys.add(key)
-                if self._is_outage(unit, key, error):
+                if ordered:
+                    behind.update(chunk.after(index))
+                if self._is_outage(unit, chunk.keys[index], error):
                     called.outage = _told(error)
                     stopped = index + 1
                     break
@@ -217,9 +215,8 @@ class Caller:
                         undo.back()
                     called.failures.append(Failure(index, outcome=end))
                     out.append(index)
-                    keys = keys or [entry[KEY] for entry in chunk.entries]
-                    if keys[index] is not None and not self._stage.unordered:
-                        failed_keys.add(keys[index])
+                    if ordered:
+                        behind.update(chunk.after(index))
                     continue
                 results.append(result)
         unit.since = 0.0

@@ -6,19 +6,22 @@ import asyncio
 import contextlib
 import linecache
 import traceback
-from functools import lru_cache
 from types import CodeType, TracebackType
 
 from onward.outcome import Outcome
 from onward.settings import masked
 
 MOST = 16_000
+_MOST_FRAMES = 1024
 
 
 class Failure:
-    """Of the record with an index in its unit: an exception, or an outcome that parks. `took` is in seconds."""
+    """Of the record with an index in its unit: an exception, or an outcome that parks. `took` is in seconds.
 
-    __slots__ = ("batch", "error", "index", "outcome", "took")
+    `kind` and `message` say in text what the exception was; they are empty for an outcome.
+    """
+
+    __slots__ = ("batch", "error", "index", "kind", "message", "outcome", "took")
 
     def __init__(
         self,
@@ -31,6 +34,8 @@ class Failure:
     ) -> None:
         self.index = index
         self.error = error
+        self.kind = "" if error is None else kind_of(error)
+        self.message = "" if error is None else message_of(error)
         self.outcome = outcome
         self.took = took
         self.batch = batch
@@ -75,6 +80,8 @@ def traceback_of(error: BaseException) -> str:
 
 def storable(text: str) -> str:
     """The text with what no database takes written as escapes: NUL, and bytes that were no text (as in file names)."""
+    if text.isascii() and "\0" not in text:
+        return text
     return text.replace("\0", "\\x00").encode(errors="backslashreplace").decode()
 
 
@@ -96,12 +103,25 @@ def _said(error: BaseException) -> str:
 def _frames(trace: TracebackType | None) -> str:
     found = []
     while trace is not None:
-        found.append(_frame(trace.tb_frame.f_code, trace.tb_lineno))
+        found.append(_frame(trace))
         trace = trace.tb_next
     return "".join(found[-50:])
 
 
-@lru_cache(maxsize=1024)
-def _frame(code: CodeType, line: int) -> str:
+_remembered: dict[tuple[int, int], tuple[CodeType, str]] = {}
+"""Frames by code and instruction. A code object is named by its id, as its hash is made anew from all its bytes each
+time; it is kept here, so the id stays its own."""
+
+
+def _frame(trace: TracebackType) -> str:
+    code = trace.tb_frame.f_code
+    known = _remembered.get((id(code), trace.tb_lasti))
+    if known is not None:
+        return known[1]
+    line = trace.tb_lineno
     text = linecache.getline(code.co_filename, line).strip()
-    return f'  File "{code.co_filename}", line {line}, in {code.co_name}\n' + (f"    {text}\n" if text else "")
+    made = f'  File "{code.co_filename}", line {line}, in {code.co_name}\n' + (f"    {text}\n" if text else "")
+    if len(_remembered) >= _MOST_FRAMES:
+        _remembered.clear()
+    _remembered[id(code), trace.tb_lasti] = code, made
+    return made

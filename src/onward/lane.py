@@ -20,11 +20,11 @@ from onward.draft import Draft
 from onward.errors import AlreadyCommitted, Broken, LeaseLost, TimedOut, Unavailable
 from onward.events import Committed, Failed, Full, Recovered, Stuck, Tripped
 from onward.failure import Failure, message_of
-from onward.log import Block, Claim, Commit, Parked, Request
+from onward.log import Claim, Commit, Parked, Request
 from onward.parking import Parking
 from onward.settle import behind, settle
 from onward.stage import Stage
-from onward.window import Chunk, Window, chunk_of
+from onward.window import Chunk, Window, chunk_of, chunk_of_copies
 from onward.within import Within, unit_after
 
 if TYPE_CHECKING:
@@ -390,14 +390,7 @@ class Lane:
             copies = await self._copies(offsets)
             if not copies:
                 return
-            blocks = [Block(copy.offset, 1, b"[" + copy.entry + b"]", copy.nonce) for copy in copies]
-            entries, bad = [], {}
-            for copy, block in zip(copies, blocks, strict=True):
-                one = chunk_of([block], copy.offset, (), self._crew.reader)
-                entries += one.entries
-                bad.update(one.bad)
-            chunk = Chunk([copy.offset for copy in copies], entries, blocks, 0, bad)
-            unit = Unit(chunk, copies, probe=probe)
+            unit = Unit(chunk_of_copies(copies, self._crew.reader), copies, probe=probe)
             unit.keys = keys
             await self._work(unit)
         finally:
@@ -407,9 +400,13 @@ class Lane:
     async def _copies(self, offsets: Sequence[int]) -> list[Parked]:
         """What is parked here as it stands now, each with its copy. The store is a commit behind: of the rows there
         only the copies count, and a record that was parked a moment ago may not be there yet; it stays due."""
-        found = await self._crew.patiently(lambda: self._crew.log.copies(self.stage.name, self.partition, offsets))
         rows = self._parking.rows
-        return [msgspec.structs.replace(rows[row.offset], entry=row.entry, nonce=row.nonce) for row in found]
+        found = {offset: rows[offset] for offset in offsets if rows[offset].entry}
+        if away := [offset for offset in offsets if offset not in found]:
+            log, stage = self._crew.log, self.stage.name
+            for row in await self._crew.patiently(lambda: log.copies(stage, self.partition, away)):
+                found[row.offset] = msgspec.structs.replace(rows[row.offset], entry=row.entry, nonce=row.nonce)
+        return [found[offset] for offset in offsets if offset in found]
 
     async def _work(self, unit: Unit) -> None:
         self._units.add(unit)

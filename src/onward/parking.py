@@ -14,9 +14,15 @@ import msgspec
 
 from onward.log import Parked
 
+AT_HAND = 1_000_000
+"""Bytes of copies that are kept, so that what is tried again soon need not be read from the store."""
+
 
 class Parking:
-    """Of one stage and partition, without the copies. `blocked` are the keys that have something parked."""
+    """Of one stage and partition. `blocked` are the keys that have something parked.
+
+    A row has its copy (`entry`) as long as it came with it and there is room; else it lies in the store only.
+    """
 
     def __init__(self, rows: Iterable[Parked], *, ordered: bool, dead_hold: bool) -> None:
         self._ordered = ordered
@@ -24,6 +30,7 @@ class Parking:
         self.rows: dict[int, Parked] = {}
         self.blocked: dict[str, list[int]] = {}
         self._due: list[tuple[float, int]] = []
+        self._size = 0
         for row in rows:
             self.put(row)
 
@@ -32,8 +39,12 @@ class Parking:
 
     def put(self, row: Parked) -> None:
         """Notes a row, new or changed."""
-        known = row.offset in self.rows
-        row = msgspec.structs.replace(row, entry=b"")
+        before = self.rows.get(row.offset)
+        known = before is not None
+        self._size -= len(before.entry) if before is not None else 0
+        if row.entry and self._size + len(row.entry) > AT_HAND:
+            row = msgspec.structs.replace(row, entry=b"")
+        self._size += len(row.entry)
         self.rows[row.offset] = row
         if self._lines_up(row):
             line = self.blocked.setdefault(row.key, [])  # type: ignore[arg-type]
@@ -47,6 +58,7 @@ class Parking:
     def remove(self, offset: int) -> None:
         """Notes that a row is gone."""
         row = self.rows.pop(offset)
+        self._size -= len(row.entry)
         if row.key is not None and row.key in self.blocked:
             self._leave_line(row.key, offset)
 

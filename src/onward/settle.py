@@ -10,7 +10,7 @@ from onward.call import Called, Unit
 from onward.codec import KEY
 from onward.draft import Draft
 from onward.errors import BadRecord
-from onward.failure import Failure, kind_of, message_of, storable, traceback_of
+from onward.failure import Failure, storable, traceback_of
 from onward.log import Attempt, Parked, State
 from onward.outcome import Drop, Hold, Later, Reject
 from onward.settings import masked
@@ -73,7 +73,7 @@ def _parked(stage: Stage, unit: Unit, failure: Failure, now: float, chance: Call
         due=due,
         attempts=attempts,
         reason=storable(masked(reason)),
-        error=f"{kind_of(failure.error)}: {message_of(failure.error)}" if failure.error is not None else "",
+        error=f"{failure.kind}: {failure.message}" if failure.error is not None else "",
         batch=failure.batch if state == "retrying" else None,
         approved=before.approved and state == "retrying",
     )
@@ -106,10 +106,8 @@ def _verdict(
 
 def _attempt(row: Parked, failure: Failure, now: float) -> Attempt | None:
     if failure.error is not None:
-        error = failure.error
-        return Attempt(
-            row.offset, row.attempts, now, failure.took, kind_of(error), message_of(error), traceback_of(error)
-        )
+        text = traceback_of(failure.error)
+        return Attempt(row.offset, row.attempts, now, failure.took, failure.kind, failure.message, text)
     if isinstance(failure.outcome, Reject):
         return Attempt(row.offset, row.attempts, now, failure.took, "Reject", row.reason, "")
     return None

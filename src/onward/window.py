@@ -17,14 +17,16 @@ import msgspec
 from onward import codec
 from onward.codec import KEY, Codec, Entry
 from onward.errors import BadRecord, Broken
-from onward.log import Block, Span
+from onward.log import Block, Parked, Span
 from onward.span import holds, merged
+
+_KEY_OF = itemgetter(KEY)
 
 
 class Chunk:
     """Records that were read together: their offsets, their entries, and the blocks that they came from."""
 
-    __slots__ = ("_raw", "bad", "blocks", "entries", "offsets", "size")
+    __slots__ = ("_keys", "_last", "_raw", "bad", "blocks", "entries", "offsets", "size")
 
     def __init__(
         self,
@@ -40,9 +42,28 @@ class Chunk:
         self.size = size
         self.bad = bad or {}
         self._raw: dict[int, list[msgspec.Raw]] = {}
+        self._keys: list[str | None] | None = None
+        self._last: dict[str | None, int] | None = None
 
     def __len__(self) -> int:
         return len(self.entries)
+
+    @property
+    def keys(self) -> list[str | None]:
+        """The key of each record. To look at a thousand keys is to fetch each from memory, so it is done once."""
+        if self._keys is None:
+            self._keys = list(map(_KEY_OF, self.entries))
+        return self._keys
+
+    def after(self, index: int) -> Sequence[int]:
+        """The indices of later records that have the key of this one."""
+        if self._last is None:
+            self._last = dict(zip(self.keys, range(len(self)), strict=True))
+        key = self.keys[index]
+        last = self._last[key]
+        if key is None or last == index:
+            return ()
+        return [i for i in range(index + 1, last + 1) if self.keys[i] == key]
 
     def raw(self, offset: int) -> bytes:
         """The entry as it is stored, untouched by any handler."""
@@ -60,7 +81,8 @@ class Chunk:
             offsets, entries = self.offsets[indices.start : indices.stop], self.entries[indices.start : indices.stop]
         elif len(indices) > 1:
             pick = itemgetter(*indices)
-            offsets, entries = pick(self.offsets), list(pick(self.entries))
+            # A list gives its items at a fraction of what a range takes.
+            offsets, entries = pick(list(self.offsets)), list(pick(self.entries))
         else:
             offsets, entries = [self.offsets[i] for i in indices], [self.entries[i] for i in indices]
         size = self.size * len(entries) // max(len(self.entries), 1)
@@ -89,7 +111,8 @@ def chunk_of(blocks: Sequence[Block], start: int, skip: Sequence[Span], reader: 
     try:
         entries = reader.decode(stored)
     except BadRecord:
-        entries, bad = _one_by_one(codec.split(stored), first, reader)
+        raws = codec.split(stored)
+        entries, bad = _one_by_one(raws, range(first, first + len(raws)), reader)
     if len(entries) != end - first:
         raise Broken(f"offsets {first} to {end} hold {len(entries)} records; run `onward audit`")
     chunk = Chunk(range(first, end), entries, blocks, len(stored), bad)
@@ -100,12 +123,26 @@ def chunk_of(blocks: Sequence[Block], start: int, skip: Sequence[Span], reader: 
     return chunk
 
 
-def _one_by_one(raws: list[msgspec.Raw], first: int, reader: Codec) -> tuple[list[Entry], dict[int, BadRecord]]:
+def chunk_of_copies(copies: Sequence[Parked], reader: Codec) -> Chunk:
+    """Records that were parked, from their copies."""
+    offsets = [copy.offset for copy in copies]
+    blocks = [Block(copy.offset, 1, b"[" + copy.entry + b"]", copy.nonce) for copy in copies]
+    bad: dict[int, BadRecord] = {}
+    try:
+        entries = reader.decode(codec.joined(blocks))
+    except BadRecord:
+        entries, bad = _one_by_one([copy.entry for copy in copies], offsets, reader)
+    return Chunk(offsets, entries, blocks, 0, bad)
+
+
+def _one_by_one(
+    raws: Sequence[bytes | msgspec.Raw], offsets: Sequence[int], reader: Codec
+) -> tuple[list[Entry], dict[int, BadRecord]]:
     """Decodes what can be; the rest stands with its raw value and an error."""
     anything = Codec(Any)
     entries: list[Entry] = []
     bad: dict[int, BadRecord] = {}
-    for offset, raw in enumerate(raws, first):
+    for offset, raw in zip(offsets, raws, strict=True):
         try:
             entries.append(reader.decode_one(raw))
         except BadRecord as error:
@@ -196,8 +233,8 @@ class Window:
         """Whether no record of the first chunk has such a key."""
         if not (busy or blocked):
             return True
-        keys = {entry[KEY] for entry in self._pending[0].entries}
-        return keys.isdisjoint(busy) and keys.isdisjoint(blocked)
+        keys = self._pending[0].keys
+        return not any(others and not set(others).isdisjoint(keys) for others in (busy, blocked))
 
     def _pick(
         self, most: int, busy: Collection[str], blocked: Collection[str], one_per_key: bool, skip: int

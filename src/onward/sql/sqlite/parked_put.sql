@@ -3,4 +3,4 @@ INSERT OR REPLACE INTO parked
 SELECT
     :stage, :partition, value ->> 0, value ->> 1, value ->> 2, value ->> 3, value ->> 4, value ->> 5, value ->> 6,
     value ->> 7, value ->> 8, value ->> 9, value ->> 10, value ->> 11
-FROM json_each(:rows)
+FROM jsonb_each(:rows)
