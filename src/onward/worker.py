@@ -29,12 +29,16 @@ from onward.lane import Lane
 from onward.lease import LOOK, SECONDS, Leases, Wanted
 from onward.log import AppSpec, Books, Claim, Lease, Log, SourceSpec, StageSpec, TopicSpec
 from onward.resource import Resources
+from onward.retention import Retention
 from onward.sqlite.connection import path_of
 from onward.within import SQLiteTarget, Target, Within
 
 T = TypeVar("T")
 
 MEMORY = 256_000_000
+
+SWEEP = 5.0
+"""Seconds for which retention may go on when a run under `once` is done."""
 
 TROUBLE = 5.0
 """Seconds after which a lane or intake that broke is taken up again."""
@@ -65,6 +69,7 @@ class Plan(Struct, frozen=True, kw_only=True):
         patience: seconds; how far ahead a retry may be due for `once` to wait for it, and how long it waits for
             a store that is away.
         grace: seconds that work in hand has to finish at a stop.
+        retention: let go, beside the work, of what the store is to keep no longer.
         follow: under `once`, do not judge whether all is done: the process that leads this one does, and stops it.
     """
 
@@ -73,6 +78,7 @@ class Plan(Struct, frozen=True, kw_only=True):
     memory: int = MEMORY
     patience: float = 60.0
     grace: float = 10.0
+    retention: bool = True
     follow: bool = False
 
 
@@ -141,6 +147,7 @@ class Worker:
         wanted += [(name, p) for name, stage in self._stages.items() for p in range(stage.topic.partitions)]
         self._wanted = wanted
         self.leases = Leases(self, wanted)
+        self.retention = Retention(log, books, self.clock, self.name, self.observe)
         calls = sum(2 * stage.parallel for stage in self._stages.values() if not stage.handler.is_async)
         self.threads = ThreadPoolExecutor(max(4, calls), thread_name_prefix="onward-call")
 
@@ -166,8 +173,11 @@ class Worker:
             return self.report  # it was stopped before it had begun
         self.observe(WorkerStarted(self.name, getattr(self.log, "url", "")))
         helpers = [asyncio.create_task(self.leases.run()), asyncio.create_task(self._watch())]
+        if self._plan.retention:
+            helpers.append(asyncio.create_task(self.retention.run()))
         try:
             await self._until_done(helpers)
+            await self._sweep_once()
         except StoreAway:
             if not self._stop.is_set() or self.report.away:
                 raise
@@ -208,6 +218,13 @@ class Worker:
             await asyncio.wait([looking, *helpers], timeout=0.25 if self.once else None, return_when="FIRST_COMPLETED")
             looking.cancel()
 
+    async def _sweep_once(self) -> None:
+        """A run that ends by itself leaves the store as small as it may be: there may be no other worker to do it."""
+        if self._plan.retention and self.once and not (self._stop.is_set() or self._plan.follow):
+            with contextlib.suppress(TimeoutError, StoreAway, StoreUncertain):
+                async with asyncio.timeout(SWEEP):
+                    await self.retention.sweep()
+
     async def _wind_up(self, helpers: Sequence[asyncio.Task[None]]) -> None:
         self._stop.set()
         for lane in self._lanes.values():
@@ -228,6 +245,7 @@ class Worker:
         for helper in helpers:
             helper.cancel()
         await asyncio.gather(*helpers, return_exceptions=True)
+        await self.retention.give_back()
         try:
             await self.leases.give_back_all()
         except StoreAway as error:

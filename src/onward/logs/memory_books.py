@@ -36,6 +36,7 @@ class MemoryBooks:
             topics=[_topic_facts(name, rows) for name, rows in sorted(store.topics.items())],
             sources=dict(store.sources),
             leases=[lease.held(where, now) for where, lease in sorted(store.leases.items())],
+            gone=dict(store.gone),
         )
 
     async def evidence(self) -> tuple[Survey, Sequence[Evidence], Sequence[BlockRow]]:
@@ -43,7 +44,7 @@ class MemoryBooks:
         found = []
         for facts in survey.stages:
             rows = self.store.stages[facts.stage, facts.partition]
-            finished = sorted(span for _, span in rows.finished)
+            finished = sorted([*rows.folded, *(span for _, span in rows.finished)])
             found.append(Evidence(facts, finished, [(row.offset, row.key, row.state) for row in rows.parked_rows()]))
         blocks = [
             BlockRow(name, partition, block.offset, block.count)
@@ -83,10 +84,18 @@ class MemoryBooks:
         ]
         return found[:limit]
 
+    async def passed(self, instants: Mapping[str, float]) -> Mapping[tuple[str, int], int]:
+        return {
+            (stage, partition): rows.passed(instants[stage])
+            for (stage, partition), rows in self.store.stages.items()
+            if stage in instants and rows.topic
+        }
+
     async def ask(self, requests: Sequence[Request]) -> Sequence[int]:
         ids = []
         for request in requests:
-            ids.append(len(self.store.requests) + 1)
+            self.store.asked += 1
+            ids.append(self.store.asked)
             self.store.requests[ids[-1]] = request._replace(id=ids[-1])
         self.store.tell()
         return ids
@@ -120,9 +129,11 @@ def _topic_facts(name: str, rows: TopicRows) -> TopicFacts:
     kept = [block for partition in range(len(rows.parts)) for block in rows.kept(partition)]
     return TopicFacts(
         topic=name,
-        partitions=len(rows.parts),
+        partitions=rows.partitions,
         records=sum(block.count for block in kept),
         bytes=sum(len(block.entries) for block in kept),
         put=rows.put,
         ends=sum(rows.end(partition) for partition in range(len(rows.parts))),
+        forgotten=rows.forgotten,
+        held=len(rows.parts),
     )

@@ -27,6 +27,7 @@ from onward.log import (
     Survey,
     TopicFacts,
 )
+from onward.logs.sqlite_life import folded_of
 from onward.logs.sqlite_rows import (
     SCHEMA,
     SQL,
@@ -45,7 +46,7 @@ from onward.span import length
 from onward.sqlite.connection import File, away, path_of, rows
 from onward.sqlite.hints import tell
 from onward.sqlite.turn import Turn
-from onward.units import instant_text
+from onward.units import instant, instant_text
 
 T = TypeVar("T")
 
@@ -82,8 +83,10 @@ class SQLiteBooks:
                 finished = [
                     span for (text,) in rows(connection, SQL.progress_finished, **bound) for span in spans_from(text)
                 ]
+                folded = folded_of(connection, facts.stage, facts.partition)
+                counted = rows(connection, SQL.statistic_count, **bound)[0][0]
                 parked = [(offset, key, state) for offset, key, state in rows(connection, SQL.parked_facts, **bound)]
-                found.append(Evidence(facts, sorted(finished), parked))
+                found.append(Evidence(facts, sorted([*folded, *finished]), parked, counted - length(folded)))
             return survey, found, [BlockRow(*row) for row in rows(connection, SQL.block_rows)]
 
         return await self._look(work)
@@ -108,6 +111,18 @@ class SQLiteBooks:
                 where = {"stage": name, "partition": partition, "offset": parked.offset}
                 attempts = [attempt_from(attempt) for attempt in rows(connection, SQL.attempt_list, **where)]
                 found.append((name, partition, parked, attempts))
+            return found
+
+        return await self._look(work)
+
+    async def passed(self, instants: Mapping[str, float]) -> Mapping[tuple[str, int], int]:
+        def work(connection: apsw.Connection) -> dict[tuple[str, int], int]:
+            found = {}
+            for stage, partition, _, begins in rows(connection, SQL.begin_all):
+                if stage in instants:
+                    bound = {"stage": stage, "partition": partition, "at": instant_text(instants[stage])}
+                    passed = rows(connection, SQL.progress_passed, **bound)
+                    found[stage, partition] = begins if passed[0][0] is None else int(passed[0][0])
             return found
 
         return await self._look(work)
@@ -168,7 +183,10 @@ class SQLiteBooks:
             )
             for stage, partition, topic, begins in rows(connection, SQL.begin_all)
         ]  # fmt: skip
-        return Survey(apps, stages, self._topics(connection), self._sources(connection), list(held.values()))
+        return Survey(
+            apps, stages, self._topics(connection), self._sources(connection), list(held.values()),
+            gone={name: instant(since) for name, since in rows(connection, SQL.gone_all)},
+        )  # fmt: skip
 
     def _facts(
         self,
@@ -211,9 +229,9 @@ class SQLiteBooks:
 
     def _topics(self, connection: apsw.Connection) -> list[TopicFacts]:
         found = []
-        for name, partitions, put, records, size in rows(connection, SQL.topic_facts):
-            ends = sum(end_of(connection, name, partition) for partition in range(partitions))
-            found.append(TopicFacts(name, partitions, records, size, put, ends))
+        for name, partitions, held, put, forgotten, records, size in rows(connection, SQL.topic_facts):
+            ends = sum(end_of(connection, name, partition) for partition in range(held))
+            found.append(TopicFacts(name, partitions, records, size, put, ends, forgotten, held))
         return found
 
     def _sources(self, connection: apsw.Connection) -> dict[str, SourceState]:
