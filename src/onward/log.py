@@ -211,10 +211,19 @@ class Claim(Struct, frozen=True):
 
 
 class News(NamedTuple):
-    """What a worker looks for when something may have changed: the ends of partitions, and open requests."""
+    """What a worker looks for when something may have changed: the ends of partitions, open requests, and which
+    stages and sources are paused, whoever asked."""
 
     ends: Mapping[tuple[str, int], int]
     requests: Sequence[Request]
+    paused: Collection[str] = ()
+
+
+class Paused(NamedTuple):
+    """Who paused a stage or source, and since when."""
+
+    by: str
+    since: float
 
 
 class Held(NamedTuple):
@@ -374,6 +383,7 @@ class Survey(NamedTuple):
     """Rows of progress that were written, were not folded, and are gone; counted for the audit only."""
     gone: Mapping[str, float] = {}
     """Stages and sources that their app does not declare any more, and since when."""
+    paused: Mapping[str, Paused] = {}
 
 
 class Evidence(NamedTuple):
@@ -432,6 +442,12 @@ class Books(Protocol):
 
     async def answers(self, ids: Sequence[int]) -> Mapping[int, str]:
         """What came of those of the requests that have been carried out."""
+
+    async def pause(self, name: str, by: str, at: float) -> None:
+        """Pauses a stage or source, until it is resumed; what is paused already stays as it is."""
+
+    async def resume(self, name: str) -> None:
+        """Takes a pause back, if there is one."""
 
     async def close(self) -> None:
         """Lets go. Calling it again does nothing."""

@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import random
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, TypeVar
 
@@ -139,6 +139,7 @@ class Worker:
         self._targets: dict[str, Target] = {}
         self._opening = asyncio.Lock()
         self._tasks: dict[Wanted, asyncio.Task[None]] = {}
+        self._paused: Collection[str] = ()
         self._look = asyncio.Event()
         self._stop = asyncio.Event()
         self._ends: Mapping[tuple[str, int], int] = {}
@@ -172,6 +173,13 @@ class Worker:
                 raise
             return self.report  # it was stopped before it had begun
         self.observe(WorkerStarted(self.name, getattr(self.log, "url", "")))
+        try:
+            # Before a lease is taken it is known what is paused.
+            await self._news(sorted({stage.topic.name for stage in self._stages.values()}))
+        except StoreAway:
+            if self.report.away:
+                raise
+            return self.report
         helpers = [asyncio.create_task(self.leases.run()), asyncio.create_task(self._watch())]
         if self._plan.retention:
             helpers.append(asyncio.create_task(self.retention.run()))
@@ -282,12 +290,28 @@ class Worker:
         """Tells lanes; returns for what there are requests that no lane of this worker can carry out."""
         news = await self.patiently(lambda: self.log.news(topics, list(self._stages)), or_stop=True)
         self._ends = news.ends
+        self._heed(news.paused)
         for lane in list(self._lanes.values()):
             lane.reached(news.ends.get((lane.stage.topic.name, lane.partition), 0))
         for request in news.requests:
             if (lane := self._lanes.get((request.stage, request.partition))) is not None:
                 lane.asked(request)
         return {(request.stage, request.partition) for request in news.requests} - set(self._lanes)
+
+    def _heed(self, paused: Collection[str]) -> None:
+        """Ends what was paused, when what it has in hand is done."""
+        if resumed := set(self._paused) - set(paused):
+            for name in resumed:
+                self._intakes.pop(name, None)
+            self.leases.note()
+            self.look()
+        self._paused = paused
+        for wanted, lane in self._lanes.items():
+            if wanted[0] in paused:
+                lane.stop()
+        for name, intake in self._intakes.items():
+            if name in paused:
+                intake.stop()
 
     # once
 
@@ -296,7 +320,7 @@ class Worker:
         if not all(self._source_done(name) for name in self._sources):
             return False
         asked = await self._news(sorted({stage.topic.name for stage in self._stages.values()}))
-        if asked - self._given_up:
+        if any(wanted not in self._given_up and wanted[0] not in self._paused for wanted in asked):
             return False
         starting = any(wanted[0] in self._stages and wanted not in self._lanes for wanted in self._tasks)
         if starting or any(not lane.idle for lane in self._lanes.values()):
@@ -329,6 +353,10 @@ class Worker:
             holder = facts.holder
             if holder is not None and holder.live and holder.state.startswith(("tripped:", "stopped:")):
                 continue
+            if facts.stage in self._paused:
+                if holder is not None and holder.live and holder.worker != self.name:
+                    return True  # it finishes what it has in hand
+                continue
             if facts.end - facts.begins - facts.totals.done - sum(facts.parked.values()) > 0:
                 return True
             if facts.parked.get("retrying") and await self._due_soon(wanted):
@@ -351,6 +379,8 @@ class Worker:
 
     def _source_done(self, name: str) -> bool:
         intake = self._intakes.get(name)
+        if name in self._paused and (name, 0) not in self._tasks:
+            return True
         return (intake is not None and intake.done) or (name, 0) in self._given_up
 
     @property
@@ -362,7 +392,10 @@ class Worker:
 
     def may_take(self, wanted: Wanted) -> bool:
         return (
-            not self._stop.is_set() and wanted not in self._tasks and self._pause_until.get(wanted, 0.0) <= self._tick()
+            not self._stop.is_set()
+            and wanted not in self._tasks
+            and wanted[0] not in self._paused
+            and self._pause_until.get(wanted, 0.0) <= self._tick()
         )
 
     def _tick(self) -> float:
@@ -435,7 +468,7 @@ class Worker:
             crew.trouble = ""
             lane = Lane(crew, claim, within)
             self._lanes[wanted] = crew.lanes[wanted[1]] = lane
-            if self._stop.is_set():
+            if self._stop.is_set() or stage.name in self._paused:
                 lane.stop()
             lane.reached(self._ends.get((stage.topic.name, lane.partition), 0))
             news = await self.patiently(lambda: self.log.news([stage.topic.name], [stage.name]), or_stop=True)
@@ -509,7 +542,10 @@ class Worker:
         if before is not None and before.done:
             intake.done, intake.failed = True, before.failed
         self._intakes[source.name] = intake
-        if intake.done or self._stop.is_set():
+        if self._stop.is_set() or (intake.done and source.name not in self._paused):
+            return
+        if source.name in self._paused:
+            await self.leases.give_back(source.name, 0)
             return
         try:
             await intake.run()
@@ -519,6 +555,8 @@ class Worker:
             raise
         if intake.lost:
             self.leases.held.pop((source.name, 0), None)
+        elif source.name in self._paused and not self._stop.is_set():
+            await self.leases.give_back(source.name, 0)
 
     # for its parts
 

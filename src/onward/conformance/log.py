@@ -19,8 +19,9 @@ from onward.conformance.committing import Committing
 from onward.conformance.declaring import Declaring
 from onward.conformance.leasing import Leasing
 from onward.conformance.looking import Looking
+from onward.conformance.pausing import Pausing
 from onward.conformance.reading import Reading
 
 
-class LogSuite(Declaring, Leasing, Committing, Reading, Looking, Ageing):
+class LogSuite(Declaring, Leasing, Committing, Reading, Looking, Ageing, Pausing):
     """Subclass it with `open`, and `reopen` where the log is durable."""

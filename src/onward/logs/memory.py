@@ -58,6 +58,7 @@ class MemoryLog(MemoryBooks):
         for source in app.sources:
             if source.was and source.name not in self.store.sources:
                 self.store.rename_leases(source.was, source.name)
+                self.store.rename_pause(source.was, source.name)
                 if source.was in self.store.sources:
                     self.store.sources[source.name] = self.store.sources.pop(source.was)
         for stage in app.stages:
@@ -121,7 +122,8 @@ class MemoryLog(MemoryBooks):
             for partition in range(self.store.topics[topic].partitions)
         }
         left = [request for id_, request in self.store.requests.items() if id_ not in self.store.answers]
-        return News(ends, [request for stage in stages for request in left if request.stage == stage])
+        found = [request for stage in stages for request in left if request.stage == stage]
+        return News(ends, found, frozenset(self.store.paused))
 
     async def changed(self, seconds: float) -> None:
         with contextlib.suppress(TimeoutError):

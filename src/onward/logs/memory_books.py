@@ -13,6 +13,7 @@ from onward.log import (
     Evidence,
     Parked,
     PartitionFacts,
+    Paused,
     Request,
     Survey,
     TopicFacts,
@@ -37,6 +38,7 @@ class MemoryBooks:
             sources=dict(store.sources),
             leases=[lease.held(where, now) for where, lease in sorted(store.leases.items())],
             gone=dict(store.gone),
+            paused=dict(store.paused),
         )
 
     async def evidence(self) -> tuple[Survey, Sequence[Evidence], Sequence[BlockRow]]:
@@ -102,6 +104,14 @@ class MemoryBooks:
 
     async def answers(self, ids: Sequence[int]) -> Mapping[int, str]:
         return {id_: self.store.answers[id_] for id_ in ids if id_ in self.store.answers}
+
+    async def pause(self, name: str, by: str, at: float) -> None:
+        self.store.paused.setdefault(name, Paused(by, at))
+        self.store.tell()
+
+    async def resume(self, name: str) -> None:
+        self.store.paused.pop(name, None)
+        self.store.tell()
 
     async def close(self) -> None:
         return None

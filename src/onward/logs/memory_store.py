@@ -19,6 +19,7 @@ from onward.log import (
     Block,
     Held,
     Parked,
+    Paused,
     Request,
     SourceState,
     Span,
@@ -164,6 +165,7 @@ class MemoryStore:
         self.answered: dict[int, float] = {}
         self.asked = 0
         self.gone: dict[str, float] = {}
+        self.paused: dict[str, Paused] = {}
         self.workers: dict[str, tuple[float, tuple[str, ...]]] = {}
         self.watching: set[asyncio.Event] = set()
 
@@ -223,6 +225,7 @@ class MemoryStore:
 
     def rename_stage(self, was: str, name: str) -> None:
         self.gone.pop(was, None)
+        self.rename_pause(was, name)
         for (stage, partition), rows in list(self.stages.items()):
             if stage == was:
                 del self.stages[stage, partition]
@@ -232,6 +235,10 @@ class MemoryStore:
             for id_, request in self.requests.items()
         }
         self.rename_leases(was, name)
+
+    def rename_pause(self, was: str, name: str) -> None:
+        if was in self.paused:
+            self.paused[name] = self.paused.pop(was)
 
     def rename_leases(self, was: str, name: str) -> None:
         for (stage, partition), lease in list(self.leases.items()):

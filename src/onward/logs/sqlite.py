@@ -150,7 +150,7 @@ class SQLiteLog:
                     SQL.request_open, {"stage": name}
                 )
             ]
-            return News(ends, requests)
+            return News(ends, requests, frozenset(name for name, *_ in connection.execute(SQL.pause_all)))
 
         news = self._here(work) if len(names) + len(asked) <= AT_HAND else await self._read(work)
         self._ends = {**self._ends, **news.ends}

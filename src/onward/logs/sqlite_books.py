@@ -21,6 +21,7 @@ from onward.log import (
     Held,
     Parked,
     PartitionFacts,
+    Paused,
     Request,
     SourceState,
     State,
@@ -128,24 +129,16 @@ class SQLiteBooks:
         return await self._look(work)
 
     async def ask(self, requests: Sequence[Request]) -> Sequence[int]:
-        def work() -> list[int]:
-            turn = Turn(str(self._file.path))
-            try:
-                with turn, self._connection as connection:
-                    ids = []
-                    for request in requests:
-                        row = request._asdict()
-                        row |= {"match": json.dumps(request.match), "at": instant_text(request.at)}
-                        del row["id"]
-                        ids.append(rows(connection, SQL.request_add, **row)[0][0])
-                tell(ports_of(self._connection, ""))
-                return ids
-            except apsw.Error as error:
-                raise away(error, self.url) from error
-            finally:
-                turn.close()
+        def work(connection: apsw.Connection) -> list[int]:
+            ids = []
+            for request in requests:
+                row = request._asdict()
+                row |= {"match": json.dumps(request.match), "at": instant_text(request.at)}
+                del row["id"]
+                ids.append(rows(connection, SQL.request_add, **row)[0][0])
+            return ids
 
-        return await asyncio.get_running_loop().run_in_executor(self._one, work)
+        return await self._write(work)
 
     async def answers(self, ids: Sequence[int]) -> Mapping[int, str]:
         def work(connection: apsw.Connection) -> dict[int, str]:
@@ -153,9 +146,33 @@ class SQLiteBooks:
 
         return await self._look(work)
 
+    async def pause(self, name: str, by: str, at: float) -> None:
+        row = {"name": name, "by": by, "since": instant_text(at)}
+        await self._write(lambda connection: connection.execute(SQL.pause_put, row))
+
+    async def resume(self, name: str) -> None:
+        await self._write(lambda connection: connection.execute(SQL.pause_delete, {"name": name}))
+
     async def close(self) -> None:
         await asyncio.to_thread(self._one.shutdown)
         self._file.close()
+
+    async def _write(self, work: Callable[[apsw.Connection], T]) -> T:
+        """A transaction in its turn, after which workers are woken."""
+
+        def in_turn() -> T:
+            turn = Turn(str(self._file.path))
+            try:
+                with turn, self._connection as connection:
+                    result = work(connection)
+                tell(ports_of(self._connection, ""))
+                return result
+            except apsw.Error as error:
+                raise away(error, self.url) from error
+            finally:
+                turn.close()
+
+        return await asyncio.get_running_loop().run_in_executor(self._one, in_turn)
 
     async def _look(self, work: Callable[[apsw.Connection], T]) -> T:
         def in_snapshot() -> T:
@@ -186,6 +203,7 @@ class SQLiteBooks:
         return Survey(
             apps, stages, self._topics(connection), self._sources(connection), list(held.values()),
             gone={name: instant(since) for name, since in rows(connection, SQL.gone_all)},
+            paused={name: Paused(by, instant(since)) for name, by, since in rows(connection, SQL.pause_all)},
         )  # fmt: skip
 
     def _facts(
