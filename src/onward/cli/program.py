@@ -8,7 +8,22 @@ from typing import Annotated
 import typer
 
 import onward
-from onward.cli import audit, config, demo, doctor, graph, parked, pause, put, read, run, status
+from onward.cli import (
+    audit,
+    backup,
+    config,
+    demo,
+    doctor,
+    forget,
+    graph,
+    parked,
+    pause,
+    put,
+    read,
+    repartition,
+    run,
+    status,
+)
 from onward.cli.show import fail
 from onward.errors import OnwardError
 
@@ -33,6 +48,9 @@ program.add_typer(parked.program, name="parked")
 program.command("audit")(audit.audit)
 program.command("pause")(pause.pause)
 program.command("resume")(pause.resume)
+program.command("forget")(forget.forget)
+program.command("backup")(backup.backup)
+program.command("repartition")(repartition.repartition)
 program.command("doctor")(doctor.doctor)
 program.command("config")(config.config)
 
