@@ -13,6 +13,7 @@ import typer
 from onward import load, stores
 from onward import run as running
 from onward.app import App
+from onward.cli import dryrun as dry
 from onward.cli import options, show
 from onward.cli.progress import Progress, log_lines
 from onward.cli.show import Column
@@ -41,7 +42,14 @@ def run(
     memory: options.Memory = "256MB",
     patience: options.Patience = "60s",
     grace: options.Grace = "10s",
-    json: Annotated[bool, typer.Option("--json", help="With --once: print what stays as JSON.")] = False,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Show what --once would do; change nothing.")] = False,
+    limit: Annotated[
+        int | None,
+        typer.Option(
+            metavar="N", min=1, help="With --dry-run: at most N records per source and stage.", show_default=False
+        ),
+    ] = None,
+    json: Annotated[bool, typer.Option("--json", help="With --once or --dry-run: print JSON.")] = False,
     store: options.Store = None,
     failed: options.Failed = False,
     child: Annotated[int | None, typer.Option("--child", hidden=True)] = None,
@@ -57,8 +65,13 @@ def run(
     follow = bool(child) and once
     if follow:
         selected = tuple(name for app in found for name in app.stages if not selected or name in selected)
+    if limit is not None and not dry_run:
+        raise Refused("--limit goes with --dry-run; a run that changes something works on all there is")
+    if dry_run and processes > 1:
+        raise Refused("a dry run is one process; leave --processes out")
     plan = Plan(
         stages=selected,
+        limit=limit,
         once=once,
         memory=options.size("--memory", memory),
         patience=options.duration("--patience", patience),
@@ -67,6 +80,8 @@ def run(
     )
     log_lines(config.log_level())
     url = config.store(store)
+    if dry_run:
+        dry.show_run(found, url, plan, settings, json=json)
     # Process number 1 has to reap what others leave behind, which a worker cannot without taking from its handlers.
     if child is None and (processes > 1 or os.getpid() == 1):
         _several(found, url, processes, once=once, json=json)
