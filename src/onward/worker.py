@@ -17,7 +17,7 @@ from typing import Any, TypeVar
 from msgspec import Struct
 
 from onward import process
-from onward.app import App
+from onward.app import App, topics_of
 from onward.clock import Clock, SystemClock
 from onward.codec import Codec
 from onward.crew import Crew
@@ -120,7 +120,7 @@ class Worker:
         self._books = books
         self._plan = plan
         self._observers = Observers(observers)
-        self._codecs = {topic.name: Codec(topic.type) for app in apps for topic in self._topics(app)}
+        self._codecs = {topic.name: Codec(topic.type) for app in apps for topic in topics_of(app).values()}
         self._resources = {
             app.name: Resources(app.resources, (settings or {}).get(app.name), resources) for app in apps
         }
@@ -542,8 +542,3 @@ class Worker:
                     async with asyncio.timeout(wait):
                         await (self._stop.wait() if or_stop else asyncio.sleep(wait))
                 wait = min(wait * 2, 5.0)
-
-    def _topics(self, app: App) -> set[Any]:
-        read = {stage.topic for stage in app.stages.values()}
-        written = {topic for part in app for topic in part.to}
-        return {*app.topics.values(), *read, *written}
