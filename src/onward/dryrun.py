@@ -11,7 +11,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import random
-import sys
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
@@ -26,6 +25,7 @@ from onward.events import Event, Observer, SourceFailed, Withheld
 from onward.failure import kind_of, message_of
 from onward.log import Books, Standing
 from onward.logs.overlay import Overlay
+from onward.prints import to_stderr
 from onward.process import spare_the_collector
 from onward.run import Signals
 from onward.sqlite.still import Stills
@@ -114,7 +114,7 @@ def run(
     Whatever handlers print goes to standard error.
     """
     spare_the_collector()
-    with Signals() as signals, contextlib.redirect_stdout(sys.stderr):
+    with Signals() as signals, to_stderr():
         return asyncio.run(_run(apps, store, plan, settings, observers, signals))
 
 

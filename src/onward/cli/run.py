@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
 import threading
 from collections.abc import Sequence
@@ -19,6 +20,7 @@ from onward.cli.progress import Progress, log_lines
 from onward.cli.show import Column
 from onward.config import Config, assigned
 from onward.errors import Refused
+from onward.health import Address, address, serving
 from onward.log import Survey
 from onward.observers.logging import LoggingObserver
 from onward.parent import Parent
@@ -48,6 +50,10 @@ def run(
         typer.Option(
             metavar="N", min=1, help="With --dry-run: at most N records per source and stage.", show_default=False
         ),
+    ] = None,
+    health: Annotated[
+        str | None,
+        typer.Option(metavar="HOST:PORT", help="Tell there over HTTP whether it is well.", show_default=False),
     ] = None,
     json: Annotated[bool, typer.Option("--json", help="With --once or --dry-run: print JSON.")] = False,
     store: options.Store = None,
@@ -82,15 +88,16 @@ def run(
     url = config.store(store)
     if dry_run:
         dry.show_run(found, url, plan, settings, json=json)
+    at = None if health is None else address(health)
     # Process number 1 has to reap what others leave behind, which a worker cannot without taking from its handlers.
     if child is None and (processes > 1 or os.getpid() == 1):
-        _several(found, url, processes, once=once, json=json)
+        _several(found, url, processes, at, once=once, json=json)
     if child is not None:
         _end_with_parent()
     if follow and not selected:
         running.leave(0)
     drawing = Progress(found, url) if once and child is None and show.err.is_terminal else None
-    ended = ran(found, url, plan, settings, drawing)
+    ended = ran(found, url, plan, settings, drawing, at if child is None else None)
     failed = failed or (once and ended.report.failed)
     if ended.report.replace and not ended.stopped:
         running.again(*["--failed"] * failed)
@@ -99,12 +106,20 @@ def run(
     running.leave(int(failed))
 
 
-def ran(apps: Sequence[App], url: str, plan: Plan, settings: dict[str, Any], drawing: Progress | None) -> Ended:
+def ran(
+    apps: Sequence[App],
+    url: str,
+    plan: Plan,
+    settings: dict[str, Any],
+    drawing: Progress | None,
+    health: Address | None = None,
+) -> Ended:
     """Runs them, with a drawing of it for a person, or log lines only."""
     if drawing is None:
-        return running.run(apps, url, plan, settings, observers=[LoggingObserver()])
+        return running.run(apps, url, plan, settings, observers=[LoggingObserver()], health=health)
     with drawing:
-        return running.run(apps, url, plan, settings, observers=[LoggingObserver(), drawing.see], watch=drawing.update)
+        observers = [LoggingObserver(), drawing.see]
+        return running.run(apps, url, plan, settings, observers=observers, watch=drawing.update, health=health)
 
 
 _LEFT = ("outstanding", "retrying", "dead", "waiting", "running", "behind")
@@ -129,13 +144,15 @@ def _row(stage: StageStatus) -> list[str]:
     return [stage.name, *(f"{getattr(stage, count)}" for count in _LEFT), state]
 
 
-def _several(apps: Sequence[App], url: str, count: int, *, once: bool, json: bool) -> None:
+def _several(apps: Sequence[App], url: str, count: int, health: Address | None, *, once: bool, json: bool) -> None:
     """Leads children that do the work, then ends."""
 
     def command(number: int) -> list[str]:
         return running.command("--child", str(number))
 
-    code = Parent(command, count, once=once, say=show.note).run()
+    parent = Parent(command, count, once=once, say=show.note)
+    with contextlib.nullcontext() if health is None else serving(health, parent.health):
+        code = parent.run()
     if once:
         left_over(url, apps, asyncio.run(_survey(url)), json=json)
     running.leave(code)
