@@ -140,6 +140,15 @@ class StoreAbsent(Event):
 
 
 @dataclass(frozen=True, slots=True)
+class Swept(Event):
+    """Retention has deleted blocks, and folded rows."""
+
+    blocks: int
+    rows: int
+    took: float
+
+
+@dataclass(frozen=True, slots=True)
 class Trouble(Event):
     """Something of a stage or source cannot go on until somebody acts; the text says what to do."""
 

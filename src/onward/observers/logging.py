@@ -142,6 +142,8 @@ def _said(event: Event) -> tuple[int, str]:
             return ERROR, f"failed, called again in {again_in:.1f} s: {kind_of(error)}: {message_of(error)}"
         case events.StoreAbsent(what, again_in):
             return WARNING, f"the store is away, tried again in {again_in:.1f} s: {what}"
+        case events.Swept(blocks, rows, took):
+            return INFO, f"retention: {blocks} blocks deleted, {rows} rows folded, in {took:.1f} s"
         case events.Trouble(_, what):
             return ERROR, what
         case _:
