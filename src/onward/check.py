@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from onward.errors import Fault
 from onward.handler import GIVEN, Handler
+from onward.source import Source
 from onward.stage import Stage
 from onward.topic import Topic, classes_of, fields_of
 
@@ -25,6 +26,7 @@ def faults(app: App) -> Iterator[Fault]:
             yield Fault(source.where, f"source {source.name} takes no cursor; its first parameter is the cursor")
         if not source.to:
             yield Fault(source.where, f"source {source.name} has no topic; say to=")
+        yield from _source_options(app, source)
     for stage in app.stages.values():
         given = GIVEN if stage.within else GIVEN - {"tx"}
         yield from _provided(app, stage.handler, f"stage {stage.name}", given)
@@ -110,6 +112,15 @@ def _options(stage: Stage) -> Iterator[Fault]:
         yield Fault(stage.where, f"stage {stage.name}: within= a SQLite database takes a plain def")
     if stage.within and stage.effect:
         yield Fault(stage.where, f"stage {stage.name}: within= and effect=True exclude each other; use two stages")
+
+
+def _source_options(app: App, source: Source) -> Iterator[Fault]:
+    for fault in source.faults:
+        yield Fault(source.where, f"source {source.name}: {fault}")
+    if source.saved is not None:
+        yield from _provided(app, source.saved, f"source {source.name}: saved={source.saved.name}", frozenset())
+        if source.saved.first is None:
+            yield Fault(source.where, f"source {source.name}: saved={source.saved.name} takes no cursor")
 
 
 def _cycles(app: App) -> Iterator[Fault]:
