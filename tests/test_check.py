@@ -160,6 +160,27 @@ def test_options_of_a_stage() -> None:
     @app.stage(seen, timeout="long")  # fault: 'long' is no duration
     def i(cat: Cat) -> None: ...
 
+    @app.stage(seen, timeout="long", rate="fast", parallel=0)  # fault: timeout='long' & rate='fast' & parallel=0
+    def j(cat: Cat) -> None: ...
+
+    @app.stage(seen, batch=2, fill="slow")  # fault: fill='slow': 'slow' is no duration
+    def k(cats: list[Cat]) -> None: ...
+
+    @app.stage(seen, fill="1s")  # fault: say batch=, too
+    def m(cat: Cat) -> None: ...
+
+    @app.stage(seen, batch=2, split=True)  # fault: cannot be taken back
+    def n(cats: list[Cat]) -> None: ...
+
+    @app.stage(seen, idempotency="nom")  # fault: idempotency='nom' is no field of Cat; it has name
+    def o(cat: Cat) -> None: ...
+
+    app.rate("calls", "0/s")  # fault: rate cats.calls: '0/s' is no rate
+    app.rate("Bad-Name", "1/s")  # fault: is no name
+
+    @app.stage(seen, rate=App("dogs").rate("calls", "1/s"))  # fault: was made by another app
+    def p(cat: Cat) -> None: ...
+
     agree(faults(app), marked(test_options_of_a_stage))
 
 

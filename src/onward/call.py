@@ -24,6 +24,7 @@ from onward.log import Append, Parked
 from onward.outcome import OUTCOMES, Drop, Hold, Later, Reject
 from onward.record import Position, Record
 from onward.stage import Stage
+from onward.topic import key_function, key_text
 from onward.window import Chunk
 
 T = TypeVar("T")
@@ -41,13 +42,14 @@ class Unit:
     were passed over, as they had failed when they were to probe.
     """
 
-    __slots__ = ("_verdict", "at", "chunk", "keys", "parked", "probe", "since", "skipped")
+    __slots__ = ("_verdict", "at", "chunk", "ids", "keys", "parked", "probe", "since", "skipped")
 
     def __init__(self, chunk: Chunk, parked: Sequence[Parked] | None = None, *, probe: bool = False) -> None:
         self.chunk = chunk
         self.parked = parked
         self.probe = probe
         self.keys: set[str] = set()
+        self.ids: dict[int, str] = {}
         self.at = 0
         self.since = 0.0
         self.skipped = 0
@@ -126,10 +128,12 @@ class Caller:
         self._wants_record = handler.wants_record
         self._wants_progress = "progress" in handler.needs
         self._wants_approved = "approved" in handler.needs
+        self._name_of = key_function(stage.topic.type, stage.idempotency)
 
     async def run(self, unit: Unit, arguments: dict[str, Any], undo: Undo) -> Called:
         """Calls the handler for the records of the unit, in order, until all are done or the time slice is over."""
         called = Called()
+        self._name(unit)
         if self._stage.batch:
             await self._batch(called, unit, unit.chunk, range(len(unit)), arguments, undo)
         else:
@@ -142,6 +146,19 @@ class Caller:
             called.rest = sorted([*called.rest, *called.behind, *(failure.index for failure in called.failures)])
             called.failures, called.behind = [], []
         return called
+
+    def _name(self, unit: Unit) -> None:
+        """Takes the ids of the records from their values, before any handler may change those."""
+        if self._name_of is None or unit.ids:
+            return
+        for offset, entry in zip(unit.chunk.offsets, unit.chunk.entries, strict=True):
+            if offset not in unit.chunk.bad:
+                try:
+                    unit.ids[offset] = f"{self._stage.name}:{key_text(self._name_of(entry[VALUE]))}"
+                except Exception as error:
+                    unit.chunk.bad[offset] = BadRecord(
+                        f"idempotency= gives no id for it: {type(error).__name__}: {message_of(error)}"
+                    )
 
     async def _each(self, called: Called, unit: Unit, arguments: dict[str, Any], undo: Undo) -> None:
         chunk, bad = unit.chunk, unit.chunk.bad
@@ -293,7 +310,7 @@ class Caller:
                 raise
             undo.back()
             took = time.monotonic() - begun
-            if len(indices) > 1 and self._stage.repeatable:
+            if len(indices) > 1 and (not self._stage.whole or (self._stage.repeatable and isinstance(error, _Apart))):
                 await self._halves(called, unit, chunk, indices, arguments, undo)
             else:
                 self._failed_together(called, unit, chunk, indices, error, took)
@@ -414,7 +431,8 @@ class Caller:
                 position=Position(topic, partition, offset),
                 origin=entry[ORIGIN],
                 attempt=1 if unit.parked is None else unit.parked[index].attempts + 1,
-                id=f"{identity}:{offset}:{unit.parked[index].nonce if unit.parked else chunk.nonce(offset)}",
+                id=unit.ids.get(offset)
+                or f"{identity}:{offset}:{unit.parked[index].nonce if unit.parked else chunk.nonce(offset)}",
             )
             for index, offset, entry in zip(indices, chunk.offsets, chunk.entries, strict=True)
         ]

@@ -30,7 +30,7 @@ def faults(app: App) -> Iterator[Fault]:
         yield from _provided(app, stage.handler, f"stage {stage.name}", given)
         yield from _takes_its_topic(stage)
         yield from _gives_its_topics(stage)
-        yield from _options(stage)
+        yield from _options(app, stage)
     for resource in app.resources.values():
         yield from _provided(app, resource.handler, f"resource {resource.name}", frozenset())
     yield from _cycles(app)
@@ -92,7 +92,9 @@ def _takes(topic: Topic[Any], class_: type) -> bool:
     return topic.classes is None or class_ in topic.classes
 
 
-def _options(stage: Stage) -> Iterator[Fault]:
+def _options(app: App, stage: Stage) -> Iterator[Fault]:
+    for what in stage.wrong:
+        yield Fault(stage.where, f"stage {stage.name}: {what}")
     for option, value in (("batch", stage.batch), ("parallel", stage.parallel), ("parked_most", stage.parked_most)):
         if value is not None and value < 1:
             yield Fault(stage.where, f"stage {stage.name}: {option}={value}; it is at least 1")
@@ -106,10 +108,27 @@ def _options(stage: Stage) -> Iterator[Fault]:
         yield Fault(stage.where, f'stage {stage.name}: on_dead={stage.on_dead!r}; it is "hold" or "pass"')
     if stage.start not in (None, "first", "now"):
         yield Fault(stage.where, f'stage {stage.name}: start={stage.start!r}; it is "first" or "now"')
+    if stage.fill is not None and stage.batch is None:
+        yield Fault(stage.where, f"stage {stage.name}: fill= is how long a batch is waited for; say batch=, too")
+    if stage.split and stage.effect:
+        yield Fault(stage.where, f"stage {stage.name}: split=True, but what it does outside cannot be taken back")
+    if stage.rate is not None and stage.rate.where and stage.rate not in app.rates.values():
+        yield Fault(stage.where, f"stage {stage.name}: rate={stage.rate!r} was made by another app")
+    yield from _is_a_field(stage, "idempotency", stage.idempotency)
     if stage.within and stage.handler.is_async:
         yield Fault(stage.where, f"stage {stage.name}: within= a SQLite database takes a plain def")
     if stage.within and stage.effect:
         yield Fault(stage.where, f"stage {stage.name}: within= and effect=True exclude each other; use two stages")
+
+
+def _is_a_field(stage: Stage, option: str, value: Any) -> Iterator[Fault]:
+    fields = fields_of(stage.topic.type)
+    if isinstance(value, str) and fields is not None and value not in fields:
+        yield Fault(
+            stage.where,
+            f"stage {stage.name}: {option}={value!r} is no field of {_named(stage.topic.type)}; "
+            f"it has {', '.join(sorted(fields))}",
+        )
 
 
 def _cycles(app: App) -> Iterator[Fault]:

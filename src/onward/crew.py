@@ -34,6 +34,9 @@ class Crew:
         self.breaker = Breaker(stage.retry, worker.chance)
         self.log: Log = worker.log
         self.trouble = ""
+        self.pace = worker.pace(stage.rate) if stage.rate is not None else None
+        if self.pace is not None:
+            self.pace.listen(self.wake_lanes, stage.batch or 1)
         self._worker = worker
         self._resources = resources
         self._arguments: dict[str, Any] | None = None
@@ -56,6 +59,8 @@ class Crew:
             return f"tripped: {self.breaker.reason}"
         if any(lane.full for lane in self.lanes.values()):
             return "stopped: as many records are parked as parked_most= allows; retry or drop some"
+        if self.pace is not None and self.pace.at is not None and any(lane.pending for lane in self.lanes.values()):
+            return f"running, waits for its rate of {self.pace.rate.text}"
         return "running"
 
     def slot(self, lane: Lane) -> bool:

@@ -16,6 +16,8 @@ from typing import Literal, NamedTuple, Protocol
 from msgspec import Struct, field
 from msgspec.structs import replace
 
+from onward.rate import Portion
+
 Span = tuple[int, int]
 """Offsets from the first, to before the second."""
 
@@ -289,6 +291,14 @@ class Log(Protocol):
     async def meet(self, worker: str, wants: Sequence[str]) -> Mapping[str, Sequence[str]]:
         """Tells that this worker lives and which stages and sources it runs; gives the same of all that live, itself
         included. Who was not heard of for `MEETING` seconds, or whose process is dead, does not."""
+
+    async def draw(self, budget: str, per_second: float, count: int) -> Portion:
+        """Takes a portion of `count` calls of a budget that all who name it share; one nobody has drawn on is full.
+
+        Portions are given in the order in which they are asked for and follow one another: a budget is never drawn
+        on faster than `per_second`, and what nobody asks for is not saved up. The store's clock alone decides, and the
+        answer is in seconds from now, so clocks of workers may differ. What a worker does not use is lost.
+        """
 
     async def retain(self, topic: str, written_before: float, offsets: Mapping[int, int]) -> int:
         """Deletes blocks written before an instant and ending at or before `offsets[partition]`; returns how many.

@@ -28,6 +28,8 @@ from onward.intake import Intake
 from onward.lane import Lane
 from onward.lease import LOOK, SECONDS, Leases, Wanted
 from onward.log import AppSpec, Books, Claim, Lease, Log, SourceSpec, StageSpec, TopicSpec
+from onward.pace import Pace
+from onward.rate import Portion, Rate
 from onward.resource import Resources
 from onward.sqlite.connection import path_of
 from onward.within import SQLiteTarget, Target, Within
@@ -128,6 +130,7 @@ class Worker:
         self._sources = {n: app.sources[n] for n in selected if n in (app := self._app_of[n]).sources}
         self._stages = {n: app.stages[n] for n in selected if n in (app := self._app_of[n]).stages}
         self._crews: dict[str, Crew] = {}
+        self._paces: dict[str, Pace] = {}
         self._lanes: dict[Wanted, Lane] = {}
         self._intakes: dict[str, Intake] = {}
         self._targets: dict[str, Target] = {}
@@ -165,6 +168,8 @@ class Worker:
                 raise
             return self.report  # it was stopped before it had begun
         self.observe(WorkerStarted(self.name, getattr(self.log, "url", "")))
+        for rate in self._rates:
+            rate.connect(self.pace(rate))
         helpers = [asyncio.create_task(self.leases.run()), asyncio.create_task(self._watch())]
         try:
             await self._until_done(helpers)
@@ -222,9 +227,13 @@ class Worker:
                 lane.give_up()
             for intake in self._intakes.values():
                 intake.give_up()
+            for pace in self._paces.values():
+                pace.close()
             for task in late:
                 task.cancel()
             await asyncio.gather(*working, return_exceptions=True)
+        for rate in self._rates:
+            rate.connect(None)
         for helper in helpers:
             helper.cancel()
         await asyncio.gather(*helpers, return_exceptions=True)
@@ -503,6 +512,20 @@ class Worker:
             self.leases.held.pop((source.name, 0), None)
 
     # for its parts
+
+    @property
+    def _rates(self) -> list[Rate]:
+        return [rate for app in self._apps for rate in app.rates.values()]
+
+    def pace(self, rate: Rate) -> Pace:
+        """What this process may call of a budget; one for all that name it."""
+        if rate.name not in self._paces:
+
+            async def draw(count: int) -> Portion:
+                return await self.patiently(lambda: self.log.draw(rate.name, rate.per_second, count))
+
+            self._paces[rate.name] = Pace(rate, self.clock, draw)
+        return self._paces[rate.name]
 
     def observe(self, event: Event) -> None:
         if isinstance(event, Failed) and event.state == "dead":

@@ -33,6 +33,7 @@ from onward.log import (
 )
 from onward.logs.memory_books import MemoryBooks
 from onward.logs.memory_store import EMPTY, LeaseRow, MemoryStore, StageRows, TopicRows, Written
+from onward.rate import Account, Portion
 
 
 class MemoryLog(MemoryBooks):
@@ -155,6 +156,12 @@ class MemoryLog(MemoryBooks):
                     deleted += 1
             part[:] = kept
         return deleted
+
+    async def draw(self, budget: str, per_second: float, count: int) -> Portion:
+        now = self._clock.now()
+        account = self.store.budgets.get(budget, Account(now, now, per_second))
+        portion, self.store.budgets[budget] = account.portion(now, per_second, count)
+        return portion
 
     async def close(self) -> None:
         self.store.watching.discard(self._news)

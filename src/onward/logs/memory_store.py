@@ -24,6 +24,7 @@ from onward.log import (
     Span,
     Totals,
 )
+from onward.rate import Account
 
 EMPTY = b"[]"
 """The entries of a block that has lost them."""
@@ -113,6 +114,7 @@ class MemoryStore:
         self.requests: dict[int, Request] = {}
         self.answers: dict[int, str] = {}
         self.workers: dict[str, tuple[float, tuple[str, ...]]] = {}
+        self.budgets: dict[str, Account] = {}
         self.watching: set[asyncio.Event] = set()
 
     def tell(self) -> None:

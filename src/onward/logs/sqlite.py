@@ -48,6 +48,7 @@ from onward.logs.sqlite_rows import (
     source_to,
     stands_at,
 )
+from onward.rate import Account, Portion
 from onward.sqlite.connection import File, away, path_of, rows
 from onward.sqlite.hints import Hints, tell
 from onward.sqlite.pen import Pen
@@ -199,6 +200,17 @@ class SQLiteLog:
                 else:
                     found[name] = json.loads(other_wants)
             return found
+
+        return await self._write(job)
+
+    async def draw(self, budget: str, per_second: float, count: int) -> Portion:
+        def job(connection: apsw.Connection) -> Portion:
+            now = self._clock.now()
+            found = rows(connection, SQL.budget_get, name=budget)
+            account = Account(*found[0]) if found else Account(now, now, per_second)
+            portion, account = account.portion(now, per_second, count)
+            connection.execute(SQL.budget_put, {"name": budget, **account._asdict()})
+            return portion
 
         return await self._write(job)
 
