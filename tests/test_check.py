@@ -136,7 +136,7 @@ def test_options_of_a_stage() -> None:
     @app.stage(seen, batch=0)  # fault: batch=0; it is at least 1
     def a(cats: list[Cat]) -> None: ...
 
-    @app.stage(seen, parallel=0, parked_most=-1)  # fault: parallel=0 & parked_most=-1
+    @app.stage(seen, parallel=0, limit=0, parked_most=-1)  # fault: parallel=0 & limit=0 & parked_most=-1
     def b(cat: Cat) -> None: ...
 
     @app.stage(seen, retry=Retry(attempts=0))  # fault: Retry(attempts=0)

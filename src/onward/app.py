@@ -119,6 +119,7 @@ class App:
         batch: int | None = None,
         fill: str | timedelta | None = None,
         parallel: int = 1,
+        limit: int | None = None,
         rate: str | Rate | None = None,
         timeout: str | timedelta | None = None,
         within: Database | None = None,
@@ -144,6 +145,7 @@ class App:
             batch: the handler gets lists of 1..batch records of one partition; not waited for.
             fill: how long a batch is waited for after all.
             parallel: calls at once per worker process, never two for one key.
+            limit: calls at once over all workers.
             rate: the most records per second, minute or hour, over all workers; or a budget made by `rate()`.
             timeout: the most time of one call.
             within: a database whose transaction the handler shares.
@@ -167,6 +169,7 @@ class App:
                 batch=batch,
                 fill=fill,
                 parallel=parallel,
+                limit=limit,
                 rate=rate,
                 timeout=timeout,
                 within=within,

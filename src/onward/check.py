@@ -95,7 +95,8 @@ def _takes(topic: Topic[Any], class_: type) -> bool:
 def _options(app: App, stage: Stage) -> Iterator[Fault]:
     for what in stage.wrong:
         yield Fault(stage.where, f"stage {stage.name}: {what}")
-    for option, value in (("batch", stage.batch), ("parallel", stage.parallel), ("parked_most", stage.parked_most)):
+    for option in ("batch", "parallel", "limit", "parked_most"):
+        value = getattr(stage, option)
         if value is not None and value < 1:
             yield Fault(stage.where, f"stage {stage.name}: {option}={value}; it is at least 1")
     if stage.retry.attempts is not None and stage.retry.attempts < 1:

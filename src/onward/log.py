@@ -300,6 +300,14 @@ class Log(Protocol):
         answer is in seconds from now, so clocks of workers may differ. What a worker does not use is lost.
         """
 
+    async def occupy(self, stage: str, worker: str, most: int, using: int, wants: int, seconds: float) -> int:
+        """Says how many call slots of a stage's limit a worker uses and could use; gives how many it may hold.
+
+        All that live together hold at most `most`, shared evenly between those that want them; what cannot be shared
+        evenly goes round by time. Nobody is made to hold fewer than it uses. What a worker holds is free again after
+        `seconds`, at once if its process is dead or `seconds` is 0.
+        """
+
     async def retain(self, topic: str, written_before: float, offsets: Mapping[int, int]) -> int:
         """Deletes blocks written before an instant and ending at or before `offsets[partition]`; returns how many.
 

@@ -35,6 +35,7 @@ class Stage:
         batch: int | None,
         fill: str | timedelta | None,
         parallel: int,
+        limit: int | None,
         rate: str | Rate | None,
         timeout: str | float | timedelta | None,
         within: Database | None,
@@ -56,6 +57,7 @@ class Stage:
         self.batch = batch
         self.fill = self._read("fill", units.duration, fill)
         self.parallel = parallel
+        self.limit = limit
         self.rate = rate if isinstance(rate, Rate) else self._read("rate", partial(Rate, f"{name}.rate"), rate)
         self.timeout = self._read("timeout", units.duration, timeout)
         self.within = within

@@ -236,7 +236,7 @@ class Worker:
             rate.connect(None)
         for helper in helpers:
             helper.cancel()
-        await asyncio.gather(*helpers, return_exceptions=True)
+        await asyncio.gather(*helpers, *(crew.close() for crew in self._crews.values()), return_exceptions=True)
         try:
             await self.leases.give_back_all()
         except StoreAway as error:

@@ -1,8 +1,9 @@
-"""What workers share besides leases: budgets of calls."""
+"""What workers share besides leases: budgets of calls, and calls at once."""
 
 from __future__ import annotations
 
-from onward.conformance.case import Case, Suite, scenario
+from onward.conformance.case import OTHER, WORK, Case, Suite, scenario
+from onward.conformance.leasing import name_of_a_dead_worker
 from onward.rate import AHEAD
 
 
@@ -48,3 +49,45 @@ class Sharing(Suite):
         await case.log.draw("app.calls", 10.0, 3)
         count, wait = await other.draw("app.calls", 10.0, 1)
         assert count == 1 and abs(wait - 0.3) < 1e-6
+
+    @scenario
+    async def test_who_is_alone_may_hold_all_slots_that_it_wants(self, case: Case) -> None:
+        assert await case.log.occupy(WORK, "w1", 4, 0, 3, 10.0) == 3
+        assert await case.log.occupy(WORK, "w1", 4, 3, 9, 10.0) == 4
+
+    @scenario
+    async def test_all_together_never_hold_more_slots_than_there_are(self, case: Case) -> None:
+        assert await case.log.occupy(WORK, "w1", 4, 0, 9, 10.0) == 4
+        assert await case.log.occupy(WORK, "w2", 4, 0, 9, 10.0) == 0
+        assert await case.log.occupy(WORK, "w1", 4, 3, 9, 10.0) == 3  # it uses more than is its share
+        assert await case.log.occupy(WORK, "w2", 4, 0, 9, 10.0) == 1
+        assert await case.log.occupy(WORK, "w1", 4, 1, 9, 10.0) == 2
+        assert await case.log.occupy(WORK, "w2", 4, 1, 9, 10.0) == 2
+
+    @scenario
+    async def test_slots_that_cannot_be_shared_evenly_go_round(self, case: Case) -> None:
+        held: list[str] = []
+        for _ in range(4):
+            for worker in ("w1", "w2", "w1", "w2"):
+                if await case.log.occupy(WORK, worker, 1, 0, 1, 10.0):
+                    held.append(worker)
+            case.clock.advance(1.0)
+        assert {"w1", "w2"} == set(held)
+
+    @scenario
+    async def test_slots_are_free_when_they_are_given_back_or_not_renewed(self, case: Case) -> None:
+        await case.log.occupy(WORK, "w1", 1, 0, 1, 10.0)
+        await case.log.occupy(WORK, "w1", 1, 0, 0, 0.0)
+        assert await case.log.occupy(WORK, "w2", 1, 0, 1, 10.0) == 1
+        case.clock.advance(10.001)
+        assert await case.log.occupy(WORK, "w3", 1, 0, 1, 10.0) == 1
+
+    @scenario
+    async def test_slots_of_a_dead_process_are_free_at_once(self, case: Case) -> None:
+        await case.log.occupy(WORK, name_of_a_dead_worker(), 2, 2, 2, 10.0)
+        assert await case.log.occupy(WORK, "w2", 2, 0, 2, 10.0) == 2
+
+    @scenario
+    async def test_each_stage_has_slots_of_its_own(self, case: Case) -> None:
+        await case.log.occupy(WORK, "w1", 1, 1, 1, 10.0)
+        assert await case.log.occupy(OTHER, "w2", 1, 0, 1, 10.0) == 1

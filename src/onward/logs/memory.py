@@ -17,6 +17,7 @@ from msgspec.structs import replace
 from onward import process
 from onward.clock import Clock
 from onward.errors import AlreadyCommitted, LeaseLost, Refused, StartNeeded
+from onward.limit import Seat, granted
 from onward.log import (
     MEETING,
     Append,
@@ -162,6 +163,19 @@ class MemoryLog(MemoryBooks):
         account = self.store.budgets.get(budget, Account(now, now, per_second))
         portion, self.store.budgets[budget] = account.portion(now, per_second, count)
         return portion
+
+    async def occupy(self, stage: str, worker: str, most: int, using: int, wants: int, seconds: float) -> int:
+        now = self._clock.now()
+        live = {
+            name: (seat, until)
+            for name, (seat, until) in self.store.seats.get(stage, {}).items()
+            if until > now and not process.is_dead(name) and name != worker
+        }
+        held = granted([seat for seat, _ in live.values()], Seat(worker, using, wants), most, int(now))
+        if seconds and (held or wants):
+            live[worker] = Seat(worker, held, wants), now + seconds
+        self.store.seats[stage] = live
+        return held
 
     async def close(self) -> None:
         self.store.watching.discard(self._news)

@@ -13,6 +13,7 @@ from msgspec.structs import replace
 
 from onward import process
 from onward.errors import Refused
+from onward.limit import Seat
 from onward.log import (
     AppSpec,
     Attempt,
@@ -115,6 +116,7 @@ class MemoryStore:
         self.answers: dict[int, str] = {}
         self.workers: dict[str, tuple[float, tuple[str, ...]]] = {}
         self.budgets: dict[str, Account] = {}
+        self.seats: dict[str, dict[str, tuple[Seat, float]]] = {}
         self.watching: set[asyncio.Event] = set()
 
     def tell(self) -> None:

@@ -21,6 +21,7 @@ import msgspec
 from onward import process
 from onward.clock import Clock, SystemClock
 from onward.errors import AlreadyCommitted, LeaseLost, Refused, StoreAway, StoreNewer, StoreUncertain
+from onward.limit import Seat, granted
 from onward.log import (
     MEETING,
     Append,
@@ -211,6 +212,22 @@ class SQLiteLog:
             portion, account = account.portion(now, per_second, count)
             connection.execute(SQL.budget_put, {"name": budget, **account._asdict()})
             return portion
+
+        return await self._write(job)
+
+    async def occupy(self, stage: str, worker: str, most: int, using: int, wants: int, seconds: float) -> int:
+        def job(connection: apsw.Connection) -> int:
+            seats = []
+            for name, held, wanted, until in rows(connection, SQL.call_slot_all, stage=stage):
+                if until <= self._instant() or process.is_dead(name) or name == worker:
+                    connection.execute(SQL.call_slot_delete, {"stage": stage, "worker": name})
+                else:
+                    seats.append(Seat(name, held, wanted))
+            held = granted(seats, Seat(worker, using, wants), most, int(self._clock.now()))
+            if seconds and (held or wants):
+                row = {"stage": stage, "worker": worker, "held": held, "wants": wants}
+                connection.execute(SQL.call_slot_put, {**row, "until": self._instant(seconds)})
+            return held
 
         return await self._write(job)
 

@@ -4,3 +4,11 @@ CREATE TABLE budget (
     at REAL NOT NULL,
     per_second REAL NOT NULL
 );
+CREATE TABLE call_slot (
+    stage TEXT NOT NULL,
+    worker TEXT NOT NULL,
+    held INTEGER NOT NULL,
+    wants INTEGER NOT NULL,
+    until TEXT NOT NULL,
+    PRIMARY KEY (stage, worker)
+) WITHOUT ROWID;
