@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from msgspec import Struct
 
-from onward import App, Database, Record, Retry
+from onward import App, Database, Record, Retry, Window
 from onward.errors import DeclarationError
 
 
@@ -174,6 +174,12 @@ def test_options_of_a_stage() -> None:
 
     @app.stage(seen, idempotency="nom")  # fault: idempotency='nom' is no field of Cat; it has name
     def o(cat: Cat) -> None: ...
+
+    @app.stage(seen, dedupe=Window("nom", "a day", most=0))  # fault: 'a day' is & dedupe='nom' is no & over 0; at least
+    def q(cat: Cat) -> None: ...
+
+    @app.stage(app.topic("spread", Cat, partitions=2), dedupe=Window("name", "1d"))  # fault: without a key
+    def r(cat: Cat) -> None: ...
 
     app.rate("calls", "0/s")  # fault: rate cats.calls: '0/s' is no rate
     app.rate("Bad-Name", "1/s")  # fault: is no name

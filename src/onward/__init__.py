@@ -21,6 +21,7 @@ and runs an `intake` for each source and a `lane` for each stage and partition; 
 
 from onward.app import App
 from onward.database import Database
+from onward.dedupe import Window
 from onward.errors import OnwardError, Unavailable
 from onward.outcome import Drop, Hold, Later, Reject
 from onward.record import Position, Record
@@ -43,6 +44,7 @@ __all__ = [  # noqa: RUF022
     "Hold",
     "Reject",
     "Retry",
+    "Window",
     "Database",
     "Secret",
     "OnwardError",

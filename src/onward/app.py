@@ -10,6 +10,7 @@ from typing import Any, Literal, TypeVar, cast
 
 from onward import check
 from onward.database import Database
+from onward.dedupe import Window
 from onward.errors import DeclarationError, Fault, SettingError
 from onward.handler import place
 from onward.rate import Rate
@@ -128,6 +129,7 @@ class App:
         unordered: bool = False,
         on_dead: Literal["hold", "pass"] = "hold",
         parked_most: int = 100_000,
+        dedupe: Window | None = None,
         idempotency: str | KeyOf | None = None,
         start: Literal["first", "now"] | None = None,
         name: str | None = None,
@@ -153,6 +155,7 @@ class App:
             unordered: keys do not matter here.
             on_dead: whether later records of a dead record's key wait for a person ("hold") or go on ("pass").
             parked_most: the most parked records; at that bound it stops reading.
+            dedupe: by what repeats are told, which are dropped, and for how long.
             idempotency: a field, or a function of the value, that `Record.id` is made of instead of the position.
             start: where a stage that is new begins on a topic that already has records.
             was: the name that the stage had before.
@@ -178,6 +181,7 @@ class App:
                 unordered=unordered,
                 on_dead=on_dead,
                 parked_most=parked_most,
+                dedupe=dedupe,
                 idempotency=idempotency,
                 start=start,
                 was=was and f"{self.name}.{was}",

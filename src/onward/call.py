@@ -29,6 +29,8 @@ from onward.window import Chunk
 
 T = TypeVar("T")
 
+_REPEAT = Drop("it has come before")
+
 _PARKING = frozenset([Later, Hold, Reject])
 
 SLICE = 0.2
@@ -39,10 +41,11 @@ class Unit:
     """Records of one partition that are handed to one call slot, ascending by offset.
 
     `parked` is aligned with the chunk where the records were parked before, else None. `skipped` records before it
-    were passed over, as they had failed when they were to probe.
+    were passed over, as they had failed when they were to probe. By index: `repeats` are dropped uncalled, by `marks`
+    repeats of the others are told. `ids` are by offset, where they are not made of the position.
     """
 
-    __slots__ = ("_verdict", "at", "chunk", "ids", "keys", "parked", "probe", "since", "skipped")
+    __slots__ = ("_verdict", "at", "chunk", "ids", "keys", "marks", "parked", "probe", "repeats", "since", "skipped")
 
     def __init__(self, chunk: Chunk, parked: Sequence[Parked] | None = None, *, probe: bool = False) -> None:
         self.chunk = chunk
@@ -50,6 +53,8 @@ class Unit:
         self.probe = probe
         self.keys: set[str] = set()
         self.ids: dict[int, str] = {}
+        self.repeats: set[int] = set()
+        self.marks: dict[int, str] = {}
         self.at = 0
         self.since = 0.0
         self.skipped = 0
@@ -135,7 +140,7 @@ class Caller:
         called = Called()
         self._name(unit)
         if self._stage.batch:
-            await self._batch(called, unit, unit.chunk, range(len(unit)), arguments, undo)
+            await self._whole(called, unit, arguments, undo)
         else:
             await self._each(called, unit, arguments, undo)
         for failure in called.failures:
@@ -146,6 +151,15 @@ class Caller:
             called.rest = sorted([*called.rest, *called.behind, *(failure.index for failure in called.failures)])
             called.failures, called.behind = [], []
         return called
+
+    async def _whole(self, called: Called, unit: Unit, arguments: dict[str, Any], undo: Undo) -> None:
+        chunk, indices = unit.chunk, range(len(unit))
+        if unit.repeats:
+            called.done, called.dropped = sorted(unit.repeats), len(unit.repeats)
+            indices = [i for i in indices if i not in unit.repeats]  # type: ignore[assignment]
+            chunk = chunk.part(indices)
+        if indices:
+            await self._batch(called, unit, chunk, indices, arguments, undo)
 
     def _name(self, unit: Unit) -> None:
         """Takes the ids of the records from their values, before any handler may change those."""
@@ -172,6 +186,7 @@ class Caller:
         out: list[int] = []
         ordered = not self._stage.unordered
         behind: set[int] = set()
+        repeats = unit.repeats
         passed = 0
         begun = now = time.monotonic()
         check = stride = 1
@@ -184,6 +199,9 @@ class Caller:
                     break
                 stride = stride * 2 if now - before < SLICE / 8 else max(1, stride // 4)
                 check = index + stride
+            if index in repeats:
+                results.append(_REPEAT)
+                continue
             if behind and index in behind:
                 called.behind.append(index)
                 out.append(index)

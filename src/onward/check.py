@@ -116,6 +116,16 @@ def _options(app: App, stage: Stage) -> Iterator[Fault]:
     if stage.rate is not None and stage.rate.where and stage.rate not in app.rates.values():
         yield Fault(stage.where, f"stage {stage.name}: rate={stage.rate!r} was made by another app")
     yield from _is_a_field(stage, "idempotency", stage.idempotency)
+    if stage.dedupe is not None:
+        yield from _is_a_field(stage, "dedupe", stage.dedupe.by)
+        if stage.dedupe.most < 1:
+            yield Fault(stage.where, f"stage {stage.name}: dedupe= looks back over {stage.dedupe.most}; at least 1")
+        if stage.topic.key is None and stage.topic.partitions > 1:
+            yield Fault(
+                stage.where,
+                f"stage {stage.name}: dedupe= tells repeats within a partition, and topic {stage.topic.name} spreads "
+                "records over several without a key; give the topic a key=",
+            )
     if stage.within and stage.handler.is_async:
         yield Fault(stage.where, f"stage {stage.name}: within= a SQLite database takes a plain def")
     if stage.within and stage.effect:

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import Callable, Coroutine, Sequence
+from collections.abc import Callable, Coroutine, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import msgspec
@@ -23,6 +23,7 @@ from onward.failure import Failure, message_of
 from onward.filling import Filling
 from onward.log import Claim, Commit, Parked, Request
 from onward.parking import Parking
+from onward.repeats import Repeats
 from onward.settle import behind, settle
 from onward.stage import Stage
 from onward.window import Chunk, Window, chunk_of, chunk_of_copies
@@ -78,6 +79,7 @@ class Lane:
         self._flying: set[int] = set()
         self._draft = Draft()
         self._filling = Filling(stage.batch or 1, stage.fill or 0.0)
+        self._repeats = Repeats(stage, self._seen) if stage.dedupe is not None else None
         self._writing: Commit | None = None
         self._singly = self._suspects = 0
         self._reading = False
@@ -461,19 +463,32 @@ class Lane:
                 called.outage, called.rest = message_of(error), range(len(unit))
                 self._take_back(unit, called)
                 return
+            if self._repeats is not None:
+                await self._repeats.find(unit, self._crew.now())
             if self._within is not None:
                 await self._call_within(unit, arguments)
                 return
             called = await self._call(unit, arguments, Undo())
             if self.lost:
                 return
-            draft = settle(self.stage, unit, called, self._crew.now(), self._crew.chance)
+            draft = self._settled(unit, called)
             self._apply(unit, called, draft)
             self._take_back(unit, called)
             self._draft.add(draft)
         finally:
             self._units.discard(unit)
             self._busy -= unit.keys
+
+    def _settled(self, unit: Unit, called: Called) -> Draft:
+        now = self._crew.now()
+        draft = settle(self.stage, unit, called, now, self._crew.chance)
+        if self._repeats is not None:
+            self._repeats.settled(unit, called, draft, now)
+        return draft
+
+    async def _seen(self, marks: Sequence[str], since: float) -> Mapping[str, int]:
+        log, stage = self._crew.log, self.stage.name
+        return await self._crew.patiently(lambda: log.seen(stage, self.partition, marks, since))
 
     async def _call(self, unit: Unit, arguments: dict[str, Any], undo: Undo) -> Called:
         work = self._caller.run(unit, arguments, undo)
@@ -525,7 +540,7 @@ class Lane:
                 more = {**arguments, "tx": tx} if "tx" in self.stage.handler.needs else arguments
                 called = run_through(self._caller.run(unit, more, target.undo()))
                 target.check(self.lease)
-                draft = settle(self.stage, unit, called, self._crew.now(), self._crew.chance)
+                draft = self._settled(unit, called)
                 kept = bool(draft.finished or (draft.park and unit.parked is None))
                 if not kept or self.lost or not unit.decide():
                     target.roll_back()
@@ -548,7 +563,7 @@ class Lane:
             return
         if found is None:
             called = self._overrun(unit)
-            found = called, settle(self.stage, unit, called, self._crew.now(), self._crew.chance), False
+            found = called, self._settled(unit, called), False
         called, draft, kept = found
         self._apply(unit, called, draft)
         self._take_back(unit, called)
@@ -661,6 +676,8 @@ class Lane:
         except LeaseLost:
             self.give_up()
             return
+        if self._repeats is not None:
+            self._repeats.kept(commit.marks)
         if commit.next is not None or commit.park or commit.unpark:
             finished = sum(b - a for a, b in commit.finished)
             emitted = sum(append.count for append in commit.appends)

@@ -130,6 +130,14 @@ class Attempt(NamedTuple):
     traceback: str
 
 
+class Mark(NamedTuple):
+    """By what repeats of the record with an offset are told, and since when."""
+
+    text: str
+    offset: int
+    at: float
+
+
 class Lease(Struct, frozen=True):
     """The right to change everything of one stage (or source) and partition. Tokens only grow."""
 
@@ -175,6 +183,8 @@ class Commit(Struct, frozen=True, kw_only=True):
         promote: offsets behind that are the oldest of their key now, and when each is due: they become `retrying`,
             since then. One that is not `behind` stays as it is.
         attempts: to be remembered.
+        marks: to be remembered, each over what is there for its text.
+        forget: an offset and an instant: marks before either may go, sooner or later.
         source: the state of a source to keep.
         answered: requests that are carried out with this commit, with what came of them; the first answer counts.
         unit: a name, of this stage and partition, under which a repeated commit is recognised (`AlreadyCommitted`).
@@ -189,6 +199,8 @@ class Commit(Struct, frozen=True, kw_only=True):
     unpark: Sequence[int] = ()
     promote: Sequence[tuple[int, float]] = ()
     attempts: Sequence[Attempt] = ()
+    marks: Sequence[Mark] = ()
+    forget: tuple[int, float] | None = None
     source: SourceState | None = None
     answered: Sequence[tuple[int, str]] = ()
     unit: str | None = None
@@ -269,6 +281,9 @@ class Log(Protocol):
 
     async def copies(self, stage: str, partition: int, offsets: Sequence[int]) -> Sequence[Parked]:
         """Those of these parked rows that are there, with their copies, ascending by offset."""
+
+    async def seen(self, stage: str, partition: int, marks: Sequence[str], since: float) -> Mapping[str, int]:
+        """The offsets of those of these marks that were made at or after an instant."""
 
     async def commit(self, commit: Commit) -> None:
         """Keeps it whole, durably. Each append gets the next offsets of its partition, without gaps.

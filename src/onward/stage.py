@@ -9,6 +9,7 @@ from typing import Any, Literal, TypeVar
 
 from onward import units
 from onward.database import Database
+from onward.dedupe import Window
 from onward.handler import Handler
 from onward.rate import Rate
 from onward.retry import Retry
@@ -44,6 +45,7 @@ class Stage:
         unordered: bool,
         on_dead: Literal["hold", "pass"],
         parked_most: int,
+        dedupe: Window | None,
         idempotency: str | KeyOf | None,
         start: Literal["first", "now"] | None,
         was: str | None,
@@ -66,6 +68,8 @@ class Stage:
         self.unordered = unordered
         self.on_dead = on_dead
         self.parked_most = parked_most
+        self.dedupe = dedupe
+        self.dedupe_seconds = self._read("dedupe", lambda window: units.duration(window.length), dedupe) or 0.0
         self.idempotency = idempotency
         self.start = start
         self.was = was

@@ -1,9 +1,11 @@
-"""What workers share besides leases: budgets of calls, and calls at once."""
+"""What workers share besides leases: budgets of calls, calls at once, and what has been seen before."""
 
 from __future__ import annotations
 
-from onward.conformance.case import OTHER, WORK, Case, Suite, scenario
+from onward.conformance.case import LEASE, OTHER, WORK, Case, Suite, app_spec, finishing, raises, scenario
 from onward.conformance.leasing import name_of_a_dead_worker
+from onward.errors import LeaseLost
+from onward.log import AppSpec, Mark, StageSpec
 from onward.rate import AHEAD
 
 
@@ -91,3 +93,51 @@ class Sharing(Suite):
     async def test_each_stage_has_slots_of_its_own(self, case: Case) -> None:
         await case.log.occupy(WORK, "w1", 1, 1, 1, 10.0)
         assert await case.log.occupy(OTHER, "w2", 1, 0, 1, 10.0) == 1
+
+    @scenario
+    async def test_marks_are_kept_with_their_commit(self, case: Case) -> None:
+        await case.log.declare(app_spec())
+        claim = await case.claim()
+        now = case.clock.now()
+        assert await case.log.seen(WORK, 0, ["a", "b"], 0.0) == {}
+        await case.log.commit(finishing(claim.lease, 0, 2, marks=[Mark("a", 0, now), Mark("it's", 1, now)]))
+        assert await case.log.seen(WORK, 0, ["a", "b", "it's"], 0.0) == {"a": 0, "it's": 1}
+        assert await case.log.seen(WORK, 1, ["a"], 0.0) == await case.log.seen(OTHER, 0, ["a"], 0.0) == {}
+        case.clock.advance(LEASE + 1)
+        await case.claim(worker="w2")
+        with raises(LeaseLost):
+            await case.log.commit(finishing(claim.lease, 2, 3, marks=[Mark("b", 2, now)]))
+        assert await case.log.seen(WORK, 0, ["b"], 0.0) == {}
+
+    @scenario
+    async def test_marks_count_from_when_they_were_made_last(self, case: Case) -> None:
+        await case.log.declare(app_spec())
+        claim = await case.claim()
+        now = case.clock.now()
+        await case.log.commit(finishing(claim.lease, 0, 1, marks=[Mark("a", 0, now), Mark("b", 0, now)]))
+        await case.log.commit(finishing(claim.lease, 1, 2, marks=[Mark("a", 1, now + 1)]))
+        assert await case.log.seen(WORK, 0, ["a", "b"], now) == {"a": 1, "b": 0}
+        assert await case.log.seen(WORK, 0, ["a", "b"], now + 1) == {"a": 1}
+
+    @scenario
+    async def test_marks_before_an_offset_or_an_instant_are_forgotten(self, case: Case) -> None:
+        await case.log.declare(app_spec())
+        claim = await case.claim()
+        now = case.clock.now()
+        marks = [Mark(f"m{n}", n, now + n) for n in range(10)]
+        await case.log.commit(finishing(claim.lease, 0, 10, marks=marks, forget=(4, now + 2)))
+        found = await case.log.seen(WORK, 0, [mark.text for mark in marks], 0.0)
+        assert set(found.values()) == set(range(4, 10))
+        await case.log.commit(finishing(claim.lease, 10, 11, forget=(0, now + 6)))
+        found = await case.log.seen(WORK, 0, [mark.text for mark in marks], 0.0)
+        assert set(found.values()) == set(range(6, 10))
+
+    @scenario
+    async def test_a_stage_that_is_renamed_keeps_its_marks(self, case: Case) -> None:
+        spec = app_spec()
+        await case.log.declare(spec)
+        claim = await case.claim()
+        await case.log.commit(finishing(claim.lease, 0, 1, marks=[Mark("a", 0, case.clock.now())]))
+        renamed = StageSpec("app.newly", spec.stages[0].topic, spec.stages[0].to, None, WORK)
+        await case.log.declare(AppSpec("app", spec.topics, spec.sources, (renamed,)))
+        assert await case.log.seen("app.newly", 0, ["a"], 0.0) == {"a": 0}

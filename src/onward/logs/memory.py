@@ -100,6 +100,11 @@ class MemoryLog(MemoryBooks):
         rows = self.store.stages.get((stage, partition)) or StageRows()
         return [rows.parked[offset] for offset in sorted(offsets) if offset in rows.parked]
 
+    async def seen(self, stage: str, partition: int, marks: Sequence[str], since: float) -> Mapping[str, int]:
+        seen = (self.store.stages.get((stage, partition)) or StageRows()).seen
+        found = [seen[mark] for mark in marks if mark in seen]
+        return {mark.text: mark.offset for mark in found if mark.at >= since}
+
     async def commit(self, commit: Commit) -> None:
         lease = commit.lease
         for append in commit.appends:
@@ -259,6 +264,10 @@ class MemoryLog(MemoryBooks):
                 rows.parked[offset] = replace(rows.parked[offset], state="retrying", due=due, since=due)
         for attempt in commit.attempts:
             rows.attempts.setdefault(attempt.offset, []).append(attempt)
+        rows.seen |= {mark.text: mark for mark in commit.marks}
+        if commit.forget is not None:
+            before, since = commit.forget
+            rows.seen = {text: mark for text, mark in rows.seen.items() if mark.offset >= before and mark.at >= since}
         if commit.source is not None:
             self.store.sources[lease.stage] = commit.source
         for id_, result in commit.answered:

@@ -19,6 +19,7 @@ from onward.log import (
     Attempt,
     Block,
     Held,
+    Mark,
     Parked,
     Request,
     SourceState,
@@ -93,6 +94,7 @@ class StageRows:
         self.units: set[str] = set()
         self.parked: dict[int, Parked] = {}
         self.attempts: dict[int, list[Attempt]] = {}
+        self.seen: dict[str, Mark] = {}
 
     @property
     def ahead(self) -> list[Span]:

@@ -42,6 +42,7 @@ from onward.logs.sqlite_rows import (
     attempt_rows,
     blocks_of,
     end_of,
+    mark_rows,
     parked_from,
     parked_rows,
     ports_of,
@@ -59,6 +60,9 @@ T = TypeVar("T")
 
 AT_HAND = 100
 """Up to so many records, topics and stages are looked up on the event loop itself."""
+
+FORGET = 100
+"""So many marks more than twice those that a commit makes are looked at to be forgotten."""
 
 POLL = 0.25
 """Seconds between looks for changes of other processes; their hints come sooner."""
@@ -124,6 +128,13 @@ class SQLiteLog:
             return [parked_from(row) for row in rows(connection, SQL.parked_copy, **bound)]
 
         return await self._read(work)
+
+    async def seen(self, stage: str, partition: int, marks: Sequence[str], since: float) -> Mapping[str, int]:
+        def work(connection: apsw.Connection) -> dict[str, int]:
+            bound = {"stage": stage, "partition": partition, "marks": json.dumps(list(marks))}
+            return dict(rows(connection, SQL.seen_get, **bound, since=instant_text(since)))
+
+        return self._here(work) if len(marks) <= AT_HAND else await self._read(work)
 
     async def commit(self, commit: Commit) -> None:
         def job(connection: apsw.Connection) -> list[int]:
@@ -341,6 +352,13 @@ class SQLiteLog:
             connection.execute(SQL.parked_promote, {**bound, "offset": offset, "due": instant_text(due)})
         if commit.attempts:
             connection.execute(SQL.attempt_add, {**bound, "rows": attempt_rows(commit.attempts)})
+        if commit.marks:
+            connection.execute(SQL.seen_put, {**bound, "rows": mark_rows(commit.marks)})
+        if commit.forget is not None:
+            before, since = commit.forget
+            count = 2 * len(commit.marks) + FORGET
+            row = {**bound, "count": count, "before": before, "since": instant_text(since)}
+            connection.execute(SQL.seen_forget, row)
         if commit.source is not None:
             connection.execute(SQL.source_put, {"name": lease.stage, **source_to(commit.source)})
         for id_, result in commit.answered:

@@ -8,7 +8,7 @@ from typing import Any
 import apsw
 import msgspec
 
-from onward.log import AppSpec, Attempt, Block, Parked, SourceState, Span, Totals
+from onward.log import AppSpec, Attempt, Block, Mark, Parked, SourceState, Span, Totals
 from onward.sql import Statements
 from onward.sqlite.connection import rows
 from onward.units import instant, instant_text
@@ -126,6 +126,10 @@ def attempt_from(row: Row) -> Attempt:
 
 def attempt_rows(attempts: Sequence[Attempt]) -> str:
     return _json([(row.offset, row.number, instant_text(row.at), *row[3:]) for row in attempts])
+
+
+def mark_rows(marks: Sequence[Mark]) -> str:
+    return _json([(mark.text, mark.offset, instant_text(mark.at)) for mark in marks])
 
 
 def _json(rows_: Sequence[Row]) -> str:

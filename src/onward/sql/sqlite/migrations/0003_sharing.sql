@@ -12,3 +12,12 @@ CREATE TABLE call_slot (
     until TEXT NOT NULL,
     PRIMARY KEY (stage, worker)
 ) WITHOUT ROWID;
+CREATE TABLE seen (
+    stage TEXT NOT NULL,
+    partition INTEGER NOT NULL,
+    mark TEXT NOT NULL,
+    "offset" INTEGER NOT NULL,
+    at TEXT NOT NULL,
+    PRIMARY KEY (stage, partition, mark)
+) WITHOUT ROWID;
+CREATE INDEX seen_offset ON seen (stage, partition, "offset", at);
