@@ -20,6 +20,7 @@ and runs an `intake` for each source and a `lane` for each stage and partition; 
 """
 
 from onward.app import App
+from onward.client import Client, open
 from onward.database import Database
 from onward.dedupe import Window
 from onward.errors import OnwardError, Unavailable
@@ -47,6 +48,8 @@ __all__ = [  # noqa: RUF022
     "Window",
     "Database",
     "Secret",
+    "open",
+    "Client",
     "OnwardError",
     "Unavailable",
 ]

@@ -395,6 +395,35 @@ class BlockRow(NamedTuple):
     count: int
 
 
+class TopicStanding(NamedTuple):
+    """A topic: by partition the offset of the first record that is kept, and that of the next record."""
+
+    incarnation: str
+    firsts: Sequence[int]
+    ends: Sequence[int]
+
+
+class StageStanding(NamedTuple):
+    """One stage and partition: the claim that taking its lease would give, under the last holder's lease."""
+
+    topic: str
+    begins: int
+    claim: Claim
+
+
+class Standing(NamedTuple):
+    """Where all work stands, from one snapshot: all that is needed to go on from there without touching it.
+
+    `stages` are by name and partition, `requests` those not answered yet, the oldest first.
+    """
+
+    apps: Sequence[AppSpec]
+    topics: Mapping[str, TopicStanding]
+    stages: Mapping[tuple[str, int], StageStanding]
+    sources: Mapping[str, SourceState]
+    requests: Sequence[Request]
+
+
 class Books(Protocol):
     """What looking at a store needs. Each answer comes from one snapshot; several may be asked for at once."""
 
@@ -403,6 +432,9 @@ class Books(Protocol):
 
     async def evidence(self) -> tuple[Survey, Sequence[Evidence], Sequence[BlockRow]]:
         """Every row that counts, for the audit."""
+
+    async def standing(self) -> Standing:
+        """Where all work stands, without taking any lease."""
 
     async def read(self, topic: str, partition: int, offset: int, records: int, size: int) -> Sequence[Block]:
         """As `Log.read`."""
@@ -420,6 +452,9 @@ class Books(Protocol):
 
         `after` is a stage, partition and offset: rows up to it are left out, so that many are read in pages.
         """
+
+    async def seen(self, stage: str, partition: int, marks: Sequence[str], since: float) -> Mapping[str, int]:
+        """As `Log.seen`."""
 
     async def ask(self, requests: Sequence[Request]) -> Sequence[int]:
         """Writes requests (their `id` is not looked at) and returns their ids, which only grow."""

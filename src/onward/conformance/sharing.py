@@ -102,6 +102,7 @@ class Sharing(Suite):
         assert await case.log.seen(WORK, 0, ["a", "b"], 0.0) == {}
         await case.log.commit(finishing(claim.lease, 0, 2, marks=[Mark("a", 0, now), Mark("it's", 1, now)]))
         assert await case.log.seen(WORK, 0, ["a", "b", "it's"], 0.0) == {"a": 0, "it's": 1}
+        assert await case.books.seen(WORK, 0, ["a"], 0.0) == {"a": 0}
         assert await case.log.seen(WORK, 1, ["a"], 0.0) == await case.log.seen(OTHER, 0, ["a"], 0.0) == {}
         case.clock.advance(LEASE + 1)
         await case.claim(worker="w2")

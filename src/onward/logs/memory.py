@@ -74,16 +74,9 @@ class MemoryLog(MemoryBooks):
             return None
         row.worker, row.token, row.until, row.state = worker, row.token + 1, now + seconds, ""
         rows = self.store.stages.get((stage, partition)) or StageRows()
-        return Claim(
-            lease=Lease(stage, partition, worker, row.token),
-            next=rows.next,
-            ahead=rows.ahead,
-            totals=rows.totals,
-            parked=[replace(parked, entry=b"", nonce="") for parked in rows.parked_rows()],
-            incarnation=self.store.topics[rows.topic].incarnation if rows.topic else "",
-            source=self.store.sources.get(stage, SourceState()),
-            unit=max(rows.units, default=None),
-        )
+        incarnation = self.store.topics[rows.topic].incarnation if rows.topic else ""
+        source = self.store.sources.get(stage, SourceState())
+        return rows.claim(Lease(stage, partition, worker, row.token), incarnation, source)
 
     async def renew(self, leases: Mapping[Lease, str], seconds: float) -> Sequence[Lease]:
         lost = []
@@ -99,11 +92,6 @@ class MemoryLog(MemoryBooks):
     async def copies(self, stage: str, partition: int, offsets: Sequence[int]) -> Sequence[Parked]:
         rows = self.store.stages.get((stage, partition)) or StageRows()
         return [rows.parked[offset] for offset in sorted(offsets) if offset in rows.parked]
-
-    async def seen(self, stage: str, partition: int, marks: Sequence[str], since: float) -> Mapping[str, int]:
-        seen = (self.store.stages.get((stage, partition)) or StageRows()).seen
-        found = [seen[mark] for mark in marks if mark in seen]
-        return {mark.text: mark.offset for mark in found if mark.at >= since}
 
     async def commit(self, commit: Commit) -> None:
         lease = commit.lease
