@@ -37,7 +37,7 @@ def withheld(stage: Stage, tell: Tell) -> Stage:
 
     made = copy.copy(stage)
     made.handler = Handler(one) if stage.batch is None else Handler(many).batched()
-    made.timeout = None
+    made.timeout = made.rate = made.limit = None
     return made
 
 

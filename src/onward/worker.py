@@ -40,6 +40,8 @@ from onward.intake import Intake
 from onward.lane import Lane
 from onward.lease import LOOK, SECONDS, Leases, Wanted
 from onward.log import AppSpec, Books, Claim, Lease, Log, SourceSpec, StageSpec, TopicSpec
+from onward.pace import Pace
+from onward.rate import Portion, Rate
 from onward.resource import Resources
 from onward.retention import Retention
 from onward.sqlite.connection import path_of
@@ -158,6 +160,7 @@ class Worker:
             self._sources = {n: limited(source, plan.limit) for n, source in self._sources.items()}
             self._stages = {n: withheld(stage, self.observe) for n, stage in self._stages.items()}
         self._crews: dict[str, Crew] = {}
+        self._paces: dict[str, Pace] = {}
         self._lanes: dict[Wanted, Lane] = {}
         self._intakes: dict[str, Intake] = {}
         self._target_of = target
@@ -214,6 +217,8 @@ class Worker:
             if self.report.away:
                 raise
             return self.report
+        for rate in self._rates:
+            rate.connect(self.pace(rate))
         helpers = [asyncio.create_task(self.leases.run()), asyncio.create_task(self._watch())]
         if self._plan.retention:
             helpers.append(asyncio.create_task(self.retention.run()))
@@ -290,12 +295,16 @@ class Worker:
                 lane.give_up()
             for intake in self._intakes.values():
                 intake.give_up()
+            for pace in self._paces.values():
+                pace.close()
             for task in late:
                 task.cancel()
             await asyncio.gather(*working, return_exceptions=True)
+        for rate in self._rates:
+            rate.connect(None)
         for helper in helpers:
             helper.cancel()
-        await asyncio.gather(*helpers, return_exceptions=True)
+        await asyncio.gather(*helpers, *(crew.close() for crew in self._crews.values()), return_exceptions=True)
         await self.retention.give_back()
         try:
             await self.leases.give_back_all()
@@ -621,6 +630,20 @@ class Worker:
             await self.leases.give_back(source.name, 0)
 
     # for its parts
+
+    @property
+    def _rates(self) -> list[Rate]:
+        return [rate for app in self._apps for rate in app.rates.values()]
+
+    def pace(self, rate: Rate) -> Pace:
+        """What this process may call of a budget; one for all that name it."""
+        if rate.name not in self._paces:
+
+            async def draw(count: int) -> Portion:
+                return await self.patiently(lambda: self.log.draw(rate.name, rate.per_second, count))
+
+            self._paces[rate.name] = Pace(rate, self.clock, draw)
+        return self._paces[rate.name]
 
     def observe(self, event: Event) -> None:
         if isinstance(event, Failed) and event.state == "dead":
