@@ -17,7 +17,22 @@ import apsw
 import pytest
 
 import onward
-from onward import App, Checkpoint, Database, Drop, Hold, Later, Position, Record, Reject, Retry, Topic, load, settings
+from onward import (
+    App,
+    Checkpoint,
+    Database,
+    Drop,
+    Hold,
+    Later,
+    Position,
+    Record,
+    Reject,
+    Retry,
+    Topic,
+    Window,
+    load,
+    settings,
+)
 from onward.sql import Statements
 from onward.testing import ParkedRecord, TestRun
 
@@ -29,8 +44,8 @@ ARCHITECTURE = (ROOT / "ARCHITECTURE.md").read_text()
 README = (ROOT / "README.md").read_text()
 
 FLOW = [
-    "App", "Topic", "Record", "Position", "Checkpoint", "Drop", "Later", "Hold", "Reject", "Retry", "Database",
-    "Secret", "OnwardError", "Unavailable",
+    "App", "Topic", "Record", "Position", "Checkpoint", "Drop", "Later", "Hold", "Reject", "Retry", "Window",
+    "Database", "Secret", "open", "Client", "OnwardError", "Unavailable",
 ]  # fmt: skip
 
 
@@ -60,8 +75,8 @@ def test_every_public_name_is_documented() -> None:
     "documented",
     [
         App.topic, App.source, App.stage, Topic.record, Topic.key_of, Position, Position.parse, Record, Checkpoint,
-        Drop, Later, Hold, Reject, Retry, Database, TestRun, TestRun.put, TestRun.poll, TestRun.until_idle,
-        ParkedRecord,
+        Drop, Later, Hold, Reject, Retry, Window, Database, TestRun, TestRun.put, TestRun.poll, TestRun.until_idle,
+        ParkedRecord, onward.open, onward.Client.put, onward.Client.commit,
     ],
     ids=lambda documented: documented.__qualname__,
 )  # fmt: skip
@@ -70,7 +85,7 @@ def test_every_option_is_documented(documented: Any) -> None:
     assert set(names) | {documented.__name__} <= code(PROGRAM)
 
 
-@pytest.mark.parametrize("class_", [App, Topic, TestRun])
+@pytest.mark.parametrize("class_", [App, onward.Client, Topic, TestRun])
 def test_every_method_is_documented(class_: type) -> None:
     ours = {name for name, value in vars(class_).items() if inspect.isfunction(value) and not name.startswith("_")}
     assert ours - {"accepts"} <= code(PROGRAM)

@@ -16,6 +16,8 @@ from typing import Literal, NamedTuple, Protocol
 from msgspec import Struct, field
 from msgspec.structs import replace
 
+from onward.rate import Portion
+
 Span = tuple[int, int]
 """Offsets from the first, to before the second."""
 
@@ -129,6 +131,14 @@ class Attempt(NamedTuple):
     traceback: str
 
 
+class Mark(NamedTuple):
+    """By what repeats of the record with an offset are told, and since when."""
+
+    text: str
+    offset: int
+    at: float
+
+
 class Lease(Struct, frozen=True):
     """The right to change everything of one stage (or source) and partition. Tokens only grow."""
 
@@ -174,6 +184,8 @@ class Commit(Struct, frozen=True, kw_only=True):
         promote: offsets behind that are the oldest of their key now, and when each is due: they become `retrying`,
             since then. One that is not `behind` stays as it is.
         attempts: to be remembered.
+        marks: to be remembered, each over what is there for its text.
+        forget: an offset and an instant: marks before either may go, sooner or later.
         source: the state of a source to keep.
         answered: requests that are carried out with this commit, with what came of them; the first answer counts.
         unit: a name, of this stage and partition, under which a repeated commit is recognised (`AlreadyCommitted`).
@@ -188,6 +200,8 @@ class Commit(Struct, frozen=True, kw_only=True):
     unpark: Sequence[int] = ()
     promote: Sequence[tuple[int, float]] = ()
     attempts: Sequence[Attempt] = ()
+    marks: Sequence[Mark] = ()
+    forget: tuple[int, float] | None = None
     source: SourceState | None = None
     answered: Sequence[tuple[int, str]] = ()
     unit: str | None = None
@@ -278,6 +292,9 @@ class Log(Protocol):
     async def copies(self, stage: str, partition: int, offsets: Sequence[int]) -> Sequence[Parked]:
         """Those of these parked rows that are there, with their copies, ascending by offset."""
 
+    async def seen(self, stage: str, partition: int, marks: Sequence[str], since: float) -> Mapping[str, int]:
+        """The offsets of those of these marks that were made at or after an instant."""
+
     async def commit(self, commit: Commit) -> None:
         """Keeps it whole, durably. Each append gets the next offsets of its partition, without gaps.
 
@@ -299,6 +316,22 @@ class Log(Protocol):
     async def meet(self, worker: str, wants: Sequence[str]) -> Mapping[str, Sequence[str]]:
         """Tells that this worker lives and which stages and sources it runs; gives the same of all that live, itself
         included. Who was not heard of for `MEETING` seconds, or whose process is dead, does not."""
+
+    async def draw(self, budget: str, per_second: float, count: int) -> Portion:
+        """Takes a portion of `count` calls of a budget that all who name it share; one nobody has drawn on is full.
+
+        Portions are given in the order in which they are asked for and follow one another: a budget is never drawn
+        on faster than `per_second`, and what nobody asks for is not saved up. The store's clock alone decides, and the
+        answer is in seconds from now, so clocks of workers may differ. What a worker does not use is lost.
+        """
+
+    async def occupy(self, stage: str, worker: str, most: int, using: int, wants: int, seconds: float) -> int:
+        """Says how many call slots of a stage's limit a worker uses and could use; gives how many it may hold.
+
+        All that live together hold at most `most`, shared evenly between those that want them; what cannot be shared
+        evenly goes round by time. Nobody is made to hold fewer than it uses. What a worker holds is free again after
+        `seconds`, at once if its process is dead or `seconds` is 0.
+        """
 
     async def retain(
         self,
@@ -417,6 +450,36 @@ class Forgetting(Struct, frozen=True):
     apps: tuple[str, ...] = ()
 
 
+class TopicStanding(NamedTuple):
+    """A topic: by partition the offset of the first record that is kept, and that of the next record."""
+
+    incarnation: str
+    firsts: Sequence[int]
+    ends: Sequence[int]
+
+
+class StageStanding(NamedTuple):
+    """One stage and partition: the claim that taking its lease would give, under the last holder's lease."""
+
+    topic: str
+    begins: int
+    claim: Claim
+
+
+class Standing(NamedTuple):
+    """Where all work stands, from one snapshot: all that is needed to go on from there without touching it.
+
+    `stages` are by name and partition, `requests` those not answered yet, the oldest first.
+    """
+
+    apps: Sequence[AppSpec]
+    topics: Mapping[str, TopicStanding]
+    stages: Mapping[tuple[str, int], StageStanding]
+    sources: Mapping[str, SourceState]
+    requests: Sequence[Request]
+    paused: Mapping[str, Paused] = {}
+
+
 class Books(Protocol):
     """What looking at a store needs. Each answer comes from one snapshot; several may be asked for at once."""
 
@@ -425,6 +488,9 @@ class Books(Protocol):
 
     async def evidence(self) -> tuple[Survey, Sequence[Evidence], Sequence[BlockRow]]:
         """Every row that counts, for the audit."""
+
+    async def standing(self) -> Standing:
+        """Where all work stands, without taking any lease."""
 
     async def read(self, topic: str, partition: int, offset: int, records: int, size: int) -> Sequence[Block]:
         """As `Log.read`."""
@@ -447,6 +513,9 @@ class Books(Protocol):
         """How far each of these stages had come at an instant, by stage and partition: `next` as it was then, or
         less where that is not known any more; where it began, if it had not begun to work."""
 
+    async def seen(self, stage: str, partition: int, marks: Sequence[str], since: float) -> Mapping[str, int]:
+        """As `Log.seen`."""
+
     async def ask(self, requests: Sequence[Request]) -> Sequence[int]:
         """Writes requests (their `id` is not looked at) and returns their ids, which only grow."""
 
@@ -461,8 +530,8 @@ class Books(Protocol):
 
     async def forget(self, what: Forgetting) -> Sequence[str]:
         """Deletes all there is of these stages, sources and topics, and of them in declarations; and the declarations
-        of these apps. What a forgotten stage has brought into a topic that stays still counts there. Gives those of the stages that have committed units of
-        another database (`within=`), which keeps rows of theirs.
+        of these apps. What a forgotten stage has brought into a topic that stays still counts there. Gives those of
+        the stages that have committed units of another database (`within=`), which keeps rows of theirs.
 
         It goes in steps, each of which looks whether something stands in the way; if it ends half-way, what is left is
         as it was, older rows apart, and calling it again does the rest.

@@ -8,7 +8,7 @@ from typing import NamedTuple
 from onward.errors import InUse
 
 
-class Standing(NamedTuple):
+class Left(NamedTuple):
     """A stage of the topic in one partition: records that it has yet to see, and that it has parked."""
 
     stage: str
@@ -17,9 +17,7 @@ class Standing(NamedTuple):
     parked: int
 
 
-def check(
-    topic: str, standing: Iterable[Standing], writing: Mapping[str, str], users: Iterable[tuple[str, str]]
-) -> None:
+def check(topic: str, left: Iterable[Left], writing: Mapping[str, str], users: Iterable[tuple[str, str]]) -> None:
     """Whether nothing is in the way of another number of partitions; records of a key would lose their order.
 
     Args:
@@ -29,7 +27,7 @@ def check(
     Raises:
         InUse: something is; all of it is named.
     """
-    faults = [*_running(topic, writing, users), *_left(standing)]
+    faults = [*_running(topic, writing, users), *_left(left)]
     if faults:
         raise InUse([*faults, f"topic {topic} was not changed"])
 
@@ -39,8 +37,8 @@ def _running(topic: str, writing: Mapping[str, str], users: Iterable[tuple[str, 
         yield f"worker {worker} runs {name}, which {'writes to' if name in writing else 'reads'} {topic}; stop it first"
 
 
-def _left(standing: Iterable[Standing]) -> Iterator[str]:
-    for one in standing:
+def _left(left: Iterable[Left]) -> Iterator[str]:
+    for one in left:
         where = f"stage {one.stage} partition {one.partition}"
         if one.outstanding:
             yield f"{where} has {one.outstanding} records outstanding; run it until all is delivered, or forget it"

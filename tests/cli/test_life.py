@@ -149,7 +149,7 @@ def test_repartition(command: Command) -> None:
     command("repartition", "orders", "1")
     narrow = with_partitions(command, 1)
     command("run", narrow, "--once", "--set", "many=50")
-    assert len(command.lines("read", "orders")) == 40  # also what lies in partitions that there are no more
+    assert len(command.lines("read", "orders")) == 70  # also what lies in partitions that there are no more
     command.accounted()
 
 

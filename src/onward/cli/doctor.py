@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
-import sys
 
 from onward import doctor as doctors
 from onward import load
@@ -14,6 +12,7 @@ from onward.cli.show import Column
 from onward.config import Config
 from onward.doctor import Finding
 from onward.errors import Refused
+from onward.prints import to_stderr
 from onward.run import leave
 
 _COLUMNS = [Column("check"), Column("state"), Column("what")]
@@ -30,7 +29,7 @@ def doctor(apps: options.Apps = None, json: options.Json = False, store: options
         except Refused as error:
             broken.append(Finding(f"app {name}", "failed", str(error).splitlines()[-1].strip()))
     url = config.store(store)
-    with contextlib.redirect_stdout(sys.stderr):  # what resources print was not asked for
+    with to_stderr():  # what resources print was not asked for
         findings = [*asyncio.run(_all(config, url, found)), *broken]
     worst = doctors.worst(findings)
     if json:

@@ -22,7 +22,8 @@ from onward.conformance.looking import Looking
 from onward.conformance.operating import Operating
 from onward.conformance.pausing import Pausing
 from onward.conformance.reading import Reading
+from onward.conformance.sharing import Sharing
 
 
-class LogSuite(Declaring, Leasing, Committing, Reading, Looking, Ageing, Pausing, Operating):
+class LogSuite(Declaring, Leasing, Committing, Sharing, Reading, Looking, Ageing, Pausing, Operating):
     """Subclass it with `open`, and `reopen` where the log is durable."""

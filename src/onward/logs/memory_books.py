@@ -15,16 +15,21 @@ from onward.log import (
     BlockRow,
     Evidence,
     Forgetting,
+    Lease,
     Parked,
     PartitionFacts,
     Paused,
     Request,
+    SourceState,
+    StageStanding,
+    Standing,
     Survey,
     TopicFacts,
+    TopicStanding,
 )
-from onward.logs.memory_store import MemoryStore, StageRows, TopicRows, Where
-from onward.repartition import Standing
-from onward.repartition import check as check_standing
+from onward.logs.memory_store import LeaseRow, MemoryStore, StageRows, TopicRows, Where
+from onward.repartition import Left
+from onward.repartition import check as check_left
 from onward.span import length
 
 
@@ -61,6 +66,24 @@ class MemoryBooks:
             for block, _ in part
         ]
         return survey, found, blocks
+
+    async def standing(self) -> Standing:
+        store, none = self.store, SourceState()
+        stages = {}
+        for where, rows in sorted(store.stages.items()):
+            if rows.topic:
+                held = store.leases.get(where) or LeaseRow()
+                claim = rows.claim(Lease(*where, held.worker, held.token), store.topics[rows.topic].incarnation, none)
+                stages[where] = StageStanding(rows.topic, rows.begins, claim)
+        topics = {}
+        for name, topic in store.topics.items():
+            partitions = range(len(topic.parts))
+            topics[name] = TopicStanding(
+                topic.incarnation, list(map(topic.first, partitions)), list(map(topic.end, partitions))
+            )
+        apps = [app for _, app in sorted(store.apps.items())]
+        asked = [request for id_, request in sorted(store.requests.items()) if id_ not in store.answers]
+        return Standing(apps, topics, stages, dict(store.sources), asked, dict(store.paused))
 
     async def read(self, topic: str, partition: int, offset: int, records: int, size: int) -> Sequence[Block]:
         found: list[Block] = []
@@ -99,6 +122,11 @@ class MemoryBooks:
             if stage in instants and rows.topic
         }
 
+    async def seen(self, stage: str, partition: int, marks: Sequence[str], since: float) -> Mapping[str, int]:
+        seen = (self.store.stages.get((stage, partition)) or StageRows()).seen
+        found = [seen[mark] for mark in marks if mark in seen]
+        return {mark.text: mark.offset for mark in found if mark.at >= since}
+
     async def ask(self, requests: Sequence[Request]) -> Sequence[int]:
         ids = []
         for request in requests:
@@ -133,11 +161,11 @@ class MemoryBooks:
             raise Refused(f"there is no topic {topic}")
         writing = writers(self.store.apps.values(), [topic])
         reading = {where: rows for where, rows in sorted(self.store.stages.items()) if rows.topic == topic}
-        standing = [
-            Standing(stage, at, self.store.end(topic, at) - rows.next, len(rows.parked))
+        left = [
+            Left(stage, at, self.store.end(topic, at) - rows.next, len(rows.parked))
             for (stage, at), rows in reading.items()
         ]
-        check_standing(topic, standing, writing, self._users({*writing, *(stage for stage, _ in reading)}))
+        check_left(topic, left, writing, self._users({*writing, *(stage for stage, _ in reading)}))
         self.store.repartition(topic, partitions)
         self.store.tell()
 

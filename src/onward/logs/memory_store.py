@@ -14,12 +14,16 @@ from msgspec.structs import replace
 from onward import process
 from onward.errors import Refused
 from onward.forget import without
+from onward.limit import Seat
 from onward.log import (
     AppSpec,
     Attempt,
     Block,
+    Claim,
     Forgetting,
     Held,
+    Lease,
+    Mark,
     Parked,
     Paused,
     Request,
@@ -27,6 +31,7 @@ from onward.log import (
     Span,
     Totals,
 )
+from onward.rate import Account
 from onward.span import merged
 
 EMPTY = b"[]"
@@ -112,6 +117,7 @@ class StageRows:
         self.units: set[str] = set()
         self.parked: dict[int, Parked] = {}
         self.attempts: dict[int, list[Attempt]] = {}
+        self.seen: dict[str, Mark] = {}
 
     @property
     def finished(self) -> list[tuple[float, Span]]:
@@ -122,6 +128,19 @@ class StageRows:
     def ahead(self) -> list[Span]:
         """What is finished beyond `next`."""
         return sorted((max(first, self.next), end) for _, (first, end) in self.finished if end > self.next)
+
+    def claim(self, lease: Lease, incarnation: str, source: SourceState) -> Claim:
+        """What there is to do under a lease."""
+        return Claim(
+            lease=lease,
+            next=self.next,
+            ahead=self.ahead,
+            totals=self.totals,
+            parked=[replace(parked, entry=b"", nonce="") for parked in self.parked_rows()],
+            incarnation=incarnation,
+            source=source,
+            unit=max(self.units, default=None),
+        )
 
     def add(self, row: ProgressRow) -> None:
         """Takes in what a commit has finished."""
@@ -169,6 +188,8 @@ class MemoryStore:
         self.gone: dict[str, float] = {}
         self.paused: dict[str, Paused] = {}
         self.workers: dict[str, tuple[float, tuple[str, ...]]] = {}
+        self.budgets: dict[str, Account] = {}
+        self.seats: dict[str, dict[str, tuple[Seat, float]]] = {}
         self.watching: set[asyncio.Event] = set()
 
     def tell(self) -> None:

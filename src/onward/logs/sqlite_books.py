@@ -20,14 +20,18 @@ from onward.log import (
     Evidence,
     Forgetting,
     Held,
+    Lease,
     Parked,
     PartitionFacts,
     Paused,
     Request,
     SourceState,
+    StageStanding,
+    Standing,
     State,
     Survey,
     TopicFacts,
+    TopicStanding,
 )
 from onward.logs.sqlite_forget import forget_rest, forget_some
 from onward.logs.sqlite_life import folded_of
@@ -38,9 +42,13 @@ from onward.logs.sqlite_rows import (
     ahead_of,
     attempt_from,
     blocks_of,
+    claim_of,
     end_of,
+    first_of,
     parked_from,
     ports_of,
+    requests_of,
+    seen_of,
     source_from,
     spans_from,
     spec_from,
@@ -95,6 +103,29 @@ class SQLiteBooks:
 
         return await self._look(work)
 
+    async def standing(self) -> Standing:
+        def work(connection: apsw.Connection) -> Standing:
+            stages = {}
+            for stage, partition, topic, begins in rows(connection, SQL.begin_all):
+                held = rows(connection, SQL.lease_get, stage=stage, partition=partition)
+                worker, token = held[0][:2] if held else ("", 0)
+                claim = claim_of(connection, Lease(stage, partition, worker, token))
+                stages[stage, partition] = StageStanding(topic, begins, claim)
+            topics = {
+                name: TopicStanding(
+                    rows(connection, SQL.topic_get, name=name)[0][0],
+                    [first_of(connection, name, partition) for partition in range(partitions)],
+                    [end_of(connection, name, partition) for partition in range(partitions)],
+                )
+                for name, partitions, *_ in rows(connection, SQL.topic_facts)
+            }
+            asked = [request for name in {name for name, _ in stages} for request in requests_of(connection, name)]
+            apps = [spec_from(text) for _, text in rows(connection, SQL.app_all)]
+            asked = sorted(asked, key=lambda request: request.id)
+            return Standing(apps, topics, stages, self._sources(connection), asked, self._paused(connection))
+
+        return await self._look(work)
+
     async def read(self, topic: str, partition: int, offset: int, records: int, size: int) -> Sequence[Block]:
         return await self._look(lambda connection: blocks_of(connection, topic, partition, offset, records, size))
 
@@ -118,6 +149,9 @@ class SQLiteBooks:
             return found
 
         return await self._look(work)
+
+    async def seen(self, stage: str, partition: int, marks: Sequence[str], since: float) -> Mapping[str, int]:
+        return await self._look(lambda connection: seen_of(connection, stage, partition, marks, since))
 
     async def passed(self, instants: Mapping[str, float]) -> Mapping[tuple[str, int], int]:
         def work(connection: apsw.Connection) -> dict[tuple[str, int], int]:
@@ -219,7 +253,7 @@ class SQLiteBooks:
         return Survey(
             apps, stages, self._topics(connection), self._sources(connection), list(held.values()),
             gone={name: instant(since) for name, since in rows(connection, SQL.gone_all)},
-            paused={name: Paused(by, instant(since)) for name, by, since in rows(connection, SQL.pause_all)},
+            paused=self._paused(connection),
         )  # fmt: skip
 
     def _facts(
@@ -267,6 +301,9 @@ class SQLiteBooks:
             ends = sum(end_of(connection, name, partition) for partition in range(max(partitions, held)))
             found.append(TopicFacts(name, partitions, records, size, put, ends, forgotten, held))
         return found
+
+    def _paused(self, connection: apsw.Connection) -> dict[str, Paused]:
+        return {name: Paused(by, instant(since)) for name, by, since in rows(connection, SQL.pause_all)}
 
     def _sources(self, connection: apsw.Connection) -> dict[str, SourceState]:
         return {name: source_from([tuple(row)]) for name, *row in rows(connection, SQL.source_all)}

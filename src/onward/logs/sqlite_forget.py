@@ -17,6 +17,10 @@ from onward.sqlite.connection import rows
 ROWS, BLOCKS = 2_000, 100
 """What goes in one step, so that writers beside it wait for tens of milliseconds."""
 
+STAGE_TABLES = (
+    "begin", "statistic", "folded", "parked", "attempt", "lease", "request", "seen", "call_slot",
+)  # fmt: skip
+
 
 def forget_some(connection: apsw.Connection, what: Forgetting, now: str) -> bool:
     """One step, within a transaction; true when all is done.
@@ -81,7 +85,7 @@ def _forget_stage(connection: apsw.Connection, stage: str) -> None:
     connection.execute(SQL.forget_stage_progress, {"name": stage})
     _tally(connection, connection.changes())
     _tally(connection, rows(connection, SQL.statistic_commits, name=stage)[0][0])
-    for table in ("begin", "statistic", "folded", "parked", "attempt", "lease", "request"):
+    for table in STAGE_TABLES:
         connection.execute(getattr(SQL, f"forget_stage_{table}"), {"name": stage})
 
 

@@ -10,7 +10,7 @@ from onward.errors import Refused
 from onward.forget import writers
 from onward.logs.sqlite_rows import SQL, end_of, first_of, spec_from, stands_at
 from onward.logs.sqlite_users import users_of
-from onward.repartition import Standing, check
+from onward.repartition import Left, check
 from onward.sqlite.connection import rows
 
 
@@ -25,8 +25,8 @@ def repartition(connection: apsw.Connection, topic: str, partitions: int, now: s
     for stage, partition, _, count in rows(connection, SQL.parked_count):
         parked[stage, partition] = parked.get((stage, partition), 0) + count
     reading = [(stage, at) for stage, at, of, _ in rows(connection, SQL.begin_all) if of == topic]
-    standing = [
-        Standing(
+    left = [
+        Left(
             stage,
             at,
             end_of(connection, topic, at) - stands_at(connection, stage, at)[0],
@@ -35,7 +35,7 @@ def repartition(connection: apsw.Connection, topic: str, partitions: int, now: s
         for stage, at in reading
     ]
     names = {*writing, *(stage for stage, _ in reading)}
-    check(topic, standing, writing, users_of(connection, names, now))
+    check(topic, left, writing, users_of(connection, names, now))
     row = {"name": topic, "partitions": partitions, "incarnation": secrets.token_hex(4)}
     connection.execute(SQL.topic_repartition, row)
     for stage in sorted({stage for stage, _ in reading}):

@@ -8,7 +8,7 @@ from typing import Any
 import apsw
 import msgspec
 
-from onward.log import AppSpec, Attempt, Block, Parked, SourceState, Span, Totals
+from onward.log import AppSpec, Attempt, Block, Claim, Lease, Mark, Parked, Request, SourceState, Span, Totals
 from onward.sql import Statements
 from onward.sqlite.connection import rows
 from onward.units import instant, instant_text
@@ -51,6 +51,30 @@ def ahead_of(connection: apsw.Connection, stage: str, partition: int, next_: int
     return sorted((max(a, next_), b) for (text,) in found for a, b in spans_from(text) if b > next_)
 
 
+def claim_of(connection: apsw.Connection, lease: Lease) -> Claim:
+    """What there is to do under a lease."""
+    stage, bound = lease.stage, {"stage": lease.stage, "partition": lease.partition}
+    next_, totals = stands_at(connection, stage, lease.partition)
+    return Claim(
+        lease=lease,
+        next=next_,
+        ahead=ahead_of(connection, stage, lease.partition, next_),
+        totals=totals,
+        parked=[parked_from(row) for row in rows(connection, SQL.parked_keys, **bound)],
+        incarnation=found[0][0] if (found := rows(connection, SQL.incarnation_of, **bound)) else "",
+        source=source_from(rows(connection, SQL.source_get, name=stage)),
+        unit=rows(connection, SQL.progress_unit, **bound)[0][0],
+    )
+
+
+def requests_of(connection: apsw.Connection, stage: str) -> list[Request]:
+    """What is asked of a stage and not answered yet, the oldest first."""
+    return [
+        Request(id_, name, partition, action, msgspec.json.decode(match), by, instant(at))
+        for id_, name, partition, action, match, by, at in connection.execute(SQL.request_open, {"stage": stage})
+    ]
+
+
 def blocks_of(
     connection: apsw.Connection, topic: str, partition: int, offset: int, records: int, size: int
 ) -> list[Block]:
@@ -69,6 +93,14 @@ def blocks_of(
         if left <= 0 or room <= 0:
             break
     return found
+
+
+def seen_of(
+    connection: apsw.Connection, stage: str, partition: int, marks: Sequence[str], since: float
+) -> dict[str, int]:
+    """The offsets of those of these marks that were made at or after an instant."""
+    bound = {"stage": stage, "partition": partition, "marks": _json(marks), "since": instant_text(since)}
+    return dict(rows(connection, SQL.seen_get, **bound))
 
 
 def ports_of(connection: apsw.Connection, but: str) -> list[int]:
@@ -126,6 +158,10 @@ def attempt_from(row: Row) -> Attempt:
 
 def attempt_rows(attempts: Sequence[Attempt]) -> str:
     return _json([(row.offset, row.number, instant_text(row.at), *row[3:]) for row in attempts])
+
+
+def mark_rows(marks: Sequence[Mark]) -> str:
+    return _json([(mark.text, mark.offset, instant_text(mark.at)) for mark in marks])
 
 
 def _json(rows_: Sequence[Row]) -> str:
