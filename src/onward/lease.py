@@ -48,6 +48,10 @@ class Leases:
         """A state has changed that `status` shows."""
         self._noted.set()
 
+    def leave_to_others(self, name: str) -> None:
+        """Takes nothing more of this stage, nor counts among those who share it."""
+        self._wanted = [wanted for wanted in self._wanted if wanted[0] != name]
+
     async def run(self) -> None:
         """Until it is cancelled."""
         while True:

@@ -24,6 +24,9 @@ Span = tuple[int, int]
 MEETING = 15.0
 """Seconds for which a worker that was not heard of again still counts as living."""
 
+OVERLAP = 3600.0
+"""Seconds for which two versions of a program may write to one topic, each its own shape."""
+
 State = Literal["retrying", "dead", "waiting", "running", "behind"]
 STATES: tuple[State, ...] = ("retrying", "dead", "waiting", "running", "behind")
 
@@ -36,6 +39,8 @@ class TopicSpec(Struct, frozen=True, omit_defaults=True):
     keep: float
     was: str | None = None
     key: str | None = None
+    shape: str | None = None
+    """What its records look like, as `onward.shape` tells it."""
 
 
 class SourceSpec(Struct, frozen=True, omit_defaults=True):
@@ -51,6 +56,7 @@ class StageSpec(Struct, frozen=True, omit_defaults=True):
     start: Literal["first", "now"] | None = None
     was: str | None = None
     within: str | None = None
+    upgrades: bool = False
 
 
 class AppSpec(Struct, frozen=True, omit_defaults=True):
@@ -212,7 +218,8 @@ class Claim(Struct, frozen=True):
 
     `ahead` are spans finished beyond `next`, ascending; `parked` is without copies, ascending by offset;
     `incarnation` is that of the stage's topic, and stays when the topic is renamed (empty for a source); `unit` is the
-    greatest that was kept, as text.
+    greatest that was kept, as text; `shapes` are fingerprint and text of the shapes under which records of its topic
+    may have been written, the oldest first.
     """
 
     lease: Lease
@@ -223,6 +230,7 @@ class Claim(Struct, frozen=True):
     incarnation: str
     source: SourceState
     unit: str | None = None
+    shapes: Sequence[tuple[str, str]] = ()
 
 
 class News(NamedTuple):
@@ -345,7 +353,8 @@ class Log(Protocol):
         to the first that stays; returns how many.
 
         The newest block of a partition stays (without its entries, and not counted), so that offsets never start
-        again. Partitions without an offset keep all.
+        again. Partitions without an offset keep all. A shape of which no record can be left goes too: another one was
+        declared more than `OVERLAP` before the oldest block that is kept was written.
 
         Args:
             most: at most so many blocks, and not many bytes, so that it is done in tens of milliseconds; to be called

@@ -16,13 +16,13 @@ from typing import Any, TypeVar
 
 from msgspec import Struct
 
-from onward import process
+from onward import process, shape
 from onward.app import App, topics_of
 from onward.clock import Clock, SystemClock
 from onward.codec import Codec
 from onward.crew import Crew
 from onward.emit import Emitter
-from onward.errors import LeaseLost, Refused, StoreAway, StoreUncertain
+from onward.errors import CannotRead, LeaseLost, Refused, StoreAway, StoreUncertain
 from onward.events import (
     Event,
     Failed,
@@ -44,6 +44,7 @@ from onward.pace import Pace
 from onward.rate import Portion, Rate
 from onward.resource import Resources
 from onward.retention import Retention
+from onward.shape import shape_text
 from onward.sqlite.connection import path_of
 from onward.withhold import limited, withheld
 from onward.within import SQLiteTarget, Target, Within
@@ -64,12 +65,20 @@ def spec_of(app: App) -> AppSpec:
     return AppSpec(
         app.name,
         tuple(
-            TopicSpec(t.name, t.partitions, t.keep, t.was, "()" if callable(t.key) else t.key)
+            TopicSpec(t.name, t.partitions, t.keep, t.was, "()" if callable(t.key) else t.key, shape_text(t.type))
             for t in app.topics.values()
         ),
         tuple(SourceSpec(s.name, tuple(t.name for t in s.to), s.was) for s in app.sources.values()),
         tuple(
-            StageSpec(s.name, s.topic.name, tuple(t.name for t in s.to), s.start, s.was, s.within and s.within.told)
+            StageSpec(
+                s.name,
+                s.topic.name,
+                tuple(t.name for t in s.to),
+                s.start,
+                s.was,
+                s.within and s.within.told,
+                s.upgrade is not None,
+            )
             for s in app.stages.values()
         ),
     )
@@ -514,11 +523,13 @@ class Worker:
         """A lane or intake broke. It is taken up again after a while; the reason shows in `status`."""
         what = f"{type(error).__name__}: {message_of(error)}"
         if not isinstance(error, LeaseLost | StoreAway):
+            if isinstance(error, CannotRead):
+                self.leases.leave_to_others(wanted[0])
             self._say(wanted[0], what)
             if (crew := self._crews.get(wanted[0])) is not None:
                 crew.trouble = what
         # What only the store's absence, or another worker, has ended is taken up again also under `once`.
-        over = self.once and not isinstance(error, LeaseLost | StoreAway)
+        over = isinstance(error, CannotRead) or (self.once and not isinstance(error, LeaseLost | StoreAway))
         self._pause_until[wanted] = float("inf") if over else self._tick() + TROUBLE
 
     def _say(self, name: str, what: str) -> None:
@@ -533,6 +544,8 @@ class Worker:
             app = self._app_of[stage.name]
             crew = self._crews[stage.name] = Crew(self, stage, self._resources[app.name], self._codecs)
         try:
+            if stage.upgrade is None:
+                shape.check(stage.name, stage.topic.name, stage.topic.type, claim.shapes)
             within: Within | None = None
             if stage.within is not None:
                 within = Within(await self._target(stage.name), self.log, stage.was)

@@ -35,6 +35,7 @@ from onward.log import (
 from onward.logs.memory_books import MemoryBooks
 from onward.logs.memory_store import EMPTY, LeaseRow, MemoryStore, ProgressRow, StageRows, TopicRows, Written
 from onward.rate import Account, Portion
+from onward.shape import fingerprint, writes
 
 
 class MemoryLog(MemoryBooks):
@@ -56,7 +57,9 @@ class MemoryLog(MemoryBooks):
         for topic in app.topics:
             if topic.name in renamed:
                 self.store.rename_topic(renamed[topic.name], topic.name)
-            self.store.topics.setdefault(topic.name, TopicRows(topic.partitions))
+            rows = self.store.topics.setdefault(topic.name, TopicRows(topic.partitions))
+            if topic.shape is not None and writes(app, topic, [shape for shape, _ in rows.shapes.values()]):
+                rows.shapes.setdefault(fingerprint(topic.shape), (topic.shape, self._clock.now()))
         for source in app.sources:
             if source.was and source.name not in self.store.sources:
                 self.store.rename_leases(source.was, source.name)
@@ -76,9 +79,8 @@ class MemoryLog(MemoryBooks):
             return None
         row.worker, row.token, row.until, row.state = worker, row.token + 1, now + seconds, ""
         rows = self.store.stages.get((stage, partition)) or StageRows()
-        incarnation = self.store.topics[rows.topic].incarnation if rows.topic else ""
         source = self.store.sources.get(stage, SourceState())
-        return rows.claim(Lease(stage, partition, worker, row.token), incarnation, source)
+        return rows.claim(Lease(stage, partition, worker, row.token), self.store.topics.get(rows.topic), source)
 
     async def renew(self, leases: Mapping[Lease, str], seconds: float) -> Sequence[Lease]:
         lost = []
@@ -163,6 +165,8 @@ class MemoryLog(MemoryBooks):
                     break
                 del part[0]
                 deleted += 1
+        if topic in self.store.topics:
+            self.store.forget_shapes(topic)
         return deleted
 
     async def fold(self, stage: str, partition: int, to: Collection[str], before: float, most: int) -> int:
