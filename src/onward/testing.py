@@ -8,8 +8,6 @@ assert run.values(issued) == [Credential("a", {"number": 1})]
 
 from __future__ import annotations
 
-import asyncio
-import threading
 from collections import Counter
 from collections.abc import Callable, Coroutine, Mapping
 from datetime import UTC, datetime, timedelta
@@ -20,7 +18,7 @@ from msgspec import UNSET, Struct, UnsetType
 
 from onward import settings as settings_
 from onward import units
-from onward.app import App
+from onward.app import App, topics_of
 from onward.clock import HandClock
 from onward.codec import HEADERS, KEY, ORIGIN, TIME, VALUE, Codec
 from onward.emit import Emitter
@@ -28,6 +26,7 @@ from onward.errors import OnwardError, RecordDied, Refused, Unavailable
 from onward.events import Event, Failed, SourceFailed, Tripped
 from onward.log import Commit, State
 from onward.logs.memory import MemoryLog
+from onward.loop import LoopThread
 from onward.record import Position, Record
 from onward.source import Source
 from onward.stage import Stage
@@ -99,15 +98,12 @@ class TestRun:
         app.configure(self._settings)
         self._resources = dict(resources or {})
         self._chance = chance
-        self._loop = asyncio.new_event_loop()
-        self._thread = threading.Thread(target=self._loop.run_forever, name="onward-test", daemon=True)
-        self._thread.start()
+        self._loop = LoopThread("onward-test")
         self.clock = TestClock(lambda work: self._wait(_call(work)))
         self._log = MemoryLog(clock=self.clock)
         self._seen: list[Event] = []
         self._wait(self._log.declare(spec_of(app)))
-        topics = {topic for part in app for topic in part.to} | {s.topic for s in app.stages.values()}
-        self._topics = {topic.name: topic for topic in {*topics, *app.topics.values()}}
+        self._topics = topics_of(app)
         self._codecs = {name: Codec(topic.type) for name, topic in self._topics.items()}
 
     def put(
@@ -177,10 +173,7 @@ class TestRun:
 
     def close(self) -> None:
         """Ends the run. Not closing it costs no more than a sleeping thread."""
-        if not self._loop.is_closed():
-            self._loop.call_soon_threadsafe(self._loop.stop)
-            self._thread.join()
-            self._loop.close()
+        self._loop.close()
 
     def __enter__(self) -> TestRun:
         return self
@@ -251,7 +244,7 @@ class TestRun:
         return found
 
     def _wait(self, work: Coroutine[Any, Any, T]) -> T:
-        return asyncio.run_coroutine_threadsafe(work, self._loop).result()
+        return self._loop.wait(work)
 
 
 async def _call(work: Callable[[], None]) -> None:
