@@ -13,6 +13,7 @@ from onward import App, Checkpoint, Database, Drop, Hold, Later, Retry, Unavaila
 from onward.connect.objects import Objects
 
 from .announce import announce as announced
+from .commands import commands
 from .errors import BadRow, FileChanged, MassRemoval, SchemaDiffers
 from .find import Cursor, Once, find
 from .merge import Progress, merge
@@ -100,6 +101,7 @@ def loader(name: str, entities: Sequence[Entity], *, data_source: str = DATA_SOU
             log.info("Delivery %d: %s", delivery.delivery_id, text)
         return change
 
+    app.command(commands(app, entities, transactions=transactions))
     return app
 
 

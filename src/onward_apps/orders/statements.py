@@ -46,8 +46,8 @@ class Statements:
         )
 
     def create_log(self) -> str:
-        curr = ", ".join(f"{name} {_stored(c)}" for name, c in zip(self.curr, self.entity.fields, strict=True))
-        prev = ", ".join(f"{name} {_stored(c)}" for name, c in zip(self.prev, self.entity.fields, strict=True))
+        curr = ", ".join(f"{name} {stored_type(c)}" for name, c in zip(self.curr, self.entity.fields, strict=True))
+        prev = ", ".join(f"{name} {stored_type(c)}" for name, c in zip(self.prev, self.entity.fields, strict=True))
         return (
             f"CREATE TABLE {self.log} (event_type TEXT NOT NULL, {curr}, curr_hash TEXT,"
             f" event_id INTEGER PRIMARY KEY, delivery_id INTEGER NOT NULL, {prev}, prev_hash TEXT,"
@@ -94,7 +94,7 @@ class Statements:
 
     def create_staging(self) -> str:
         """Several entities of one file are staged side by side, then settled one after another as `staged`."""
-        columns = ", ".join(f"{quoted(c.name)} {_stored(c)}" for c in self.entity.fields)
+        columns = ", ".join(f"{quoted(c.name)} {stored_type(c)}" for c in self.entity.fields)
         return f"CREATE TABLE {self._staging()} (seq INTEGER PRIMARY KEY, op TEXT, {columns}, hash TEXT) STRICT"
 
     def stage(self) -> str:
@@ -233,10 +233,10 @@ class Statements:
         return quoted(f"{self.entity.name}_{what}")
 
     def _declared(self, column: Column, name: str) -> str:
-        return f"{name} {_stored(column)}" + (" NOT NULL" if column.name in self.entity.key else "")
+        return f"{name} {stored_type(column)}" + (" NOT NULL" if column.name in self.entity.key else "")
 
 
-def _stored(column: Column) -> str:
+def stored_type(column: Column) -> str:
     return _STORED.get(column.type, "TEXT")
 
 
