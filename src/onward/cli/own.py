@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import typer
-from click import Command, Context
 from typer.core import TyperGroup
 
 from onward import load
@@ -13,7 +14,7 @@ from onward.errors import Refused
 class Commands(TyperGroup):
     """Onward's commands, and behind them those of apps; an app is loaded when its command is called."""
 
-    def get_command(self, ctx: Context, cmd_name: str) -> Command | None:
+    def get_command(self, ctx: Any, cmd_name: str) -> Any:
         found = super().get_command(ctx, cmd_name)
         if found is not None or not _names_an_app(cmd_name):
             return found

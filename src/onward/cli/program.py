@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 import onward
-from onward.cli import audit, config, demo, doctor, graph, own, parked, put, read, run, status
+from onward.cli import audit, config, demo, doctor, graph, new, own, parked, put, read, run, status
 from onward.cli.show import fail
 from onward.errors import OnwardError
 
@@ -34,6 +34,7 @@ program.add_typer(parked.program, name="parked")
 program.command("audit")(audit.audit)
 program.command("doctor")(doctor.doctor)
 program.command("config")(config.config)
+program.command("new")(new.new)
 
 
 def _version(asked: bool) -> None:

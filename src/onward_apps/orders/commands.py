@@ -13,13 +13,15 @@ from typing import Annotated
 import apsw
 import typer
 
-from onward import App
+from onward import App, OnwardError
+from onward.errors import Refused
 from onward.events import Event, Failed, SourceFailed, StoreAbsent, Tripped
 from onward.service import Service
 from onward.settings import masked
 
 from .diagram import diagram
 from .dryrun import DryRun
+from .errors import FileError
 from .model import Entity
 from .profile import profile
 from .report import formatter
@@ -93,7 +95,12 @@ def commands(app: App, entities: Sequence[Entity], *, transactions: str = "") ->
         null_token: Annotated[str, typer.Option(help="What stands for null.")] = "",
     ) -> None:
         """Look through a file: rows, nulls, keys, types, and an entity to declare it by."""
-        print(profile(file, name=name, header=header, op=op, null_token=null_token), end="")
+        try:
+            print(profile(file, name=name, header=header, op=op, null_token=null_token), end="")
+        except OSError as error:
+            raise Refused(f"{file} cannot be read: {error.strerror}") from None
+        except FileError as error:
+            raise OnwardError(str(error)) from None
 
     @made.command("diagram")
     def diagram_() -> None:

@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import NamedTuple
 
-from msgspec import Struct, field
+from msgspec import Struct, field, structs
 
 from onward.connect.objects import Folder, Object, ObjectGone, Objects
 
@@ -150,6 +150,20 @@ def find(
                 last[line.name] = Part(file.key, file.identity)
                 known = known.after(line.name, "LOAD", seen)
                 yield file, known
+
+
+def found_again(place: Objects, file: File) -> File | None:
+    """The file with the content that it has now; None where it is gone, or nothing of its own (a SNAPSHOT)."""
+    folder = file.key.rpartition("/")[0]
+    for object_ in place.list(f"{folder}/"):
+        if object_.key == file.key:
+            try:
+                identity = place.identity(object_)
+            except ObjectGone:
+                return None
+            now = {"size": object_.size, "modified": object_.modified, "identity": identity}
+            return structs.replace(file, **now)
+    return None
 
 
 def _list(objects: Objects, line: Line, warn: Warn) -> tuple[list[Found], datetime | None]:

@@ -15,22 +15,31 @@ from onward.connect.objects import Objects
 from .announce import announce as announced
 from .commands import commands
 from .errors import BadRow, FileChanged, MassRemoval, SchemaDiffers
-from .find import Cursor, Once, find
+from .find import Cursor, Once, find, found_again
 from .merge import Progress, merge
 from .model import Change, Delivery, Entity, File
 from .needs import missing
 from .report import after_commit
-from .settings import Settings
+from .settings import Settings, settings_of
 
 DATA_SOURCE = "paper-engine"
 
 
-def loader(name: str, entities: Sequence[Entity], *, data_source: str = DATA_SOURCE, transactions: str = "") -> App:
+def loader(
+    name: str,
+    entities: Sequence[Entity],
+    *,
+    source: str = "data",
+    target: str = "",
+    data_source: str = DATA_SOURCE,
+    transactions: str = "",
+) -> App:
     """An app that delivers the files of these entities.
 
     Exactly once into the target, in order per table; a table that is stopped stops the transaction files, too.
 
     Args:
+        source, target: where files come from and where they go unless it is set; `sqlite:///NAME.db`.
         data_source: who the change messages are from.
         transactions: the folder of transaction files, below the source.
 
@@ -39,7 +48,7 @@ def loader(name: str, entities: Sequence[Entity], *, data_source: str = DATA_SOU
     """
     by_name = _checked(entities, transactions)
     app = App(name)
-    app.settings(Settings)
+    app.settings(settings_of(source, target or f"sqlite:///{name}.db"))
     files = app.topic("files", File, key="table")
     deliveries = app.topic("deliveries", Delivery, key=lambda delivery: name)
     changes = app.topic("changes", Change, key="id")
@@ -72,20 +81,30 @@ def loader(name: str, entities: Sequence[Entity], *, data_source: str = DATA_SOU
         if load := missing(tx, name, file, place):
             log.warning("%s waits for %s, which is not delivered", file.key, load)
             return Later("2m", give_up="1h")
-        try:
+
+        def merged(file: File) -> Delivery:
             with tx:
                 return merge(
                     file,
                     entities if file.kind == "TXN" else by_name[file.entity],
                     tx,
                     process=name,
-                    open_=lambda file: place.read(file.key, file.identity),
+                    open_=lambda part: place.read(part.key, part.identity),
                     progress=progress,
                     say=lambda delivery_id, text: log.info("Delivery %d: %s", delivery_id, text),
                     approved=approved,
                     host=socket.gethostname(),
                     version=__version__,
                 )
+
+        try:
+            try:
+                return merged(file)
+            except FileChanged:
+                # One that was mended goes where it belongs, before what waits behind it.
+                if now := found_again(place, file):
+                    return merged(now)
+                raise
         except FileChanged as error:
             return Drop(str(error))
         except MassRemoval as error:

@@ -112,7 +112,8 @@ def profile(
             column.take([_value(value, null_token) for value in values])
     key = _key(path, null_token, header, width, columns, int(op))
     entity = name or _called(path)
-    return "\n".join([*_told(path, rows, columns, key, op, header), "", *_declared(entity, path, columns, key, header, op, null_token)]) + "\n"  # fmt: skip
+    told = _told(path, rows, columns, key, op, header)
+    return "\n".join([*told, "", *_declared(entity, path, columns, key, header, op, null_token)]) + "\n"
 
 
 def _told(

@@ -2,7 +2,7 @@
 
 from typing import Annotated, Any
 
-from msgspec import Meta, Struct
+from msgspec import Meta, Struct, defstruct
 
 from .place import Nats, Source, Target
 
@@ -45,3 +45,12 @@ class Settings(Struct, frozen=True):
 def given(**flags: Any) -> dict[str, str]:
     """What flags say, in the form in which settings are given."""
     return {name: str(value) for name, value in flags.items() if value is not None}
+
+
+def settings_of(source: str, target: str) -> type[Settings]:
+    """The settings of one loader, with its own defaults."""
+    fields = [
+        ("source", Annotated[Source, _env("SOURCE")], Source(source)),
+        ("target", Annotated[Target, _env("TARGET")], Target(target)),
+    ]
+    return defstruct("Settings", fields, bases=(Settings,), frozen=True)
