@@ -19,6 +19,8 @@ MOST_COLUMNS = 6
 
 _GUESSES = ("boolean", "integer", "decimal", "float", "date", "timestamp", "json", "text")
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_ ]*")
+_CODE = re.compile(r"0[0-9]")
+"""So begins what looks like a number and is none, as 007."""
 _NUMBER = re.compile(r"[+-]?([0-9]+)(?:\.([0-9]+))?")
 
 
@@ -67,20 +69,18 @@ class Profile:
             return {value.lower() for value in values} <= {"true", "false", "t", "f", "yes", "no", "y", "n"}
         if type_ == "json":
             return all(value[:1] in ("{", "[") for value in values) and _converts("json", values)
-        if type_ == "decimal":
-            return self._measured(values)
-        if type_ == "integer" and any(len(v.lstrip("-")) > 1 and v.lstrip("-").startswith("0") for v in values):
-            return False  # a code, as 007
-        return _converts(type_, values)
+        if type_ in ("integer", "decimal", "float") and any(map(_CODE.match, values)):
+            return False
+        return self._measured(values) if type_ == "decimal" else _converts(type_, values)
 
     def _measured(self, values: list[str]) -> bool:
         for value in values:
             found = _NUMBER.fullmatch(value)
-            if found is None or (len(found[1]) > 1 and found[1].startswith("0")):
+            if found is None:
                 return False
             self.whole = max(self.whole, len(found[1]))
             self.scale = max(self.scale, len(found[2] or ""))
-        return 0 < self.scale <= 12 or self.scale == 0
+        return self.scale <= 12
 
 
 def profile(
