@@ -60,8 +60,8 @@ def loader(
         yield settings.source.open()
 
     @app.source(to=files, every="15s")
-    def poll(cursor: Cursor | None, settings: Settings, place: Objects) -> Iterator[File | Checkpoint]:
-        if settings.dry_run:
+    def poll(cursor: Cursor | None, settings: Settings, place: Objects, dry_run: bool) -> Iterator[File | Checkpoint]:
+        if settings.dry_run and not dry_run:
             return
         for file, after in find(place, entities, cursor, warn, transactions=transactions):
             yield file
@@ -74,9 +74,15 @@ def loader(
         retry=Retry(attempts=5, first="1s", most="1m", reject=(BadRow, SchemaDiffers)),
     )
     def deliver(
-        file: File, tx: apsw.Connection, progress: Progress, approved: bool, settings: Settings, place: Objects
+        file: File,
+        tx: apsw.Connection,
+        progress: Progress,
+        approved: bool,
+        dry_run: bool,
+        settings: Settings,
+        place: Objects,
     ) -> Delivery | Drop | Hold | Later:
-        if settings.dry_run:
+        if settings.dry_run and not dry_run:
             raise Unavailable(f"DRY_RUN is on, so nothing is delivered here; `onward {name} --dry-run` shows it")
         if load := missing(tx, name, file, place):
             log.warning("%s waits for %s, which is not delivered", file.key, load)
@@ -111,12 +117,13 @@ def loader(
             return Hold(str(error))
 
     @app.stage(deliveries, to=changes)
-    def announce(delivery: Delivery, settings: Settings) -> Change | None:
+    def announce(delivery: Delivery, settings: Settings, dry_run: bool) -> Change | None:
         change = None
         if settings.notifications:
             host, at = socket.gethostname(), datetime.now(UTC)
             change = announced(delivery, entities, source=data_source, process=name, host=host, at=at)
-        for text in after_commit(delivery, published=change is not None):
+        lines = [f"would persist {delivery.summary}."]
+        for text in lines if dry_run else after_commit(delivery, published=change is not None):
             log.info("Delivery %d: %s", delivery.delivery_id, text)
         return change
 
