@@ -129,6 +129,18 @@ class Lane:
         return self._end - self._window.next
 
     @property
+    def emits(self) -> frozenset[str]:
+        """The topics that it may emit to."""
+        return frozenset(topic.name for topic in self.stage.to)
+
+    def owed(self, topic: str) -> tuple[int, int]:
+        """Records and bytes that are in hand, or emitted to the topic and not committed."""
+        appends = [*self._draft.appends, *(self._writing.appends if self._writing is not None else ())]
+        mine = [append for append in appends if append.topic == topic]
+        records = sum(len(unit) for unit in self._units) + sum(append.count for append in mine)
+        return records, sum(unit.chunk.size for unit in self._units) + sum(len(append.entries) for append in mine)
+
+    @property
     def next_due(self) -> float | None:
         """When a parked record, or a probe, may be tried; None while nothing waits for a time."""
         due = self._parking.next_due()
@@ -264,7 +276,7 @@ class Lane:
 
     def _hand_out(self) -> None:
         breaker = self._crew.breaker
-        while not self._uncommitted_enough():
+        while not self._uncommitted_enough() and not self._crew.left.nothing:
             if breaker.tripped:
                 if breaker.probing or self._crew.now() < breaker.probe_at or not self._crew.slot(self):
                     return
@@ -333,6 +345,7 @@ class Lane:
         if self._uncommitted_enough():
             return False
         most = 1 if probe or self._singly else stage.batch or self._share()
+        most = self._within_bound(most)
         busy: set[str] = set() if stage.unordered else self._busy
         chunk, blocked = self._window.take(most, busy, self._parking.blocked, one_per_key=self._one_per_key, skip=skip)
         if blocked:
@@ -352,6 +365,12 @@ class Lane:
         self._units.add(unit)  # in hand from now on, and not only when its task has begun
         self._spawn_in_slot(self._work(unit), probe=probe)
         return True
+
+    def _within_bound(self, most: int) -> int:
+        """So many records that what they emit stays within the bounds, if each gives one of its own size."""
+        left = self._crew.left
+        size = max(1, self._window.size // max(1, self._window.held))
+        return max(1, int(min(most, left.records, left.bytes // size)))
 
     def _share(self) -> int:
         """How many records one slot takes, so that all slots get some."""
@@ -616,6 +635,7 @@ class Lane:
         except LeaseLost:
             self.give_up()
             return
+        self._crew.committed(commit.appends)
         if commit.next is not None or commit.park or commit.unpark:
             finished = sum(b - a for a, b in commit.finished)
             emitted = sum(append.count for append in commit.appends)
