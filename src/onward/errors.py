@@ -174,7 +174,17 @@ class SourceTooGreedy(OnwardError):
     def __init__(self, source: str, size: int, most: int) -> None:
         super().__init__(
             f"source {source} yielded {size} bytes without a Checkpoint, the most is {most}; "
-            "yield Checkpoint more often or raise --memory"
+            "yield Checkpoint more often, raise --memory, or say at_least_once=True"
+        )
+
+
+class SourceStalled(OnwardError):
+    """A source yielded nothing for longer than its `stall=`."""
+
+    def __init__(self, source: str, seconds: float) -> None:
+        super().__init__(
+            f"source {source} yielded nothing for {seconds:g} s, as long as stall= allows; its lease is free for "
+            "another worker, and what this call still yields is not kept"
         )
 
 

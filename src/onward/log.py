@@ -16,6 +16,8 @@ from typing import Literal, NamedTuple, Protocol
 from msgspec import Struct, field
 from msgspec.structs import replace
 
+from onward.rate import Portion
+
 Span = tuple[int, int]
 """Offsets from the first, to before the second."""
 
@@ -128,6 +130,14 @@ class Attempt(NamedTuple):
     traceback: str
 
 
+class Mark(NamedTuple):
+    """By what repeats of the record with an offset are told, and since when."""
+
+    text: str
+    offset: int
+    at: float
+
+
 class Lease(Struct, frozen=True):
     """The right to change everything of one stage (or source) and partition. Tokens only grow."""
 
@@ -173,6 +183,8 @@ class Commit(Struct, frozen=True, kw_only=True):
         promote: offsets behind that are the oldest of their key now, and when each is due: they become `retrying`,
             since then. One that is not `behind` stays as it is.
         attempts: to be remembered.
+        marks: to be remembered, each over what is there for its text.
+        forget: an offset and an instant: marks before either may go, sooner or later.
         source: the state of a source to keep.
         answered: requests that are carried out with this commit, with what came of them; the first answer counts.
         unit: a name, of this stage and partition, under which a repeated commit is recognised (`AlreadyCommitted`).
@@ -187,6 +199,8 @@ class Commit(Struct, frozen=True, kw_only=True):
     unpark: Sequence[int] = ()
     promote: Sequence[tuple[int, float]] = ()
     attempts: Sequence[Attempt] = ()
+    marks: Sequence[Mark] = ()
+    forget: tuple[int, float] | None = None
     source: SourceState | None = None
     answered: Sequence[tuple[int, str]] = ()
     unit: str | None = None
@@ -277,6 +291,9 @@ class Log(Protocol):
     async def copies(self, stage: str, partition: int, offsets: Sequence[int]) -> Sequence[Parked]:
         """Those of these parked rows that are there, with their copies, ascending by offset."""
 
+    async def seen(self, stage: str, partition: int, marks: Sequence[str], since: float) -> Mapping[str, int]:
+        """The offsets of those of these marks that were made at or after an instant."""
+
     async def commit(self, commit: Commit) -> None:
         """Keeps it whole, durably. Each append gets the next offsets of its partition, without gaps.
 
@@ -298,6 +315,22 @@ class Log(Protocol):
     async def meet(self, worker: str, wants: Sequence[str]) -> Mapping[str, Sequence[str]]:
         """Tells that this worker lives and which stages and sources it runs; gives the same of all that live, itself
         included. Who was not heard of for `MEETING` seconds, or whose process is dead, does not."""
+
+    async def draw(self, budget: str, per_second: float, count: int) -> Portion:
+        """Takes a portion of `count` calls of a budget that all who name it share; one nobody has drawn on is full.
+
+        Portions are given in the order in which they are asked for and follow one another: a budget is never drawn
+        on faster than `per_second`, and what nobody asks for is not saved up. The store's clock alone decides, and the
+        answer is in seconds from now, so clocks of workers may differ. What a worker does not use is lost.
+        """
+
+    async def occupy(self, stage: str, worker: str, most: int, using: int, wants: int, seconds: float) -> int:
+        """Says how many call slots of a stage's limit a worker uses and could use; gives how many it may hold.
+
+        All that live together hold at most `most`, shared evenly between those that want them; what cannot be shared
+        evenly goes round by time. Nobody is made to hold fewer than it uses. What a worker holds is free again after
+        `seconds`, at once if its process is dead or `seconds` is 0.
+        """
 
     async def retain(
         self,
@@ -469,6 +502,9 @@ class Books(Protocol):
     async def passed(self, instants: Mapping[str, float]) -> Mapping[tuple[str, int], int]:
         """How far each of these stages had come at an instant, by stage and partition: `next` as it was then, or
         less where that is not known any more; where it began, if it had not begun to work."""
+
+    async def seen(self, stage: str, partition: int, marks: Sequence[str], since: float) -> Mapping[str, int]:
+        """As `Log.seen`."""
 
     async def ask(self, requests: Sequence[Request]) -> Sequence[int]:
         """Writes requests (their `id` is not looked at) and returns their ids, which only grow."""

@@ -180,6 +180,9 @@ def _state(holders: Sequence[Held], outstanding: int) -> str:
             return held.state
     if not live:
         return "not running"
+    for held in live:
+        if outstanding and held.state.startswith("running, "):
+            return held.state
     return "running" if outstanding else "idle"
 
 

@@ -23,13 +23,25 @@ from onward.codec import Codec
 from onward.crew import Crew
 from onward.emit import Emitter
 from onward.errors import LeaseLost, Refused, StoreAway, StoreUncertain
-from onward.events import Event, Failed, Observer, Observers, StoreAbsent, Trouble, WorkerStarted, WorkerStopped
+from onward.events import (
+    Event,
+    Failed,
+    Observer,
+    Observers,
+    SourceElsewhere,
+    StoreAbsent,
+    Trouble,
+    WorkerStarted,
+    WorkerStopped,
+)
 from onward.failure import message_of
 from onward.health import BEATS, Health
 from onward.intake import Intake
 from onward.lane import Lane
 from onward.lease import LOOK, SECONDS, Leases, Wanted
 from onward.log import AppSpec, Books, Claim, Lease, Log, SourceSpec, StageSpec, TopicSpec
+from onward.pace import Pace
+from onward.rate import Portion, Rate
 from onward.resource import Resources
 from onward.retention import Retention
 from onward.sqlite.connection import path_of
@@ -148,6 +160,7 @@ class Worker:
             self._sources = {n: limited(source, plan.limit) for n, source in self._sources.items()}
             self._stages = {n: withheld(stage, self.observe) for n, stage in self._stages.items()}
         self._crews: dict[str, Crew] = {}
+        self._paces: dict[str, Pace] = {}
         self._lanes: dict[Wanted, Lane] = {}
         self._intakes: dict[str, Intake] = {}
         self._target_of = target
@@ -159,10 +172,12 @@ class Worker:
         self._stop = asyncio.Event()
         self._ends: Mapping[tuple[str, int], int] = {}
         self._pause_until: dict[Wanted, float] = {}
+        self._began = 0.0
+        self._elsewhere: set[str] = set()
         wanted: list[Wanted] = [(name, 0) for name in self._sources]
         wanted += [(name, p) for name, stage in self._stages.items() for p in range(stage.topic.partitions)]
         self._wanted = wanted
-        self.leases = Leases(self, wanted)
+        self.leases = Leases(self, wanted, self._sources if plan.once else ())
         self.retention = Retention(log, books, self.clock, self.name, self.observe)
         calls = sum(2 * stage.parallel for stage in self._stages.values() if not stage.handler.is_async)
         self.threads = ThreadPoolExecutor(max(4, calls), thread_name_prefix="onward-call")
@@ -193,6 +208,7 @@ class Worker:
             if self.report.away:
                 raise
             return self.report  # it was stopped before it had begun
+        self._began = self._tick()
         self.observe(WorkerStarted(self.name, getattr(self.log, "url", "")))
         try:
             # Before a lease is taken it is known what is paused.
@@ -201,6 +217,8 @@ class Worker:
             if self.report.away:
                 raise
             return self.report
+        for rate in self._rates:
+            rate.connect(self.pace(rate))
         helpers = [asyncio.create_task(self.leases.run()), asyncio.create_task(self._watch())]
         if self._plan.retention:
             helpers.append(asyncio.create_task(self.retention.run()))
@@ -277,12 +295,16 @@ class Worker:
                 lane.give_up()
             for intake in self._intakes.values():
                 intake.give_up()
+            for pace in self._paces.values():
+                pace.close()
             for task in late:
                 task.cancel()
             await asyncio.gather(*working, return_exceptions=True)
+        for rate in self._rates:
+            rate.connect(None)
         for helper in helpers:
             helper.cancel()
-        await asyncio.gather(*helpers, return_exceptions=True)
+        await asyncio.gather(*helpers, *(crew.close() for crew in self._crews.values()), return_exceptions=True)
         await self.retention.give_back()
         try:
             await self.leases.give_back_all()
@@ -347,7 +369,8 @@ class Worker:
 
     async def _all_done(self) -> bool:
         """Whether nothing is left that this run could still do, or should wait for."""
-        if not all(self._source_done(name) for name in self._sources):
+        waiting = [name for name in self._sources if not self._source_done(name)]
+        if waiting and not await self._brought_elsewhere(waiting):
             return False
         asked = await self._news(sorted({stage.topic.name for stage in self._stages.values()}))
         if any(wanted not in self._given_up and wanted[0] not in self._paused for wanted in asked):
@@ -412,6 +435,23 @@ class Worker:
             return True
         return (intake is not None and intake.done) or (name, 0) in self._given_up
 
+    async def _brought_elsewhere(self, names: Sequence[str]) -> bool:
+        """Whether another worker has these sources and did not hand them over within the patience. One that is in a
+        call by schedule will; a continuous one may never return, and what it brings counts as this run's."""
+        if self._tick() < self._began + self._plan.patience:
+            return False
+        survey = await self.patiently(self._books.survey, or_stop=True)
+        held = {held.stage: held.worker for held in survey.leases if held.live and held.worker != self.name}
+        for name in names:
+            called = name in survey.sources and survey.sources[name].state == "running"
+            if name not in held or (called and not self._sources[name].continuous):
+                return False
+        for name in names:
+            if name not in self._elsewhere:
+                self._elsewhere.add(name)
+                self.observe(SourceElsewhere(name, held[name]))
+        return True
+
     @property
     def _given_up(self) -> set[Wanted]:
         """What broke and is not taken up again in this run."""
@@ -450,6 +490,8 @@ class Worker:
         """Another worker comes first for it: ends it here, so that the other can take it."""
         if (lane := self._lanes.get(wanted)) is not None:
             lane.stop()
+        elif (intake := self._intakes.get(wanted[0])) is not None and wanted in self._tasks:
+            intake.hand_over()
 
     def state_of(self, lease: Lease) -> str:
         """What `status` shows for a lease."""
@@ -560,16 +602,9 @@ class Worker:
 
     async def _work_source(self, claim: Claim) -> None:
         source = self._sources[claim.lease.stage]
-        before = self._intakes.get(source.name)
-        intake = Intake(
-            self,
-            source,
-            claim,
-            self._resources[self._app_of[source.name].name],
-            Emitter(source.to, self._codecs),
-        )
-        if before is not None and before.done:
-            intake.done, intake.failed = True, before.failed
+        resources = self._resources[self._app_of[source.name].name]
+        emitter = Emitter(source.to, self._codecs)
+        intake = Intake(self, source, claim, resources, emitter, self._intakes.get(source.name))
         self._intakes[source.name] = intake
         if self._stop.is_set() or (intake.done and source.name not in self._paused):
             return
@@ -584,10 +619,31 @@ class Worker:
             raise
         if intake.lost:
             self.leases.held.pop((source.name, 0), None)
-        elif source.name in self._paused and not self._stop.is_set():
+            return
+        if intake.away:
+            self._pause_until[source.name, 0] = self._tick() + intake.away
+        if self._stop.is_set():
+            return
+        if intake.done:
+            await self.leases.let_go(source.name)  # a service that has it too goes on with it
+        else:
             await self.leases.give_back(source.name, 0)
 
     # for its parts
+
+    @property
+    def _rates(self) -> list[Rate]:
+        return [rate for app in self._apps for rate in app.rates.values()]
+
+    def pace(self, rate: Rate) -> Pace:
+        """What this process may call of a budget; one for all that name it."""
+        if rate.name not in self._paces:
+
+            async def draw(count: int) -> Portion:
+                return await self.patiently(lambda: self.log.draw(rate.name, rate.per_second, count))
+
+            self._paces[rate.name] = Pace(rate, self.clock, draw)
+        return self._paces[rate.name]
 
     def observe(self, event: Event) -> None:
         if isinstance(event, Failed) and event.state == "dead":

@@ -73,6 +73,8 @@ def test_every_event_has_a_sentence(written: list[str]) -> None:
         FAILED,
         events.Committed("a.s", 0, 1, 1, 0, 0),
         events.Swept(1, 2, 0.1),
+        events.SourceElsewhere("a.s", "w"),
+        events.SavedFailed("a.s", error),
     ]
     assert {type(event).__name__ for event in said} == {class_.__name__ for class_ in events.Event.__subclasses__()}
     for event in said:

@@ -56,7 +56,7 @@ class Ground:
         self.folder = folder
         self.path = folder / name
         self.url = f"sqlite:///{self.path}"
-        self.clock: HandClock = LeapClock(NOW)
+        self.clock: Any = LeapClock(NOW)
         self.own_clock = False
         """Whether stores go by this clock too, and not by the machine's."""
         self.seen = Seen()

@@ -21,7 +21,8 @@ from onward.conformance.leasing import Leasing
 from onward.conformance.looking import Looking
 from onward.conformance.pausing import Pausing
 from onward.conformance.reading import Reading
+from onward.conformance.sharing import Sharing
 
 
-class LogSuite(Declaring, Leasing, Committing, Reading, Looking, Ageing, Pausing):
+class LogSuite(Declaring, Leasing, Committing, Sharing, Reading, Looking, Ageing, Pausing):
     """Subclass it with `open`, and `reopen` where the log is durable."""

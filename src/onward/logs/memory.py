@@ -17,6 +17,7 @@ from msgspec.structs import replace
 from onward import process
 from onward.clock import Clock
 from onward.errors import AlreadyCommitted, GoneTooLong, LeaseLost, Refused, StartNeeded
+from onward.limit import Seat, granted
 from onward.log import (
     MEETING,
     Append,
@@ -33,6 +34,7 @@ from onward.log import (
 )
 from onward.logs.memory_books import MemoryBooks
 from onward.logs.memory_store import EMPTY, LeaseRow, MemoryStore, ProgressRow, StageRows, TopicRows, Written
+from onward.rate import Account, Portion
 
 
 class MemoryLog(MemoryBooks):
@@ -183,6 +185,25 @@ class MemoryLog(MemoryBooks):
             del self.store.requests[id_], self.store.answers[id_], self.store.answered[id_]
         return gone + len(old) + len(answered)
 
+    async def draw(self, budget: str, per_second: float, count: int) -> Portion:
+        now = self._clock.now()
+        account = self.store.budgets.get(budget, Account(now, now, per_second))
+        portion, self.store.budgets[budget] = account.portion(now, per_second, count)
+        return portion
+
+    async def occupy(self, stage: str, worker: str, most: int, using: int, wants: int, seconds: float) -> int:
+        now = self._clock.now()
+        live = {
+            name: (seat, until)
+            for name, (seat, until) in self.store.seats.get(stage, {}).items()
+            if until > now and not process.is_dead(name) and name != worker
+        }
+        held = granted([seat for seat, _ in live.values()], Seat(worker, using, wants), most, int(now))
+        if seconds and (held or wants):
+            live[worker] = Seat(worker, held, wants), now + seconds
+        self.store.seats[stage] = live
+        return held
+
     async def close(self) -> None:
         self.store.watching.discard(self._news)
         self.store.workers.pop(self._name, None)
@@ -270,6 +291,10 @@ class MemoryLog(MemoryBooks):
                 rows.parked[offset] = replace(rows.parked[offset], state="retrying", due=due, since=due)
         for attempt in commit.attempts:
             rows.attempts.setdefault(attempt.offset, []).append(attempt)
+        rows.seen |= {mark.text: mark for mark in commit.marks}
+        if commit.forget is not None:
+            before, since = commit.forget
+            rows.seen = {text: mark for text, mark in rows.seen.items() if mark.offset >= before and mark.at >= since}
         if commit.source is not None:
             self.store.sources[lease.stage] = commit.source
         for id_, result in commit.answered:

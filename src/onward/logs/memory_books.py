@@ -116,6 +116,11 @@ class MemoryBooks:
             if stage in instants and rows.topic
         }
 
+    async def seen(self, stage: str, partition: int, marks: Sequence[str], since: float) -> Mapping[str, int]:
+        seen = (self.store.stages.get((stage, partition)) or StageRows()).seen
+        found = [seen[mark] for mark in marks if mark in seen]
+        return {mark.text: mark.offset for mark in found if mark.at >= since}
+
     async def ask(self, requests: Sequence[Request]) -> Sequence[int]:
         ids = []
         for request in requests:

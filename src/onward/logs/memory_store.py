@@ -13,6 +13,7 @@ from msgspec.structs import replace
 
 from onward import process
 from onward.errors import Refused
+from onward.limit import Seat
 from onward.log import (
     AppSpec,
     Attempt,
@@ -20,6 +21,7 @@ from onward.log import (
     Claim,
     Held,
     Lease,
+    Mark,
     Parked,
     Paused,
     Request,
@@ -27,6 +29,7 @@ from onward.log import (
     Span,
     Totals,
 )
+from onward.rate import Account
 from onward.span import merged
 
 EMPTY = b"[]"
@@ -112,6 +115,7 @@ class StageRows:
         self.units: set[str] = set()
         self.parked: dict[int, Parked] = {}
         self.attempts: dict[int, list[Attempt]] = {}
+        self.seen: dict[str, Mark] = {}
 
     @property
     def finished(self) -> list[tuple[float, Span]]:
@@ -182,6 +186,8 @@ class MemoryStore:
         self.gone: dict[str, float] = {}
         self.paused: dict[str, Paused] = {}
         self.workers: dict[str, tuple[float, tuple[str, ...]]] = {}
+        self.budgets: dict[str, Account] = {}
+        self.seats: dict[str, dict[str, tuple[Seat, float]]] = {}
         self.watching: set[asyncio.Event] = set()
 
     def tell(self) -> None:

@@ -112,6 +112,13 @@ class Overlay(MemoryLog):
         found = await super().copies(stage, partition, offsets)
         return [row if row.entry else await self._copy(stage, partition, row) for row in found]
 
+    async def seen(self, stage: str, partition: int, marks: Sequence[str], since: float) -> Mapping[str, int]:
+        found = await super().seen(stage, partition, marks, since)
+        rows = self.store.stages[stage, partition]
+        if self._books is None or not isinstance(rows, StageOver):
+            return found
+        return {**await self._books.seen(rows.home, partition, marks, since), **found}
+
     async def commit(self, commit: Commit) -> None:
         await super().commit(commit)
         topics = {append.topic for append in commit.appends}

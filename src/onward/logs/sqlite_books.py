@@ -45,6 +45,7 @@ from onward.logs.sqlite_rows import (
     parked_from,
     ports_of,
     requests_of,
+    seen_of,
     source_from,
     spans_from,
     spec_from,
@@ -145,6 +146,9 @@ class SQLiteBooks:
             return found
 
         return await self._look(work)
+
+    async def seen(self, stage: str, partition: int, marks: Sequence[str], since: float) -> Mapping[str, int]:
+        return await self._look(lambda connection: seen_of(connection, stage, partition, marks, since))
 
     async def passed(self, instants: Mapping[str, float]) -> Mapping[tuple[str, int], int]:
         def work(connection: apsw.Connection) -> dict[tuple[str, int], int]:
