@@ -120,6 +120,13 @@ class World:
         self.tx = apsw.Connection(":memory:")
         self.cursor = Cursor()
         self.state: dict[str, dict[tuple, tuple]] = {entity.name: {} for entity in entities}
+        self.touched: dict[str, dict[tuple, int]] = {entity.name: {} for entity in entities}
+        self.parts: dict[str, list[str]] = {entity.name: [] for entity in entities}
+        """The texts of the load that is there."""
+        self.merged: dict[str, list[int]] = {entity.name: [] for entity in entities}
+        """When each of them was merged last: a part that comes again as it was is no news."""
+        self.whole: dict[str, int] = {entity.name: 0 for entity in entities}
+        """When a complete load of several parts was last looked through."""
         self.clock = 1_750_000_000
         self.files = 0
 
@@ -152,23 +159,39 @@ class World:
         for old in (self.folder / entity.folder).glob("LOAD*"):
             old.unlink()
         op = ["I"] * entity.load_has_op
-        for number, rows in enumerate(parts, 1):
+        texts, merged = [], []
+        held = self.parts[entity.name]
+        for number, rows in enumerate(parts):
             text = header(entity, entity.load_has_op) + "".join(line(entity, row, op) for row in rows)
-            self.write(f"{entity.folder}/LOAD{number:08X}.csv", text)
-            for row in rows:
-                self.change(entity, "I", row)
+            self.write(f"{entity.folder}/LOAD{number + 1:08X}.csv", text)
+            same = held[number : number + 1] == [text]
+            texts.append(text)
+            merged.append(self.merged[entity.name][number] if same else self.files)
+            for row in [] if same else rows:
+                self.change(entity, "L", row)
         self.write(f"{entity.folder}/_SUCCESS", "")
-        if entity.remove_absent:
-            there = {self.key(entity, row) for rows in parts for row in rows}
-            state = self.state[entity.name]
-            self.state[entity.name] = {key: row for key, row in state.items() if key in there}
+        self.parts[entity.name], self.merged[entity.name] = texts, merged
+        if not entity.remove_absent or texts == held:
+            return
+        there = {self.key(entity, row) for rows in parts for row in rows}
+        before = self.whole[entity.name]
+        since = min((when for when in merged if when > before), default=before + 1)
+        if len(parts) == 1 and merged == [self.files]:
+            since = self.files
+        elif held or len(parts) > 1:
+            self.whole[entity.name] = self.files
+        for key in [key for key in self.state[entity.name] if key not in there]:
+            if self.touched[entity.name][key] < since:
+                del self.state[entity.name][key]
 
     def change(self, entity: Entity, op: str, row: Row) -> None:
         key = self.key(entity, row)
+        new = tuple(None if stored is NULL else stored for _, stored in row)
         if op == "D":
             self.state[entity.name].pop(key, None)
-        else:
-            self.state[entity.name][key] = tuple(None if stored is NULL else stored for _, stored in row)
+        elif op != "L" or self.state[entity.name].get(key) != new:
+            self.state[entity.name][key] = new
+            self.touched[entity.name][key] = self.files
 
     def key(self, entity: Entity, row: Row) -> tuple:
         return tuple(stored for _, stored in row[: len(entity.key)])
