@@ -429,6 +429,17 @@ class Survey(NamedTuple):
     paused: Mapping[str, Paused] = {}
 
 
+class Backlog(NamedTuple):
+    """What a stage has outstanding of its topic, over all partitions: records that are neither done nor parked, and
+    the bytes of the blocks that hold them (of very many blocks, of the first ones). `holders` are who has leases."""
+
+    stage: str
+    topic: str
+    records: int
+    bytes: int
+    holders: Sequence[Held]
+
+
 class Evidence(NamedTuple):
     """One stage and partition in full, for the audit: every finished span and every parked row.
 
@@ -497,6 +508,10 @@ class Books(Protocol):
 
     async def evidence(self) -> tuple[Survey, Sequence[Evidence], Sequence[BlockRow]]:
         """Every row that counts, for the audit."""
+
+    async def backlogs(self, topics: Iterable[str]) -> tuple[Sequence[AppSpec], Sequence[Backlog]]:
+        """All apps, and the backlog of each stage that has read one of these topics, by name. Quick also where much
+        is kept."""
 
     async def standing(self) -> Standing:
         """Where all work stands, without taking any lease."""

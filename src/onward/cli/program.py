@@ -16,6 +16,8 @@ from onward.cli import (
     doctor,
     forget,
     graph,
+    new,
+    own,
     parked,
     pause,
     put,
@@ -32,6 +34,7 @@ _looked_at = sys.stdout.isatty() and sys.stderr.isatty()
 
 program = typer.Typer(
     name="onward",
+    cls=own.Commands,
     help="Delivers data: durably, in order per key, once in effect, and can say where every record is.",
     no_args_is_help=True,
     rich_markup_mode="rich" if _looked_at else None,
@@ -53,6 +56,7 @@ program.command("backup")(backup.backup)
 program.command("repartition")(repartition.repartition)
 program.command("doctor")(doctor.doctor)
 program.command("config")(config.config)
+program.command("new")(new.new)
 
 
 def _version(asked: bool) -> None:

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 
 from onward import process
 from onward.clock import Clock, SystemClock
 from onward.errors import Refused
 from onward.forget import check, writers
 from onward.log import (
+    AppSpec,
     Attempt,
+    Backlog,
     Block,
     BlockRow,
     Evidence,
@@ -66,6 +68,23 @@ class MemoryBooks:
             for block, _ in part
         ]
         return survey, found, blocks
+
+    async def backlogs(self, topics: Iterable[str]) -> tuple[Sequence[AppSpec], Sequence[Backlog]]:
+        wanted, now = set(topics), self._clock.now()
+        found: dict[str, Backlog] = {}
+        for (stage, partition), rows in sorted(self.store.stages.items()):
+            if rows.topic not in wanted:
+                continue
+            before = found.get(stage, Backlog(stage, rows.topic, 0, 0, ()))
+            beyond = sum(offset >= rows.next for offset in rows.parked)
+            left = self.store.end(rows.topic, partition) - rows.next - length(rows.ahead) - beyond
+            lease = self.store.leases.get((stage, partition))
+            found[stage] = before._replace(
+                records=before.records + left,
+                bytes=before.bytes + sum(len(b.entries) for b in self.store.after(rows.topic, partition, rows.next)),
+                holders=(*before.holders, *([lease.held((stage, partition), now)] if lease is not None else ())),
+            )
+        return [app for _, app in sorted(self.store.apps.items())], list(found.values())
 
     async def standing(self) -> Standing:
         store, none = self.store, SourceState()

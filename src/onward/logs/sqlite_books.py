@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import TypeVar
 
@@ -14,7 +14,9 @@ from onward import process
 from onward.clock import Clock, SystemClock
 from onward.errors import Refused, StoreNewer
 from onward.log import (
+    AppSpec,
     Attempt,
+    Backlog,
     Block,
     BlockRow,
     Evidence,
@@ -45,6 +47,7 @@ from onward.logs.sqlite_rows import (
     claim_of,
     end_of,
     first_of,
+    left_of,
     parked_from,
     ports_of,
     requests_of,
@@ -100,6 +103,28 @@ class SQLiteBooks:
                 parked = [(offset, key, state) for offset, key, state in rows(connection, SQL.parked_facts, **bound)]
                 found.append(Evidence(facts, sorted([*folded, *finished]), parked, counted - length(folded)))
             return survey, found, [BlockRow(*row) for row in rows(connection, SQL.block_rows)]
+
+        return await self._look(work)
+
+    async def backlogs(self, topics: Iterable[str]) -> tuple[Sequence[AppSpec], Sequence[Backlog]]:
+        wanted = set(topics)
+
+        def work(connection: apsw.Connection) -> tuple[list[AppSpec], list[Backlog]]:
+            held = self._leases(connection)
+            found: dict[str, Backlog] = {}
+            for stage, partition, topic, _ in rows(connection, SQL.begin_all):
+                if topic not in wanted:
+                    continue
+                before = found.get(stage, Backlog(stage, topic, 0, 0, ()))
+                records, size = left_of(connection, stage, topic, partition)
+                holder = held.get((stage, partition))
+                found[stage] = before._replace(
+                    records=before.records + records,
+                    bytes=before.bytes + size,
+                    holders=(*before.holders, *([holder] if holder is not None else ())),
+                )
+            apps = [spec_from(text) for _, text in rows(connection, SQL.app_all)]
+            return apps, sorted(found.values(), key=lambda backlog: backlog.stage)
 
         return await self._look(work)
 
