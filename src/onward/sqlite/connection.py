@@ -80,9 +80,20 @@ class File:
             raise away(error, str(self.path)) from error
 
     def drop(self, connection: apsw.Connection) -> None:
-        """Closes one connection."""
+        """Closes one connection; what it has open is rolled back."""
         self._connections.remove(connection)
-        connection.close()
+        connection.close(True)
+
+    def roll_back(self, connection: apsw.Connection) -> bool:
+        """Ends an open transaction without effect. Where that fails the connection would stay in it for good, so it is
+        closed, which has the same effect; then the answer is false, and another one has to be opened."""
+        if connection.in_transaction:
+            with contextlib.suppress(apsw.Error):
+                connection.execute("ROLLBACK")
+        if not connection.in_transaction:
+            return True
+        self.drop(connection)
+        return False
 
     def close(self) -> None:
         """Closes all connections. Calling it again does nothing."""

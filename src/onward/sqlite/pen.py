@@ -31,11 +31,11 @@ class Pen:
 
     def __init__(self, file: File) -> None:
         self._file = file
-        self._connection = file.connect()
+        self._connection: apsw.Connection | None = None
         self._turn = Turn(str(file.path))
         self._jobs: queue.SimpleQueue[tuple[Job[Any], Future[Any]] | None] = queue.SimpleQueue()
         self._pages = 0
-        self._connection.set_wal_hook(self._count_pages)
+        self._opened()
         self._checkpoint: threading.Thread | None = None
         self._closed = False
         self._giving = threading.Lock()
@@ -89,15 +89,16 @@ class Pen:
         kept: list[tuple[Future[Any], Any]] = []
         refused: list[tuple[Future[Any], Exception]] = []
         try:
+            connection = self._opened()
             with self._turn:
-                self._connection.execute("BEGIN IMMEDIATE")
                 try:
+                    connection.execute("BEGIN IMMEDIATE")
                     for job, future in jobs:
-                        self._write_one(job, future, kept, refused, alone=len(jobs) == 1)
-                    self._connection.execute("COMMIT")
+                        self._write_one(connection, job, future, kept, refused, alone=len(jobs) == 1)
+                    connection.execute("COMMIT")
                 except BaseException:
-                    if self._connection.in_transaction:
-                        self._connection.execute("ROLLBACK")
+                    if not self._file.roll_back(connection):
+                        self._connection = None
                     raise
         except BaseException as error:
             meaning = away(error, str(self._file.path)) if isinstance(error, apsw.Error) else error
@@ -111,8 +112,16 @@ class Pen:
         if self._pages >= PAGES_BEFORE_CHECKPOINT:
             self._copy_back()
 
+    def _opened(self) -> apsw.Connection:
+        """The connection; a new one where the last one could not end its transaction."""
+        if self._connection is None:
+            self._connection = self._file.connect()
+            self._connection.set_wal_hook(self._count_pages)
+        return self._connection
+
     def _write_one(
         self,
+        connection: apsw.Connection,
         job: Job[Any],
         future: Future[Any],
         kept: list[tuple[Future[Any], Any]],
@@ -121,11 +130,11 @@ class Pen:
         alone: bool,
     ) -> None:
         """One job; a failure of its own is its alone, one of the file is everybody's."""
-        execute = self._connection.execute
+        execute = connection.execute
         if not alone:
             execute("SAVEPOINT job")
         try:
-            kept.append((future, job(self._connection)))
+            kept.append((future, job(connection)))
         except (apsw.BusyError, apsw.FullError, apsw.IOError, apsw.CorruptError):
             raise
         except Exception as error:
@@ -151,8 +160,8 @@ class Pen:
             self._checkpoint.start()
         elif not self._checkpoint.is_alive():
             self._checkpoint = None
-            with contextlib.suppress(apsw.Error):  # the next one copies more
-                self._connection.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchall()
+            with contextlib.suppress(apsw.Error, StoreAway):  # the next one copies more
+                self._opened().execute("PRAGMA wal_checkpoint(PASSIVE)").fetchall()
             self._pages = 0
 
     def _copy_beside(self) -> None:
