@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from onward import process
 from onward.errors import StoreAway, StoreUncertain
 from onward.events import LeaseGone, LeaseTaken
-from onward.log import Lease
+from onward.log import Claim, Lease
 
 if TYPE_CHECKING:
     from onward.worker import Worker
@@ -35,6 +35,7 @@ class Leases:
         self._worker = worker
         self._wanted = list(wanted)
         self._first = set(first)
+        self._asking: dict[Wanted, asyncio.Future[Claim | None]] = {}
         self._free_since: dict[Wanted, float] = {}
         self._others: Mapping[str, Sequence[str]] = {}
         self._noted = asyncio.Event()
@@ -67,6 +68,22 @@ class Leases:
                 async with asyncio.timeout(LOOK):
                     await self._noted.wait()
 
+    async def claim(self, wanted: Wanted) -> Claim | None:
+        """Asks the store for a lease. Who is stopped meanwhile gets no answer, but gives back what was taken."""
+        asking = asyncio.ensure_future(self._worker.log.claim(*wanted, self._worker.name, SECONDS))
+        self._asking[wanted] = asking
+        await asyncio.wait([asking])  # unlike waiting for itself, to be cancelled here does not cancel it
+        del self._asking[wanted]
+        return asking.result()
+
+    async def _answered(self) -> None:
+        """Holds what was claimed when nobody waited any more."""
+        asking, self._asking = self._asking, {}
+        for wanted, answer in asking.items():
+            with contextlib.suppress(StoreAway, StoreUncertain):
+                if (claim := await answer) is not None:
+                    self.held[wanted] = claim.lease
+
     async def give_back(self, name: str, partition: int, state: str = "stopped") -> None:
         """Lets others have it at once; `state` is what `status` shows until somebody takes it."""
         lease = self.held.pop((name, partition), None)
@@ -82,6 +99,7 @@ class Leases:
 
     async def give_back_all(self) -> None:
         """Lets others have all of them, and no more counts as one who shares: who comes next need not wait for it."""
+        await self._answered()
         leases = {lease: "stopped" for lease in self.held.values()}
         self.held.clear()
         if leases:
@@ -118,7 +136,7 @@ class Leases:
             # Another worker comes first here; only if it leaves it lying is it ours.
             if wanted not in mine and now - self._free_since.setdefault(wanted, now) < 2 * LOOK + RENEW:
                 continue
-            claim = await self._worker.log.claim(*wanted, self._worker.name, SECONDS)
+            claim = await self.claim(wanted)
             if claim is not None:
                 self._free_since.pop(wanted, None)
                 self.held[wanted] = claim.lease

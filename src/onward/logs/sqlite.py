@@ -20,7 +20,7 @@ import msgspec
 
 from onward import process
 from onward.clock import Clock, SystemClock
-from onward.errors import AlreadyCommitted, LeaseLost, Refused, StoreAway, StoreNewer, StoreUncertain
+from onward.errors import AlreadyCommitted, LeaseLost, Refused, StoreNewer
 from onward.limit import Seat, granted
 from onward.log import (
     MEETING,
@@ -243,14 +243,14 @@ class SQLiteLog:
         if self._closed:
             return
         self._closed = True
-        if self._name:
-            with contextlib.suppress(StoreAway, StoreUncertain):  # others take its name for gone a little later
-                await self._write(lambda connection: connection.execute(SQL.worker_delete, {"name": self._name}))
-        await asyncio.to_thread(self._pen.close)
+        if self._name:  # where that cannot be written others take it for gone a little later
+            self._pen.submit(lambda connection: connection.execute(SQL.worker_delete, {"name": self._name}))
+        ended = await asyncio.to_thread(self._pen.close)
         self._reader.shutdown(wait=True)
         if self._hints is not None:
             self._hints.close()
-        self._file.close()
+        if ended:
+            self._file.close()
 
     # how it is done
 
