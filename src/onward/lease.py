@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING
 
 from onward import process
 from onward.errors import StoreAway, StoreUncertain
-from onward.events import LeaseGone, LeaseTaken
-from onward.log import Claim, Lease
+from onward.events import ClocksDiffer, LeaseGone, LeaseTaken
+from onward.log import Claim, Lease, Met
 
 if TYPE_CHECKING:
     from onward.worker import Worker
@@ -37,7 +37,8 @@ class Leases:
         self._first = set(first)
         self._asking: dict[Wanted, asyncio.Future[Claim | None]] = {}
         self._free_since: dict[Wanted, float] = {}
-        self._others: Mapping[str, Sequence[str]] = {}
+        self._others: Mapping[str, Met] = {}
+        self._told: set[str] = set()
         self._noted = asyncio.Event()
         self.held: dict[Wanted, Lease] = {}
         self.safe_until = time.monotonic() + SECONDS
@@ -52,6 +53,7 @@ class Leases:
     def leave_to_others(self, name: str) -> None:
         """Takes nothing more of this stage, nor counts among those who share it."""
         self._wanted = [wanted for wanted in self._wanted if wanted[0] != name]
+        self._first.discard(name)
 
     async def run(self) -> None:
         """Until it is cancelled."""
@@ -109,6 +111,11 @@ class Leases:
     async def _meet(self) -> None:
         wants = {name for name, _ in self._wanted} | {f"{FIRST}{name}" for name in self._first}
         self._others = await self._worker.log.meet(self._worker.name, sorted(wants))
+        for name, met in self._others.items():
+            # What it wrote lies in our future. The one whose clock is slow sees it; the other may not.
+            if met.ago < -SECONDS / 3 and name not in self._told:
+                self._told.add(name)
+                self._worker.observe(ClocksDiffer(name, -met.ago))
 
     async def _renew(self) -> None:
         await self._meet()
@@ -152,7 +159,7 @@ class Leases:
         """The leases that are this worker's when all that want one share evenly, each coming to the same answer."""
         found = set()
         # Who died on this machine since all last met takes no more, and what it held is taken at once.
-        living = {name: wants for name, wants in self._others.items() if not process.is_dead(name)}
+        living = {name: met.wants for name, met in self._others.items() if not process.is_dead(name)}
         for wanted in self._wanted:
             first = sorted(name for name, wants in living.items() if f"{FIRST}{wanted[0]}" in wants)
             who = first or sorted(name for name, wants in living.items() if wanted[0] in wants)

@@ -259,6 +259,14 @@ class Held(NamedTuple):
     live: bool
 
 
+class Met(NamedTuple):
+    """A living worker: which stages and sources it runs; and by how many seconds what its clock said when it was last
+    heard of lies before what the clock here says now. Below nought its clock is fast, or ours slow."""
+
+    wants: Sequence[str]
+    ago: float
+
+
 class Log(Protocol):
     """What moves records.
 
@@ -321,7 +329,7 @@ class Log(Protocol):
         """Returns when something may have changed since the last call (the first time: since the log was opened),
         whoever changed it, at the latest after `seconds` of true time. For one caller at a time."""
 
-    async def meet(self, worker: str, wants: Sequence[str]) -> Mapping[str, Sequence[str]]:
+    async def meet(self, worker: str, wants: Sequence[str]) -> Mapping[str, Met]:
         """Tells that this worker lives and which stages and sources it runs; gives the same of all that live, itself
         included. Who was not heard of for `MEETING` seconds, or whose process is dead, does not."""
 

@@ -26,6 +26,7 @@ from onward.log import (
     Claim,
     Commit,
     Lease,
+    Met,
     News,
     Parked,
     SourceState,
@@ -129,7 +130,7 @@ class MemoryLog(MemoryBooks):
         # Cleared before the caller looks, so that what comes while it looks is not missed.
         self._news.clear()
 
-    async def meet(self, worker: str, wants: Sequence[str]) -> Mapping[str, Sequence[str]]:
+    async def meet(self, worker: str, wants: Sequence[str]) -> Mapping[str, Met]:
         now = self._clock.now()
         self._name = worker
         self.store.workers[worker] = now + MEETING, tuple(wants)
@@ -138,7 +139,7 @@ class MemoryLog(MemoryBooks):
             for name, (until, wanted) in self.store.workers.items()
             if until >= now and not process.is_dead(name)
         }
-        return {name: wanted for name, (_, wanted) in self.store.workers.items()}
+        return {name: Met(wanted, now + MEETING - until) for name, (until, wanted) in self.store.workers.items()}
 
     async def retain(
         self,

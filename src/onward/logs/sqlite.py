@@ -30,6 +30,7 @@ from onward.log import (
     Claim,
     Commit,
     Lease,
+    Met,
     News,
     Parked,
 )
@@ -55,7 +56,7 @@ from onward.rate import Account, Portion
 from onward.sqlite.connection import File, away, path_of, rows
 from onward.sqlite.hints import Hints, tell
 from onward.sqlite.pen import Pen
-from onward.units import instant_text
+from onward.units import instant, instant_text
 
 T = TypeVar("T")
 
@@ -194,20 +195,19 @@ class SQLiteLog:
         old = await self._read(lambda connection: old_of(connection, stage, partition, to, before, most))
         return await self._write(lambda connection: fold(connection, stage, partition, old)) if old.count else 0
 
-    async def meet(self, worker: str, wants: Sequence[str]) -> Mapping[str, Sequence[str]]:
+    async def meet(self, worker: str, wants: Sequence[str]) -> Mapping[str, Met]:
         self._name = worker
         port = self._hints.port if self._hints is not None else 0
 
-        def job(connection: apsw.Connection) -> dict[str, list[str]]:
-            found = {}
-            until = self._instant(MEETING)
-            row = {"name": worker, "port": port, "until": until, "wants": json.dumps(list(wants))}
+        def job(connection: apsw.Connection) -> dict[str, Met]:
+            found, now = {}, self._clock.now()
+            row = {"name": worker, "port": port, "until": instant_text(now + MEETING), "wants": json.dumps(list(wants))}
             connection.execute(SQL.worker_put, row)
             for name, _, other_until, other_wants in rows(connection, SQL.worker_all):
-                if other_until < self._instant() or process.is_dead(name):
+                if other_until < instant_text(now) or process.is_dead(name):
                     connection.execute(SQL.worker_delete, {"name": name})
                 else:
-                    found[name] = json.loads(other_wants)
+                    found[name] = Met(json.loads(other_wants), now + MEETING - instant(other_until))
             return found
 
         return await self._write(job)
