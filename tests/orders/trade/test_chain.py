@@ -298,3 +298,18 @@ def test_crypto_at_night_with_a_slash(ground: Ground, tmp_path: Path) -> None:
     [order] = ground.sent
     assert (order["symbol"], order["time_in_force"], order["qty"]) == ("BTC/USD", "gtc", "49.995000499")
     assert ground.rows("SELECT asset_id, asset_id_type FROM position_latest") == [("BTCUSD", "CRYPTO_TICKER")]
+
+
+def test_a_dry_run_shows_the_orders_and_moves_nothing(ground: Ground) -> None:
+    with running(ground) as run:
+        run.day(0)
+        run.day(1)
+        _, withheld = run.dry_run()
+        shown = [effect.value for effect in withheld if effect.stage == "trade.place"]
+        assert {(order.asset_id, str(order.quantity)) for order in shown} == {
+            ("AAA", "49.995000499"),
+            ("BBB", "49.995000499"),
+        }
+        assert ground.sent == [] and ground.exchange.orders == {}
+        run.until_idle()
+        assert len(ground.sent) == 2

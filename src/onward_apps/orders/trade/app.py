@@ -82,8 +82,10 @@ def decide(price: Record[Prices], tx: apsw.Connection, settings: Settings, strat
 
 
 @app.stage(decisions, to=plans, effect=True, retry=patient)
-async def survey(decided: Decisions, settings: Settings, broker: Broker, target: Target) -> Plan | Later | Drop:
-    return await survey_.survey(decided, settings, broker, target)
+async def survey(
+    decided: Decisions, settings: Settings, broker: Broker, target: Target, dry_run: bool
+) -> Plan | Later | Drop:
+    return await survey_.survey(decided, settings, broker, target, dry_run)
 
 
 @app.stage(plans, to=[orders, refusals, decisions], within=within)
@@ -106,7 +108,7 @@ def settle(report: Record[Report], tx: apsw.Connection) -> Iterator[Refusal | Lo
     yield from settle_.settle(report, tx)
 
 
-@app.source(to=looks, every="20s")
+@app.source(to=looks, every=("15s", "30s"))
 def tick(cursor: int | None, settings: Settings) -> Iterator[Look]:
     yield Look(settings.portfolio_id, "interval")
 

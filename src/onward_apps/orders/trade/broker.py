@@ -44,19 +44,29 @@ def client_order_id(record_id: str) -> str:
     return f"onward-{hashlib.sha256(record_id.encode()).hexdigest()[:32]}"
 
 
-@asynccontextmanager
-async def connect(settings: Settings) -> AsyncIterator[Broker]:
-    """A broker, with connections that are kept open."""
+def client() -> Any:
+    """The HTTP client's module, imported when it is first needed.
+
+    Raises:
+        ClientMissing
+    """
     try:
         import httpx2
     except ModuleNotFoundError:
         raise ClientMissing from None
+    return httpx2
+
+
+@asynccontextmanager
+async def connect(settings: Settings) -> AsyncIterator[Broker]:
+    """A broker, with connections that are kept open."""
+    httpx2 = client()
     headers = {
         "APCA-API-KEY-ID": settings.api_key.reveal(),
         "APCA-API-SECRET-KEY": settings.secret_key.reveal(),
     }
-    async with httpx2.AsyncClient(headers=headers, timeout=10.0) as client:
-        yield Broker(client, settings.base_url, settings.data_url)
+    async with httpx2.AsyncClient(headers=headers, timeout=10.0) as connections:
+        yield Broker(connections, settings.base_url, settings.data_url)
 
 
 class Broker:
@@ -174,11 +184,9 @@ class Broker:
         return _read(url, status, content, type)
 
     async def _send(self, method: str, url: str, **said: Any) -> tuple[int, bytes]:
-        import httpx2
-
         try:
             answer = await self._client.request(method, url, **said)
-        except httpx2.TransportError as error:
+        except client().TransportError as error:
             raise Unavailable(f"{method} {url}: {type(error).__name__}: {error}") from error
         status = answer.status_code
         if status == 429:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import datetime
+from pathlib import Path
 from typing import Any
 
 import apsw
@@ -71,6 +72,9 @@ class Target:
 
     @contextmanager
     def _snapshot(self) -> Iterator[apsw.Connection]:
+        if not Path(self._path).exists():
+            yield apsw.Connection(":memory:")
+            return
         if self._connection is None:
             self._connection = apsw.Connection(self._path, flags=apsw.SQLITE_OPEN_READWRITE)
             self._connection.set_busy_timeout(5_000)

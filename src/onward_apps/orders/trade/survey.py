@@ -18,10 +18,13 @@ ASK_AGAIN = 60.0
 """Seconds after which a closed market is asked again at the latest: its clock may change."""
 
 
-async def survey(decided: Decisions, settings: Settings, broker: Broker, target: Target) -> Plan | Later | Drop:
+async def survey(
+    decided: Decisions, settings: Settings, broker: Broker, target: Target, dry_run: bool = False
+) -> Plan | Later | Drop:
     """The plan of these decisions, once nothing of an earlier one is open and the market is.
 
-    Orders of earlier decisions that are still open are cancelled. Decisions that newer ones have overtaken are dropped.
+    Orders of earlier decisions that are still open are cancelled, except in a dry run. Decisions that newer ones have
+    overtaken are dropped.
     """
     standing = target.standing(settings.portfolio_id, decided.strategy_id)
     if standing.newest > decided.decision_ts:
@@ -30,7 +33,8 @@ async def survey(decided: Decisions, settings: Settings, broker: Broker, target:
         return Drop("it was planned before")
     try:
         if standing.open:
-            await _cancel(standing.open, decided.decision_ts, broker)
+            if not dry_run:
+                await _cancel(standing.open, decided.decision_ts, broker)
             return Later(settings.follow_every)
         return await _plan(decided, settings, broker, standing)
     except Throttled as error:

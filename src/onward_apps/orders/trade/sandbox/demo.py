@@ -7,6 +7,7 @@ import time
 from decimal import Decimal
 from pathlib import Path
 
+from ..broker import client
 from .exchange import Exchange, Listing, Placed
 from .server import KEY, SECRET, StandIn
 from .tape import Tape, played, sample
@@ -26,7 +27,11 @@ def start(folder: Path) -> dict[str, str]:
 
     Its account lies in `broker.json`, so that a second demo goes on with it; its market stands still at the end of
     the last day.
+
+    Raises:
+        ClientMissing
     """
+    client()
     tape = sample({symbol: Decimal(price) for symbol, price in PRICES.items()}, DAYS, seed=7)
     file = folder / "broker.json"
     exchange, started = _restored(file, tape)
