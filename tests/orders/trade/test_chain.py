@@ -10,12 +10,13 @@ from __future__ import annotations
 from datetime import timedelta
 from pathlib import Path
 
+import apsw
 import pytest
 
 from onward import Unavailable
 from onward_apps.orders.trade import app as trade
 
-from .ground import DAYS, NOON, Ground, dec, running
+from .ground import DAYS, NOON, Ground, Run, dec, running
 
 
 def test_from_prices_to_a_portfolio(ground: Ground) -> None:
@@ -313,3 +314,43 @@ def test_a_dry_run_shows_the_orders_and_moves_nothing(ground: Ground) -> None:
         assert ground.sent == [] and ground.exchange.orders == {}
         run.until_idle()
         assert len(ground.sent) == 2
+
+
+def test_an_order_that_the_broker_no_longer_knows_does_not_hold_the_portfolio(ground: Ground) -> None:
+    """As after a paper account was reset."""
+    with running(ground) as run:
+        ground.exchange.behaviours |= {"AAA": [], "BBB": []}
+        asked: list[str] = []
+
+        def reset(method: str, path: str) -> None:
+            asked.append(path)
+            if len(asked) == 20:
+                ground.exchange.orders.clear()
+                ground.exchange.behaviours.clear()
+                run.day(2, AAA=100, BBB=100)
+
+        ground.standin.fault = reset
+        run.day(0)
+        run.day(1)
+        run.until_idle()
+    statuses = [status for (status,) in ground.rows("SELECT status FROM broker_order ORDER BY decision_ts")]
+    assert statuses == ["lost", "lost", "filled", "filled"]
+
+
+def test_two_portfolios_on_one_account_are_refused(ground: Ground) -> None:
+    """The second would close what the first holds."""
+    with ground.standin:
+        with Run(ground) as run:
+            run.day(0)
+            run.day(1)
+            run.until_idle()
+        ground.said |= {"portfolio_id": 2, "portfolio_name": "other", "strategy_id": 2}
+        target = apsw.Connection(str(ground.folder / "target.db"))
+        target.execute("DELETE FROM onward_cursor; DELETE FROM onward_ledger")
+        target.close()
+        with Run(ground) as run:
+            run.day(0)
+            run.day(1)
+            with pytest.raises(Unavailable, match=r"account_id .* is that of portfolio 1"):
+                run.until_idle()
+    assert len(ground.sent) == 2

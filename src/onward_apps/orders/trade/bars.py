@@ -10,20 +10,14 @@ from onward import Checkpoint
 
 from .broker import Broker
 from .errors import Throttled
+from .interval import length
 from .market import WireBar
 from .model import Bar, Prices
 from .settings import Settings
 from .strategy import Strategy
 
-_UNITS = {"m": "minutes", "min": "minutes", "h": "hours", "d": "days", "w": "weeks"}
 ASK_AGAIN = 0.1
 MOST_ASKED = 600
-
-
-def length(interval: str) -> timedelta:
-    """`1d`, `1h`, `15m` as a duration."""
-    number = interval.rstrip("minhdw")
-    return timedelta(**{_UNITS[interval[len(number) :]]: int(number or 1)})
 
 
 async def bring(

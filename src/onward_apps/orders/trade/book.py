@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import apsw
 import msgspec
 
-from onward import Record
+from onward import Record, Unavailable
 
 from .entities import BROKER_ORDER, ORDERS_CONFIG, ORDERS_CONTROL
 from .keep import Kept, keep, read
@@ -20,8 +20,12 @@ def book(cause: Record[Plan], tx: apsw.Connection, settings: Settings) -> Iterat
 
     If another plan was booked since the facts of this one were gathered, it would order twice what that one has
     ordered: then the decisions go back to be planned anew, and nothing else happens.
+
+    Raises:
+        Unavailable: the account, or the name, is another portfolio's.
     """
     plan, decided = cause.value, cause.value.decided
+    _own(tx, plan, settings)
     control = next(iter(read(tx, ORDERS_CONTROL, "portfolio_id = :id", id=plan.portfolio_id)), None)
     if (control["plans"] if control else 0) != plan.seen:
         yield decided
@@ -37,6 +41,20 @@ def book(cause: Record[Plan], tx: apsw.Connection, settings: Settings) -> Iterat
     yield from plan.orders
     if plan.left:
         yield msgspec.structs.replace(decided, round=decided.round + 1, left=plan.left)
+
+
+def _own(tx: apsw.Connection, plan: Plan, settings: Settings) -> None:
+    """Two portfolios on one account would close each other's positions."""
+    claims = (("account_id", plan.account_id, "API_KEY"), ("portfolio_name", settings.portfolio_name, "PORTFOLIO_NAME"))
+    for column, value, setting in claims:
+        others = read(
+            tx, ORDERS_CONFIG, f"{column} = :value AND portfolio_id <> :id", value=value, id=plan.portfolio_id
+        )
+        if others:
+            raise Unavailable(
+                f"{column} {value} is that of portfolio {others[0]['portfolio_id']} in this target;"
+                f" set another {setting}, or the PORTFOLIO_ID that it belongs to"
+            )
 
 
 def planned(order: Order) -> dict[str, object]:

@@ -19,6 +19,7 @@ import msgspec
 from onward import Unavailable
 
 from .errors import BrokerError, ClientMissing, Rejected, Throttled
+from .interval import timeframe
 from .market import Account, Asset, Clock, Market, Position, Quote, Quotes, Trouble, WireBar, WireBars, WireOrder
 from .model import AssetType, Order
 from .settings import Settings
@@ -35,7 +36,6 @@ PAUSE = 3.0
 CLASSES = {"STOCK": "us_equity", "CRYPTO": "crypto"}
 _DATA = {"STOCK": "/v2/stocks", "CRYPTO": "/v1beta3/crypto/us"}
 _QUOTES = {"STOCK": "/quotes/latest", "CRYPTO": "/latest/quotes"}
-_FRAMES = {"d": "Day", "h": "Hour", "m": "Min", "min": "Min", "w": "Week"}
 _DUPLICATE = "client_order_id must be unique"
 
 
@@ -66,7 +66,7 @@ async def connect(settings: Settings) -> AsyncIterator[Broker]:
         "APCA-API-SECRET-KEY": settings.secret_key.reveal(),
     }
     async with httpx2.AsyncClient(headers=headers, timeout=10.0) as connections:
-        yield Broker(connections, settings.base_url, settings.data_url)
+        yield Broker(connections, settings.base_url, settings.data_url, settings.feed)
 
 
 class Broker:
@@ -75,8 +75,9 @@ class Broker:
     Raises (every method): Unavailable, Throttled, BrokerError.
     """
 
-    def __init__(self, client: httpx2.AsyncClient, base_url: str, data_url: str) -> None:
+    def __init__(self, client: httpx2.AsyncClient, base_url: str, data_url: str, feed: str = "") -> None:
         self._client = client
+        self._feed = {"feed": feed} if feed else {}
         self._base = base_url.rstrip("/").removesuffix("/v2") + "/v2"
         self._data = data_url.rstrip("/")
 
@@ -102,7 +103,8 @@ class Broker:
         if not symbols:
             return {}
         url = self._data + _DATA[asset_type] + _QUOTES[asset_type]
-        found = await self._get(url, Quotes, symbols=symbols)
+        feed = self._feed if asset_type == "STOCK" else {}
+        found = await self._get(url, Quotes, symbols=symbols, **feed)
         return {asset_of(symbol): quote for symbol, quote in found.quotes.items()}
 
     async def market(self, decided: Iterable[str], asset_type: AssetType, at: datetime) -> Market:
@@ -117,15 +119,14 @@ class Broker:
         self, assets: Iterable[str], asset_type: AssetType, interval: str, start: datetime
     ) -> dict[str, list[WireBar]]:
         """Bars that begin at `start` or later, oldest first, by `asset_id`."""
-        number = interval.rstrip("dhmwin") or "1"
         asked: dict[str, str] = {
             "symbols": ",".join(symbol_of(asset, asset_type) for asset in sorted(assets)),
-            "timeframe": number + _FRAMES[interval.removeprefix(number)],
+            "timeframe": timeframe(interval),
             "start": start.isoformat(),
             "limit": "10000",
         }
         if asset_type == "STOCK":
-            asked["adjustment"] = "split"
+            asked |= {"adjustment": "split", **self._feed}
         found: dict[str, list[WireBar]] = {}
         while True:
             page = await self._get(f"{self._data}{_DATA[asset_type]}/bars", WireBars, **asked)
@@ -160,7 +161,7 @@ class Broker:
             if (found.symbol, found.side, found.qty) != (body["symbol"], body["side"], order.quantity):
                 raise BrokerError("POST /orders", status, f"order {id} is there and is another one: {found}")
             return found
-        if status in (403, 422):
+        if status in (400, 403, 404, 422):
             raise Rejected(trouble.message or f"status {status}")
         raise BrokerError("POST /orders", status, content.decode(errors="replace"))
 
@@ -170,8 +171,11 @@ class Broker:
         status, content = await self._send("GET", url, params={"client_order_id": id})
         return None if status == 404 else _read(url, status, content, WireOrder)
 
-    async def order(self, order_id: str) -> WireOrder:
-        return await self._get(f"{self._base}/orders/{order_id}", WireOrder)
+    async def order(self, order_id: str) -> WireOrder | None:
+        """The order under the broker's own id; None if it knows none, as after a paper account was reset."""
+        url = f"{self._base}/orders/{order_id}"
+        status, content = await self._send("GET", url)
+        return None if status == 404 else _read(url, status, content, WireOrder)
 
     async def cancel(self, order_id: str) -> None:
         """Asks for it; whether it came in time is seen by following the order."""

@@ -9,9 +9,10 @@ from msgspec import Struct
 AssetType = Literal["STOCK", "CRYPTO"]
 
 UNSENT = frozenset({"withheld", "superseded"})
-FINAL = UNSENT | {"filled", "canceled", "expired", "replaced", "rejected"}
+FINAL = UNSENT | {"lost", "filled", "canceled", "expired", "replaced", "rejected"}
 """States after which nothing comes. `withheld` (orders run dry) and `superseded` (a newer decision came before it was
-sent) are ours, as is `planned`, with which each order begins; the others are the broker's."""
+sent) are ours, as are `lost` (the broker does not know it any more) and `planned`, with which each order begins; the
+others are the broker's."""
 
 
 def ticker(asset_type: str) -> str:

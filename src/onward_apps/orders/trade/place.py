@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import msgspec
+
 from onward import Later, Record
 
 from .broker import Broker, client_order_id
@@ -38,9 +40,12 @@ async def follow(before: Report, settings: Settings, broker: Broker) -> Report |
     if before.status in FINAL:
         return None
     try:
-        now = report(before.order, await broker.order(before.order_id))
+        found = await broker.order(before.order_id)
     except Throttled as error:
         return Later(error.after)
+    if found is None:
+        return msgspec.structs.replace(before, status="lost", reason="the broker does not know it any more")
+    now = report(before.order, found)
     return Later(settings.follow_every) if now == before else now
 
 

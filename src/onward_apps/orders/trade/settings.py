@@ -21,6 +21,7 @@ class Settings(Struct, frozen=True):
     secret_key: Annotated[Secret, _env("SECRET_KEY")] = Secret("")
     base_url: Annotated[str, _env("BASE_URL")] = "https://paper-api.alpaca.markets"
     data_url: Annotated[str, _env("DATA_URL")] = "https://data.alpaca.markets"
+    feed: Annotated[str, _env("FEED")] = ""
     target: Annotated[str, _env("TARGET")] = "sqlite:///paper_engine.db"
 
     strategy_id: Annotated[int, _env("STRATEGY_ID")] = 1

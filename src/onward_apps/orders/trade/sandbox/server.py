@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 import threading
 from collections.abc import Callable
 from contextlib import suppress
@@ -21,6 +22,15 @@ Fault = Callable[[str, str], tuple[int, dict[str, str]] | str | None]
 without an answer), or None."""
 
 
+class _Server(ThreadingHTTPServer):
+    daemon_threads = True
+
+    def handle_error(self, request: Any, client_address: Any) -> None:
+        """A client that is gone is none of the stand-in's troubles."""
+        if not isinstance(sys.exc_info()[1], ConnectionError):
+            super().handle_error(request, client_address)
+
+
 class StandIn:
     """An exchange behind a port of the loopback, in a thread of its own. A context manager.
 
@@ -33,8 +43,7 @@ class StandIn:
         self.fault: Fault | None = None
         self._saved = saved
         self._one = threading.Lock()
-        self._server = ThreadingHTTPServer(("127.0.0.1", 0), self._handler())
-        self._server.daemon_threads = True
+        self._server = _Server(("127.0.0.1", 0), self._handler())
         self._thread = threading.Thread(target=self._server.serve_forever, name="stand-in", daemon=True)
 
     @property
