@@ -44,6 +44,7 @@ class App:
         self.rates: dict[str, Rate] = {}
         self.settings_class: type | None = None
         self.demo_function: Callable[..., Any] | None = None
+        self.own_command: Any = None
         self._settings = _Settings(name)
         self._faults: list[Fault] = []
         self._named(name, self.where)
@@ -251,6 +252,13 @@ class App:
         """A function `f(folder: Path)` that makes the app's sandbox there and returns settings for `onward demo`."""
         self.demo_function = function
         return function
+
+    def command(self, command: F) -> F:
+        """A command of the app's own name, `onward NAME ...`: a function with typed parameters, as Typer takes it, or
+        a whole `typer.Typer`. Settings and signals are for `onward.service.Service` to look after.
+        """
+        self.own_command = command
+        return command
 
     def configure(self, settings: Any) -> None:
         """Fills what `settings()` returned; done by whoever runs the app."""

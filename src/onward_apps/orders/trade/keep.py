@@ -1,6 +1,6 @@
 """Rows -> state and event log of an entity, as the loader writes those of a file.
 
-Hashes, events, masks and ids are the loader's own (its `Statements`). One call is one delivery, in the caller's
+Hashes, events, masks and ids are the loader's own (its `Reconcile`). One call is one delivery, in the caller's
 transaction.
 """
 
@@ -19,9 +19,10 @@ from onward import Record, __version__
 
 from ..convert import converter
 from ..deliveries import last_ids, record
-from ..model import EVENTS, Column, Delivery, Entity, File, fingerprints
-from ..schema import ensure
-from ..statements import Statements, statement
+from ..model import Column, Delivery, Entity, File, fingerprints
+from ..parse import Batch
+from ..reconcile import Reconcile
+from ..schema import ensure, ensure_ours
 
 PROCESS = "trade"
 """All tables of the chain share one sequence of delivery ids, so that it orders them all."""
@@ -46,20 +47,21 @@ def keep(tx: apsw.Connection, cause: Record[Any], *writes: Kept) -> int:
     Args:
         cause: the record for which they are written; it is noted in `loader_deliveries`.
     """
+    ensure_ours(tx)
+    delivery_id, base = last_ids(tx, PROCESS)
+    done: list[Reconcile] = []
     for write in writes:
         ensure(tx, write.entity)
-    delivery_id, base = last_ids(tx, PROCESS)
-    events = dict.fromkeys(EVENTS, 0)
-    rows = 0
-    for write in writes:
-        steps = [("L", row) for row in write.rows] + [("D", row) for row in write.removed]
-        rows += len(steps)
-        for event, count in _merge(tx, write.entity, steps, base + sum(events.values()), delivery_id + 1).items():
-            events[event] += count
-    made = sum(events.values())
-    if made:
-        _record(tx, cause, [write.entity.name for write in writes], events, rows, delivery_id + 1, base + made)
-    return made
+        work = Reconcile(write.entity, tx, delivery_id + 1)
+        for rows, load in ((list(write.rows), True), (list(write.removed), False)):
+            if rows:
+                work.stage(_batch(write.entity, rows, None if load else "D"), load=load)
+        if work.rows:
+            work.settle(base + _made(done))
+        done.append(work)
+    if _made(done):
+        _record(tx, cause, done, delivery_id + 1, base + _made(done))
+    return _made(done)
 
 
 def read(tx: apsw.Connection, entity: Entity, where: str = "TRUE", **bound: Any) -> list[dict[str, Any]]:
@@ -70,33 +72,14 @@ def read(tx: apsw.Connection, entity: Entity, where: str = "TRUE", **bound: Any)
     return [{c.name: _value(c, value) for c, value in zip(entity.fields, row, strict=True)} for row in found]
 
 
-def _merge(
-    tx: apsw.Connection, entity: Entity, steps: list[tuple[str, Row]], base: int, delivery_id: int
-) -> dict[str, int]:
-    if not steps:
-        return {}
-    do = Statements(entity)
-    _drop(tx)
-    tx.execute(do.create_staged())
-    columns = [_column(column, [row.get(column.name) for _, row in steps]) for column in entity.fields]
-    hashes = fingerprints(list(zip(*columns, strict=True)))
-    tx.executemany(do.stage(), zip([op for op, _ in steps], *columns, hashes, strict=True))
-    tx.execute(do.create_staged_key())
-    tx.execute(statement("step_create"))
-    tx.execute(do.step_single())
-    counted = tx.execute(statement("step_count")).fetchall()
-    events = {event: count for event, _, count in counted if event != "IGNORED"}
-    if events:
-        ids = {"base": base, "delivery_id": delivery_id}
-        tx.execute(do.log_after_state(), ids)
-        tx.execute(do.delete_removed())
-        tx.execute(do.write_state(), ids)
-    _drop(tx)
-    return events
+def _made(done: Iterable[Reconcile]) -> int:
+    return sum(sum(work.events.values()) for work in done)
 
 
-def _drop(tx: apsw.Connection) -> None:
-    tx.execute("DROP TABLE IF EXISTS temp.staged; DROP TABLE IF EXISTS temp.step")
+def _batch(entity: Entity, rows: list[Row], op: str | None) -> Batch:
+    columns = [_column(column, [row.get(column.name) for row in rows]) for column in entity.fields]
+    ops = None if op is None else [op] * len(rows)
+    return Batch(ops, columns, fingerprints(list(zip(*columns, strict=True))), 0)
 
 
 def _column(column: Column, values: list[Any]) -> list[Any]:
@@ -119,15 +102,9 @@ def _value(column: Column, value: Any) -> Any:
 
 
 def _record(
-    tx: apsw.Connection,
-    cause: Record[Any],
-    names: list[str],
-    events: dict[str, int],
-    rows: int,
-    delivery_id: int,
-    max_event_id: int,
+    tx: apsw.Connection, cause: Record[Any], done: list[Reconcile], delivery_id: int, max_event_id: int
 ) -> None:
-    entity = ", ".join(names)
+    entity = ",".join(work.entity.name for work in done)
     file = File(
         entity=entity,
         table=cause.position.topic,
@@ -142,9 +119,9 @@ def _record(
         delivery_id=delivery_id,
         entity=entity,
         source_key=file.key,
-        events=events,
-        rows_read=rows,
-        unchanged=rows - sum(events.values()),
+        by_entity={work.entity.name: work.events for work in done},
+        rows_read=sum(work.rows for work in done),
+        unchanged=sum(work.unchanged for work in done),
         ignored={},
         warnings={},
         max_event_id=max_event_id,
