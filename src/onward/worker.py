@@ -70,7 +70,8 @@ def spec_of(app: App) -> AppSpec:
         ),
         tuple(SourceSpec(s.name, tuple(t.name for t in s.to), s.was) for s in app.sources.values()),
         tuple(
-            StageSpec(s.name, s.topic.name, tuple(t.name for t in s.to), s.start, s.was) for s in app.stages.values()
+            StageSpec(s.name, s.topic.name, tuple(t.name for t in s.to), s.start, s.was, s.within and s.within.told)
+            for s in app.stages.values()
         ),
     )
 

@@ -20,6 +20,7 @@ from onward.log import (
     Block,
     BlockRow,
     Evidence,
+    Forgetting,
     Held,
     Lease,
     Parked,
@@ -34,7 +35,9 @@ from onward.log import (
     TopicFacts,
     TopicStanding,
 )
+from onward.logs.sqlite_forget import forget_rest, forget_some
 from onward.logs.sqlite_life import folded_of
+from onward.logs.sqlite_repartition import repartition
 from onward.logs.sqlite_rows import (
     SCHEMA,
     SQL,
@@ -212,6 +215,19 @@ class SQLiteBooks:
     async def resume(self, name: str) -> None:
         await self._write(lambda connection: connection.execute(SQL.pause_delete, {"name": name}))
 
+    async def forget(self, what: Forgetting) -> Sequence[str]:
+        def step(connection: apsw.Connection) -> list[str] | None:
+            now = instant_text(self._clock.now())
+            return forget_rest(connection, what, now) if forget_some(connection, what, now) else None
+
+        while (within := await self._write(step)) is None:
+            pass
+        return within
+
+    async def repartition(self, topic: str, partitions: int) -> None:
+        now = instant_text(self._clock.now())
+        await self._write(lambda connection: repartition(connection, topic, partitions, now))
+
     async def close(self) -> None:
         await asyncio.to_thread(self._one.shutdown)
         self._file.close()
@@ -307,7 +323,7 @@ class SQLiteBooks:
     def _topics(self, connection: apsw.Connection) -> list[TopicFacts]:
         found = []
         for name, partitions, held, put, forgotten, records, size in rows(connection, SQL.topic_facts):
-            ends = sum(end_of(connection, name, partition) for partition in range(held))
+            ends = sum(end_of(connection, name, partition) for partition in range(max(partitions, held)))
             found.append(TopicFacts(name, partitions, records, size, put, ends, forgotten, held))
         return found
 
