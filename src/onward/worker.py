@@ -23,7 +23,7 @@ from onward.codec import Codec
 from onward.crew import Crew
 from onward.emit import Emitter
 from onward.errors import LeaseLost, Refused, StoreAway, StoreUncertain
-from onward.events import Event, Failed, Observer, Observers, StoreAbsent, Trouble, WorkerStarted, WorkerStopped
+from onward.events import Deaf, Event, Failed, Observer, Observers, StoreAbsent, Trouble, WorkerStarted, WorkerStopped
 from onward.failure import message_of
 from onward.health import BEATS, Health
 from onward.intake import Intake
@@ -40,6 +40,9 @@ from onward.within import SQLiteTarget, Target, Within
 T = TypeVar("T")
 
 MEMORY = 256_000_000
+
+LAST = 1.0
+"""Seconds for which what was cancelled may still take to end."""
 
 TROUBLE = 5.0
 """Seconds after which a lane or intake that broke is taken up again."""
@@ -92,6 +95,7 @@ class Report(Struct):
     sources_failed: int = 0
     tripped: list[str] = []
     replace: bool = False
+    deaf: bool = False
     away: bool = False
     troubles: list[str] = []
 
@@ -251,6 +255,7 @@ class Worker:
             intake.stop()
         working = dict(zip(self._tasks.values(), self._tasks, strict=True))
         late: set[asyncio.Task[None]] = set()
+        deaf: set[asyncio.Task[None]] = set()
         if working:
             _, late = await asyncio.wait(working, timeout=self._plan.grace)
             for lane in self._lanes.values():
@@ -261,7 +266,10 @@ class Worker:
                 pace.close()
             for task in late:
                 task.cancel()
-            await asyncio.gather(*working, return_exceptions=True)
+            _, deaf = await asyncio.wait(working, timeout=LAST)
+            for task in deaf:
+                self.report.deaf = True
+                self.observe(Deaf(*working[task]))
         for rate in self._rates:
             rate.connect(None)
         for helper in helpers:
@@ -273,7 +281,8 @@ class Worker:
             self.observe(StoreAbsent(str(error), 0.0))
         # A plain def that overran the grace cannot be stopped, nor what it uses closed under it.
         parts = {**self._stages, **self._sources}
-        running_on = self.report.replace or any(not parts[working[task][0]].handler.is_async for task in late)
+        running_on = self.report.replace or any(not parts[working[task][0]].handler.is_async for task in late - deaf)
+        running_on = running_on or bool(deaf)
         if not running_on:
             await self._close_resources()
         self.threads.shutdown(wait=not running_on, cancel_futures=True)
