@@ -37,6 +37,7 @@ class App:
     def __init__(self, name: str) -> None:
         self.name = name
         self.where = _caller()
+        self.reference = f"{self.where.rpartition(':')[0]}:{name}"
         self.topics: dict[str, Topic[Any]] = {}
         self.sources: dict[str, Source] = {}
         self.stages: dict[str, Stage] = {}
@@ -123,6 +124,7 @@ class App:
         limit: int | None = None,
         rate: str | Rate | None = None,
         timeout: str | timedelta | None = None,
+        isolate: bool = False,
         within: Database | None = None,
         effect: bool | None = None,
         split: bool | None = None,
@@ -150,6 +152,7 @@ class App:
             limit: calls at once over all workers.
             rate: the most records per second, minute or hour, over all workers; or a budget made by `rate()`.
             timeout: the most time of one call.
+            isolate: calls are made in processes of their own, which can be killed.
             within: a database whose transaction the handler shares.
             split: whether a batch that failed is halved until the bad record is alone; where it acts outside it cannot.
             unordered: keys do not matter here.
@@ -175,6 +178,7 @@ class App:
                 limit=limit,
                 rate=rate,
                 timeout=timeout,
+                isolate=isolate,
                 within=within,
                 effect=effect,
                 split=split,

@@ -128,6 +128,10 @@ def _options(app: App, stage: Stage) -> Iterator[Fault]:
             )
     if stage.within and stage.handler.is_async:
         yield Fault(stage.where, f"stage {stage.name}: within= a SQLite database takes a plain def")
+    if stage.within and stage.isolate:
+        yield Fault(
+            stage.where, f"stage {stage.name}: isolate=True and within= exclude each other: tx is not elsewhere"
+        )
     if stage.within and stage.effect:
         yield Fault(stage.where, f"stage {stage.name}: within= and effect=True exclude each other; use two stages")
 

@@ -167,6 +167,24 @@ class TimedOut(OnwardError):
         super().__init__(f"the call of {stage} took longer than timeout={seconds:g}s")
 
 
+class CallFailed(OnwardError):
+    """A call failed in a process of its own; `kind`, `message` and `trace` are what the exception was there.
+
+    `final` says that no retry would help.
+    """
+
+    def __init__(self, kind: str, message: str, trace: str, *, final: bool) -> None:
+        self.kind, self.message, self.trace, self.final = kind, message, trace, final
+        super().__init__(message)
+
+
+class ProcessDied(OnwardError):
+    """A call ended the process that it was made in."""
+
+    def __init__(self, stage: str, how: str) -> None:
+        super().__init__(f"the call of {stage} ended its process: {how}")
+
+
 class Unavailable(OnwardError):
     """Raise it in a handler to say that the outside is away, not that the record is bad.
 

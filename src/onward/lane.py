@@ -68,7 +68,8 @@ class Lane:
             observe=crew.observe,
         )
         # Where a unit fails as one, or a hanging call parks its record alone, none before it of its key may be left.
-        whole = stage.whole if stage.batch else stage.timeout is not None and not stage.handler.is_async
+        alone = crew.isolation is not None or (stage.timeout is not None and not stage.handler.is_async)
+        whole = stage.whole if stage.batch else alone
         self._one_per_key = whole and not stage.unordered
         self._end = claim.next
         self._requests: dict[int, Request] = {}
@@ -499,6 +500,8 @@ class Lane:
         return await self._crew.patiently(lambda: log.seen(stage, self.partition, marks, since))
 
     async def _call(self, unit: Unit, arguments: dict[str, Any], undo: Undo) -> Called:
+        if self._crew.isolation is not None:
+            return await self._crew.isolation.call(unit, self._caller)
         work = self._caller.run(unit, arguments, undo)
         if self.stage.handler.is_async:
             return await work
@@ -617,6 +620,7 @@ class Lane:
         if unit.parked is None and len(rest) and not self.stuck:
             again = unit.chunk.fresh(rest, self._crew.reader) if called.outage else unit.chunk.part(rest)
             self._window.give_back(again)
+        self._singly = max(self._singly, called.alone)
         breaker = self._crew.breaker
         if called.outage:
             if self.stage.whole:

@@ -38,6 +38,7 @@ class Stage:
         parallel: int,
         limit: int | None,
         rate: str | Rate | None,
+        isolate: bool,
         timeout: str | float | timedelta | None,
         within: Database | None,
         effect: bool | None,
@@ -61,6 +62,7 @@ class Stage:
         self.parallel = parallel
         self.limit = limit
         self.rate = rate if isinstance(rate, Rate) else self._read("rate", partial(Rate, f"{name}.rate"), rate)
+        self.isolate = isolate
         self.timeout = self._read("timeout", units.duration, timeout)
         self.within = within
         self.effect = (not to and within is None) if effect is None else effect

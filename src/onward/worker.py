@@ -27,13 +27,16 @@ from onward.events import Deaf, Event, Failed, Observer, Observers, StoreAbsent,
 from onward.failure import message_of
 from onward.health import BEATS, Health
 from onward.intake import Intake
+from onward.isolate import Isolation
 from onward.lane import Lane
 from onward.lease import LOOK, SECONDS, Leases, Wanted
 from onward.log import AppSpec, Books, Claim, Lease, Log, SourceSpec, StageSpec, TopicSpec
 from onward.pace import Pace
 from onward.rate import Portion, Rate
 from onward.resource import Resources
+from onward.settings import packed
 from onward.sqlite.connection import path_of
+from onward.stage import Stage
 from onward.withhold import limited, withheld
 from onward.within import SQLiteTarget, Target, Within
 
@@ -73,6 +76,7 @@ class Plan(Struct, frozen=True, kw_only=True):
         patience: seconds; how far ahead a retry may be due for `once` to wait for it, and how long it waits for
             a store that is away.
         grace: seconds that work in hand has to finish at a stop.
+        isolate: whether `isolate=` counts; else all calls are made in this process.
         dry_run: withhold effects outside; to be run on an overlay, with targets that are copies.
         limit: so many records at most per source and per stage.
         follow: under `once`, do not judge whether all is done: the process that leads this one does, and stops it.
@@ -84,6 +88,7 @@ class Plan(Struct, frozen=True, kw_only=True):
     patience: float = 60.0
     grace: float = 10.0
     follow: bool = False
+    isolate: bool = True
     dry_run: bool = False
     limit: int | None = None
 
@@ -554,6 +559,21 @@ class Worker:
     @property
     def _rates(self) -> list[Rate]:
         return [rate for app in self._apps for rate in app.rates.values()]
+
+    def isolation(self, stage: Stage) -> Isolation | None:
+        """The processes of a stage that has some of its own."""
+        if not (stage.isolate and self._plan.isolate):
+            return None
+        app = self._app_of[stage.name]
+        given = self._settings.get(app.name)
+        return Isolation(
+            stage,
+            app=app.reference,
+            settings=None if given is None else packed(given),
+            flags={"dry_run": self.dry_run, "once": self.once},
+            wait=lambda name: self._paces[name].take(),
+            observe=self.observe,
+        )
 
     def pace(self, rate: Rate) -> Pace:
         """What this process may call of a budget; one for all that name it."""
