@@ -247,3 +247,31 @@ def test_a_function_is_returned_as_it_was() -> None:
     assert app.source(to=seen)(poll) is poll
     assert app.stage(seen)(work) is work
     assert app.resource(agent) is agent
+
+
+def test_options_of_sources() -> None:
+    app = App("sources")
+    out = app.topic("out", dict)
+
+    @app.source(to=out, every="0s", stall="soon")  # fault: every='0s' & stall='soon'
+    def a(cursor: int) -> None: ...
+
+    @app.source(to=out, every=("30s", "15s"), cron="0 8 * * *")  # fault: lower one & exclude each other
+    def b(cursor: int) -> None: ...
+
+    @app.source(to=out, cron="0 0 31 2 *", zone="Mars")  # fault: no time zone
+    def c(cursor: int) -> None: ...
+
+    @app.source(to=out, cron="0 0 31 2 *")  # fault: never comes
+    def d(cursor: int) -> None: ...
+
+    @app.source(to=out, zone="UTC", saved=3)  # fault: is for cron= & is no function
+    def e(cursor: int) -> None: ...
+
+    @app.source(to=out, saved=lambda: None)  # fault: takes no cursor
+    def f(cursor: int) -> None: ...
+
+    @app.source(to=out, saved=lambda cursor, client: None)  # fault: nothing provides its parameter 'client'
+    def g(cursor: int) -> None: ...
+
+    agree(faults(app), marked(test_options_of_sources))

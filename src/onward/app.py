@@ -45,6 +45,7 @@ class App:
         self.rates: dict[str, Rate] = {}
         self.settings_class: type | None = None
         self.demo_function: Callable[..., Any] | None = None
+        self.own_command: Any = None
         self._settings = _Settings(name)
         self._faults: list[Fault] = []
         self._named(name, self.where)
@@ -90,24 +91,48 @@ class App:
         self,
         *,
         to: Topic[Any] | Sequence[Topic[Any]],
-        every: str | timedelta | None = None,
+        every: str | timedelta | tuple[str | timedelta, str | timedelta] | None = None,
+        cron: str | None = None,
+        zone: str | None = None,
+        saved: Callable[..., Any] | None = None,
+        stall: str | timedelta | None = None,
+        at_least_once: bool = False,
         name: str | None = None,
         was: str | None = None,
     ) -> Callable[[F], F]:
         """A function `f(cursor, ...)` that yields values and `Checkpoint(cursor)`s.
 
-        Without `every=` it is continuous: called again when it returns. Exactly once into its topics: what lies
-        between two checkpoints and the cursor are one commit. On an error what followed the last checkpoint is
+        Without `every=` or `cron=` it is continuous: called again when it returns. Exactly once into its topics: what
+        lies between two checkpoints and the cursor are one commit. On an error what followed the last checkpoint is
         discarded and it is called again, later; on return it is kept.
+
+        Args:
+            every: from start to start; of two durations each pause is drawn between both, inclusive. It runs when a
+                worker starts, never overlaps itself, and runs that were missed become one.
+            cron: five fields. It does not run when a worker starts, unless a run was missed since the last one.
+            zone: the time zone of `cron=`; UTC unless said.
+            saved: called with each cursor after its commit, in order; what it raises is told and harms nothing.
+            stall: a source that yields nothing for so long loses its lease.
+            at_least_once: what lies between two checkpoints may be larger than a quarter of the byte budget; it is
+                then committed in parts, which come again if the source fails before the checkpoint.
+            was: the name that the source had before.
         """
 
         def declare(function: F) -> F:
             full = self._full(name or function.__name__, place(function))
-            try:
-                made = Source(full, function, to=_listed(to), every=every, was=was and f"{self.name}.{was}")
-                self._add(self.sources, full, made, made.where)
-            except ValueError as error:
-                self._faults.append(Fault(place(function), f"source {full}: {error}"))
+            made = Source(
+                full,
+                function,
+                to=_listed(to),
+                every=every,
+                cron=cron,
+                zone=zone,
+                saved=saved,
+                stall=stall,
+                at_least_once=at_least_once,
+                was=was and f"{self.name}.{was}",
+            )
+            self._add(self.sources, full, made, made.where)
             return function
 
         return declare
@@ -231,6 +256,13 @@ class App:
         """A function `f(folder: Path)` that makes the app's sandbox there and returns settings for `onward demo`."""
         self.demo_function = function
         return function
+
+    def command(self, command: F) -> F:
+        """A command of the app's own name, `onward NAME ...`: a function with typed parameters, as Typer takes it, or
+        a whole `typer.Typer`. Settings and signals are for `onward.service.Service` to look after.
+        """
+        self.own_command = command
+        return command
 
     def configure(self, settings: Any) -> None:
         """Fills what `settings()` returned; done by whoever runs the app."""

@@ -6,8 +6,11 @@ import typing
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
+from msgspec import Struct
+
 from onward.errors import Fault
 from onward.handler import GIVEN, Handler
+from onward.source import Source
 from onward.stage import Stage
 from onward.topic import Topic, classes_of, fields_of
 
@@ -25,6 +28,7 @@ def faults(app: App) -> Iterator[Fault]:
             yield Fault(source.where, f"source {source.name} takes no cursor; its first parameter is the cursor")
         if not source.to:
             yield Fault(source.where, f"source {source.name} has no topic; say to=")
+        yield from _source_options(app, source)
     for stage in app.stages.values():
         given = GIVEN if stage.within else GIVEN - {"tx"}
         yield from _provided(app, stage.handler, f"stage {stage.name}", given)
@@ -50,7 +54,7 @@ def _key_is_a_field(topic: Topic[Any]) -> Iterator[Fault]:
 def _provided(app: App, handler: Handler, who: str, given: frozenset[str]) -> Iterator[Fault]:
     for name, parameter in handler.needs.items():
         hint = handler.hints.get(name)
-        is_settings = app.settings_class is not None and hint is app.settings_class
+        is_settings = _takes_settings(hint, app.settings_class)
         if name in given or name in app.resources or is_settings or parameter.default is not parameter.empty:
             continue
         extra = "; tx needs within=" if name == "tx" else ""
@@ -136,6 +140,15 @@ def _options(app: App, stage: Stage) -> Iterator[Fault]:
         yield Fault(stage.where, f"stage {stage.name}: within= and effect=True exclude each other; use two stages")
 
 
+def _source_options(app: App, source: Source) -> Iterator[Fault]:
+    for fault in source.faults:
+        yield Fault(source.where, f"source {source.name}: {fault}")
+    if source.saved is not None:
+        yield from _provided(app, source.saved, f"source {source.name}: saved={source.saved.name}", frozenset())
+        if source.saved.first is None:
+            yield Fault(source.where, f"source {source.name}: saved={source.saved.name} takes no cursor")
+
+
 def _is_a_field(stage: Stage, option: str, value: Any) -> Iterator[Fault]:
     fields = fields_of(stage.topic.type)
     if isinstance(value, str) and fields is not None and value not in fields:
@@ -170,3 +183,8 @@ def _one_name_each(app: App) -> Iterator[Fault]:
 
 def _named(type_: Any) -> str:
     return type_.__name__ if isinstance(type_, type) and not typing.get_args(type_) else str(type_)
+
+
+def _takes_settings(hint: Any, class_: type | None) -> bool:
+    """Whether it is the settings class, or one that it extends."""
+    return class_ is not None and hint in class_.__mro__ and hint not in (object, Struct)

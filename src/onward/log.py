@@ -10,7 +10,7 @@ live elsewhere (a broker with transactions) fits without anything above knowing.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Literal, NamedTuple, Protocol
 
 from msgspec import Struct, field
@@ -225,10 +225,19 @@ class Claim(Struct, frozen=True):
 
 
 class News(NamedTuple):
-    """What a worker looks for when something may have changed: the ends of partitions, and open requests."""
+    """What a worker looks for when something may have changed: the ends of partitions, open requests, and which
+    stages and sources are paused, whoever asked."""
 
     ends: Mapping[tuple[str, int], int]
     requests: Sequence[Request]
+    paused: Collection[str] = ()
+
+
+class Paused(NamedTuple):
+    """Who paused a stage or source, and since when."""
+
+    by: str
+    since: float
 
 
 class Held(NamedTuple):
@@ -323,11 +332,34 @@ class Log(Protocol):
         `seconds`, at once if its process is dead or `seconds` is 0.
         """
 
-    async def retain(self, topic: str, written_before: float, offsets: Mapping[int, int]) -> int:
-        """Deletes blocks written before an instant and ending at or before `offsets[partition]`; returns how many.
+    async def retain(
+        self,
+        topic: str,
+        written_before: float,
+        offsets: Mapping[int, int],
+        most: int | None = None,
+        overrun: Collection[str] | None = None,
+    ) -> int:
+        """Deletes blocks written before an instant and ending at or before `offsets[partition]`, the oldest first, up
+        to the first that stays; returns how many.
 
         The newest block of a partition stays (without its entries, and not counted), so that offsets never start
         again. Partitions without an offset keep all.
+
+        Args:
+            most: at most so many blocks, and not many bytes, so that it is done in tens of milliseconds; to be called
+                again until nothing is deleted.
+            overrun: if given, what a stage of the topic has yet to see stays, except where that stage is among these
+                and gone (see `Survey.gone`).
+        """
+
+    async def fold(self, stage: str, partition: int, to: Collection[str], before: float, most: int) -> int:
+        """Lets go of old rows of a stage and partition, at most `most` of each kind; returns how many went.
+
+        Commits made before an instant, all of whose records are kept no more, nor anything that was in the topics
+        `to` then, fold into counts per minute; `Claim`, counts and evidence stay what they are. Attempts go with their
+        records, unless these are parked; requests that were answered before the instant go. What has been folded is
+        recognised as `AlreadyCommitted` no more, but for the greatest `unit`.
         """
 
     async def close(self) -> None:
@@ -356,7 +388,11 @@ class PartitionFacts(NamedTuple):
 
 
 class TopicFacts(NamedTuple):
-    """`records` and `bytes` are what is kept now; `put` those that came without a lease; `ends` all there ever were."""
+    """`records` and `bytes` are what is kept now; `put` those that came without a lease; `ends` all there ever were.
+
+    `forgotten` are those that came from stages and sources which have been forgotten; `held` is the greatest number of
+    partitions that it ever had.
+    """
 
     topic: str
     partitions: int
@@ -364,6 +400,8 @@ class TopicFacts(NamedTuple):
     bytes: int
     put: int
     ends: int
+    forgotten: int = 0
+    held: int = 0
 
 
 class Survey(NamedTuple):
@@ -375,15 +413,22 @@ class Survey(NamedTuple):
     sources: Mapping[str, SourceState]
     leases: Sequence[Held]
     missing: int = 0
-    """Rows of progress that were written and are gone; counted for the audit only."""
+    """Rows of progress that were written, were not folded, and are gone; counted for the audit only."""
+    gone: Mapping[str, float] = {}
+    """Stages and sources that their app does not declare any more, and since when."""
+    paused: Mapping[str, Paused] = {}
 
 
 class Evidence(NamedTuple):
-    """One stage and partition in full, for the audit: every finished span and every parked row."""
+    """One stage and partition in full, for the audit: every finished span and every parked row.
+
+    `folded` is how many records the statistics count less those that are known as finished by what was folded.
+    """
 
     facts: PartitionFacts
     finished: Sequence[Span]
     parked: Sequence[tuple[int, str | None, State]]
+    folded: int = 0
 
 
 class BlockRow(NamedTuple):
@@ -422,6 +467,7 @@ class Standing(NamedTuple):
     stages: Mapping[tuple[str, int], StageStanding]
     sources: Mapping[str, SourceState]
     requests: Sequence[Request]
+    paused: Mapping[str, Paused] = {}
 
 
 class Books(Protocol):
@@ -453,6 +499,10 @@ class Books(Protocol):
         `after` is a stage, partition and offset: rows up to it are left out, so that many are read in pages.
         """
 
+    async def passed(self, instants: Mapping[str, float]) -> Mapping[tuple[str, int], int]:
+        """How far each of these stages had come at an instant, by stage and partition: `next` as it was then, or
+        less where that is not known any more; where it began, if it had not begun to work."""
+
     async def seen(self, stage: str, partition: int, marks: Sequence[str], since: float) -> Mapping[str, int]:
         """As `Log.seen`."""
 
@@ -461,6 +511,12 @@ class Books(Protocol):
 
     async def answers(self, ids: Sequence[int]) -> Mapping[int, str]:
         """What came of those of the requests that have been carried out."""
+
+    async def pause(self, name: str, by: str, at: float) -> None:
+        """Pauses a stage or source, until it is resumed; what is paused already stays as it is."""
+
+    async def resume(self, name: str) -> None:
+        """Takes a pause back, if there is one."""
 
     async def close(self) -> None:
         """Lets go. Calling it again does nothing."""

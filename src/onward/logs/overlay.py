@@ -27,7 +27,7 @@ from onward.log import (
     TopicStanding,
 )
 from onward.logs.memory import MemoryLog
-from onward.logs.memory_store import EMPTY, LeaseRow, MemoryStore, StageRows, TopicRows, Written
+from onward.logs.memory_store import EMPTY, LeaseRow, MemoryStore, ProgressRow, StageRows, TopicRows, Written
 
 SHOWN = 20
 """So many records of each topic are kept to be shown."""
@@ -61,7 +61,7 @@ class StageOver(StageRows):
         self.home = claim.lease.stage
         self.before = claim
         self.next, self.totals = claim.next, claim.totals
-        self.finished = [(0.0, span) for span in claim.ahead]
+        self.rows = [ProgressRow(0.0, tuple(claim.ahead), claim.next, None)]
         self.parked = {row.offset: row for row in claim.parked}
         self.units = {claim.unit} if claim.unit is not None else set()
 
@@ -166,6 +166,7 @@ def _laid(standing: Standing) -> MemoryStore:
     store.apps = {app.name: app for app in standing.apps}
     store.topics = {name: TopicOver(name, topic) for name, topic in standing.topics.items()}
     store.sources = dict(standing.sources)
+    store.paused = dict(standing.paused)
     store.requests = {request.id: request for request in standing.requests}
     for where, stage in standing.stages.items():
         store.stages[where] = StageOver(stage)

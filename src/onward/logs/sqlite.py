@@ -11,7 +11,7 @@ import asyncio
 import contextlib
 import json
 import os
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, TypeVar
 
@@ -34,6 +34,7 @@ from onward.log import (
     Parked,
 )
 from onward.logs.sqlite_declare import declare
+from onward.logs.sqlite_life import fold, old_of, retain
 from onward.logs.sqlite_rows import (
     SCHEMA,
     SQL,
@@ -151,11 +152,11 @@ class SQLiteLog:
         def work(connection: apsw.Connection) -> News:
             ends: dict[tuple[str, int], int] = {}
             for topic in names:
-                for _, partitions in connection.execute(SQL.topic_get, {"name": topic}):
+                for _, partitions, _ in connection.execute(SQL.topic_get, {"name": topic}):
                     for partition in range(partitions):
                         ends[topic, partition] = end_of(connection, topic, partition)
             requests = [request for name in asked for request in requests_of(connection, name)]
-            return News(ends, requests)
+            return News(ends, requests, frozenset(name for name, *_ in connection.execute(SQL.pause_all)))
 
         news = self._here(work) if len(names) + len(asked) <= AT_HAND else await self._read(work)
         self._ends = {**self._ends, **news.ends}
@@ -177,18 +178,21 @@ class SQLiteLog:
         self._news.clear()
         self._seen = self._version()
 
-    async def retain(self, topic: str, written_before: float, offsets: Mapping[int, int]) -> int:
-        def job(connection: apsw.Connection) -> int:
-            deleted = 0
-            for partition, offset in offsets.items():
-                bound = {"topic": topic, "partition": partition, "offset": offset}
-                bound["before"] = instant_text(written_before)  # type: ignore[assignment]
-                connection.execute(SQL.block_retain, bound)
-                deleted += connection.changes()
-                connection.execute(SQL.block_empty, bound)
-            return deleted
+    async def retain(
+        self,
+        topic: str,
+        written_before: float,
+        offsets: Mapping[int, int],
+        most: int | None = None,
+        overrun: Collection[str] | None = None,
+    ) -> int:
+        return await self._write(
+            lambda connection: retain(connection, topic, written_before, offsets, most, overrun),
+        )
 
-        return await self._write(job)
+    async def fold(self, stage: str, partition: int, to: Collection[str], before: float, most: int) -> int:
+        old = await self._read(lambda connection: old_of(connection, stage, partition, to, before, most))
+        return await self._write(lambda connection: fold(connection, stage, partition, old)) if old.count else 0
 
     async def meet(self, worker: str, wants: Sequence[str]) -> Mapping[str, Sequence[str]]:
         self._name = worker
