@@ -154,6 +154,7 @@ class App:
         effect: bool | None = None,
         split: bool | None = None,
         unordered: bool = False,
+        long: bool = False,
         on_dead: Literal["hold", "pass"] = "hold",
         parked_most: int = 100_000,
         dedupe: Window | None = None,
@@ -181,6 +182,7 @@ class App:
             within: a database whose transaction the handler shares.
             split: whether a batch that failed is halved until the bad record is alone; where it acts outside it cannot.
             unordered: keys do not matter here.
+            long: a call may last for hours; each is noted in the store before it begins, as `running`.
             on_dead: whether later records of a dead record's key wait for a person ("hold") or go on ("pass").
             parked_most: the most parked records; at that bound it stops reading.
             dedupe: by what repeats are told, which are dropped, and for how long.
@@ -208,6 +210,7 @@ class App:
                 effect=effect,
                 split=split,
                 unordered=unordered,
+                long=long,
                 on_dead=on_dead,
                 parked_most=parked_most,
                 dedupe=dedupe,

@@ -221,6 +221,13 @@ class ObjectGone(OnwardError):
         super().__init__(f"{key}: not the object that was found; list again")
 
 
+class WorkerGone(OnwardError):
+    """A worker was gone before the call that it made ended: it may be what the call did to it."""
+
+    def __init__(self, stage: str) -> None:
+        super().__init__(f"the worker that called {stage} for it was gone before the call ended")
+
+
 class Unavailable(OnwardError):
     """Raise it in a handler to say that the outside is away, not that the record is bad.
 

@@ -44,6 +44,7 @@ class Stage:
         effect: bool | None,
         split: bool | None,
         unordered: bool,
+        long: bool,
         on_dead: Literal["hold", "pass"],
         parked_most: int,
         dedupe: Window | None,
@@ -68,6 +69,7 @@ class Stage:
         self.effect = (not to and within is None) if effect is None else effect
         self.split = not self.effect if split is None else split
         self.unordered = unordered
+        self.long = long
         self.on_dead = on_dead
         self.parked_most = parked_most
         self.dedupe = dedupe

@@ -302,7 +302,8 @@ class Worker:
         deaf: set[asyncio.Task[None]] = set()
         if working:
             _, late = await asyncio.wait(working, timeout=self._plan.grace)
-            for lane in self._lanes.values():
+            lanes = list(self._lanes.values())
+            for lane in lanes:
                 lane.give_up()
             for intake in self._intakes.values():
                 intake.give_up()
@@ -311,6 +312,9 @@ class Worker:
             for task in late:
                 task.cancel()
             _, deaf = await asyncio.wait(working, timeout=LAST)
+            with contextlib.suppress(TimeoutError, StoreAway, StoreUncertain):
+                async with asyncio.timeout(LAST):
+                    await asyncio.gather(*(lane.let_go() for lane in lanes))
             for task in deaf:
                 self.report.deaf = True
                 self.observe(Deaf(*working[task]))
@@ -424,6 +428,8 @@ class Worker:
                 if holder is not None and holder.live and holder.worker != self.name:
                     return True  # it finishes what it has in hand
                 continue
+            if facts.parked.get("running"):
+                return True
             if facts.end - facts.begins - facts.totals.done - sum(facts.parked.values()) > 0:
                 return True
             if facts.parked.get("retrying") and await self._due_soon(wanted):
@@ -504,7 +510,8 @@ class Worker:
     def hand_over(self, wanted: Wanted) -> None:
         """Another worker comes first for it: ends it here, so that the other can take it."""
         if (lane := self._lanes.get(wanted)) is not None:
-            lane.stop()
+            if not lane.running:  # a call that lasts for hours would keep all others waiting
+                lane.stop()
         elif (intake := self._intakes.get(wanted[0])) is not None and wanted in self._tasks:
             intake.hand_over()
 
