@@ -129,6 +129,8 @@ def _said(event: Event) -> tuple[int, str]:
             return INFO, "recovered"
         case events.Stuck(_, partition):
             return ERROR, f"a call in partition {partition} overran its timeout and cannot be stopped"
+        case events.Deaf(_, partition):
+            return ERROR, f"a call in partition {partition} goes on though it was cancelled; nothing of it is kept"
         case events.Full(_, partition, parked, key):
             most = f"; most of them behind key {key!r}" if key is not None else ""
             return ERROR, f"partition {partition} stops reading: {parked} records are parked{most}; retry or drop some"
