@@ -120,6 +120,8 @@ def _said(event: Event) -> tuple[int, str]:
             return WARNING, f"the lease of partition {partition} is somebody else's now"
         case events.Committed(_, partition, next_, finished, parked, emitted):
             return DEBUG, f"partition {partition} up to {next_}: {finished} done, {parked} parked, {emitted} emitted"
+        case events.Failed(state="retrying", error=None):
+            return DEBUG, "comes again later, as it asked for"
         case events.Failed():
             level = ERROR if event.state == "dead" else WARNING
             return level, f"attempt {event.attempt}, now {event.state}: {event.reason}"
