@@ -37,6 +37,7 @@ class App:
     def __init__(self, name: str) -> None:
         self.name = name
         self.where = _caller()
+        self.reference = f"{self.where.rpartition(':')[0]}:{name}"
         self.topics: dict[str, Topic[Any]] = {}
         self.sources: dict[str, Source] = {}
         self.stages: dict[str, Stage] = {}
@@ -61,6 +62,7 @@ class App:
         partitions: int = 1,
         keep: str | timedelta | None = None,
         max_record: str | int = "1MB",
+        bound: str | int | None = None,
         was: str | None = None,
     ) -> Topic[T]:
         """A topic of values of `type` (any JSON value, or bytes, without it).
@@ -70,13 +72,15 @@ class App:
             partitions: how many sequences it has; fixed once made.
             keep: how long records stay after the last stage has passed them; 7 days unless set.
             max_record: the most bytes of one record.
+            bound: so many records, or bytes as in "10MB", may be outstanding; then sources and stages before it stop.
             was: the name that the topic had before.
         """
         where = _caller()
         full = self._full(name, where)
         made: Topic[T]
         try:
-            options: dict[str, Any] = {"partitions": partitions, "keep": keep, "max_record": max_record}
+            options: dict[str, Any] = {"partitions": partitions, "keep": keep}
+            options |= {"max_record": max_record, "bound": bound}
             made = Topic(full, type, key=key, was=was and f"{self.name}.{was}", where=where, **options)
         except ValueError as error:
             self._faults.append(Fault(where, f"topic {full}: {error}"))
@@ -148,10 +152,12 @@ class App:
         limit: int | None = None,
         rate: str | Rate | None = None,
         timeout: str | timedelta | None = None,
+        isolate: bool = False,
         within: Database | None = None,
         effect: bool | None = None,
         split: bool | None = None,
         unordered: bool = False,
+        long: bool = False,
         on_dead: Literal["hold", "pass"] = "hold",
         parked_most: int = 100_000,
         dedupe: Window | None = None,
@@ -175,9 +181,11 @@ class App:
             limit: calls at once over all workers.
             rate: the most records per second, minute or hour, over all workers; or a budget made by `rate()`.
             timeout: the most time of one call.
+            isolate: calls are made in processes of their own, which can be killed.
             within: a database whose transaction the handler shares.
             split: whether a batch that failed is halved until the bad record is alone; where it acts outside it cannot.
             unordered: keys do not matter here.
+            long: a call may last for hours; each is noted in the store before it begins, as `running`.
             on_dead: whether later records of a dead record's key wait for a person ("hold") or go on ("pass").
             parked_most: the most parked records; at that bound it stops reading.
             dedupe: by what repeats are told, which are dropped, and for how long.
@@ -200,10 +208,12 @@ class App:
                 limit=limit,
                 rate=rate,
                 timeout=timeout,
+                isolate=isolate,
                 within=within,
                 effect=effect,
                 split=split,
                 unordered=unordered,
+                long=long,
                 on_dead=on_dead,
                 parked_most=parked_most,
                 dedupe=dedupe,

@@ -17,9 +17,9 @@ from typing import Any, TypeVar
 from onward.breaker import Breaker
 from onward.codec import HEADERS, KEY, ORIGIN, TIME, VALUE, Codec
 from onward.emit import Emitted, Emitter, Yields
-from onward.errors import BadOutput, BadRecord, TimedOut, Unavailable
+from onward.errors import BadOutput, BadRecord, CallFailed, TimedOut, Unavailable
 from onward.events import Progressed
-from onward.failure import Failure, is_stopped, message_of, release
+from onward.failure import Failure, is_stopped, kind_of, message_of, release
 from onward.log import Append, Parked
 from onward.outcome import OUTCOMES, Drop, Hold, Later, Reject
 from onward.record import Position, Record
@@ -60,6 +60,9 @@ class Unit:
         self.skipped = 0
         self._verdict = threading.Lock()
 
+    noted = False
+    """Whether somebody wants to know of each call when it begins, by `at` and `since`."""
+
     def decide(self) -> bool:
         """True for the first who says what is to become of the unit: its call, which ends, or the watch, which ends
         waiting for it."""
@@ -75,9 +78,10 @@ class Unit:
 
 
 class Called:
-    """What came of a unit: indices that are done, failures, those behind a failure, and those not looked at."""
+    """What came of a unit: indices that are done, failures, those behind a failure, and those not looked at. So many of
+    those are to be called `alone`."""
 
-    __slots__ = ("appends", "behind", "done", "dropped", "failures", "outage", "records", "rest")
+    __slots__ = ("alone", "appends", "behind", "done", "dropped", "failures", "outage", "records", "rest")
 
     def __init__(self) -> None:
         self.done: Sequence[int] = ()
@@ -88,6 +92,7 @@ class Called:
         self.appends: list[Append] = []
         self.records: dict[str, int] = {}
         self.outage = ""
+        self.alone = 0
 
 
 class _Apart(Exception):
@@ -122,8 +127,8 @@ class Caller:
         self._reader = reader
         self._emitter = emitter
         self._breaker = breaker
-        self._partition = partition
-        self._identity = identity
+        self._partition = self.partition = partition
+        self._identity = self.identity = identity
         self._observe = observe
         self._prefix = f"{stage.topic.name}:{partition}:"
         handler = stage.handler
@@ -181,7 +186,7 @@ class Caller:
         call: Callable[..., Any] = partial(function, **arguments) if arguments else function
         special = self._wants_progress or self._wants_approved
         taking_back = type(undo) is not Undo
-        timeout = self._stage.timeout
+        timed = self._stage.timeout is not None or unit.noted
         results: list[Any] = []
         out: list[int] = []
         ordered = not self._stage.unordered
@@ -206,7 +211,7 @@ class Caller:
                 called.behind.append(index)
                 out.append(index)
                 continue
-            if timeout is not None:
+            if timed:
                 unit.at, unit.since = index, time.monotonic()
             try:
                 if bad and chunk.offsets[index] in bad:
@@ -415,11 +420,28 @@ class Caller:
         """Whether a failure tells of an outage. One of a record that was parked before does not: it failed while
         others passed, and when such records come back together they fail in a row."""
         # What is dead for certain tells nothing of the outside either.
-        if isinstance(error, (BadRecord, *self._stage.retry.reject)):
+        if self.is_final(error):
             return False
         if unit.probe:
             return True
         return unit.parked is None and self._breaker.failed(key)
+
+    def is_final(self, error: BaseException) -> bool:
+        """Whether the record is dead, whatever the policy says."""
+        if isinstance(error, CallFailed):
+            return error.final
+        return isinstance(error, (BadRecord, *self._stage.retry.reject))
+
+    def judge(self, unit: Unit, called: Called) -> None:
+        """Reports to the breaker what came of calls that were made elsewhere."""
+        self._breaker.succeeded(len(called.done))
+        for failure in called.failures:
+            error = failure.error
+            if error is not None and self._is_outage(unit, unit.chunk.keys[failure.index], error):
+                called.outage = called.outage or _told(error)
+        if called.outage:
+            called.rest = sorted([*called.rest, *called.behind, *(failure.index for failure in called.failures)])
+            called.failures, called.behind = [], []
 
     def _special(
         self, unit: Unit, index: int, arguments: dict[str, Any], indices: Sequence[int] = ()
@@ -519,4 +541,4 @@ async def _drain_async(generator: Any) -> Yields:
 
 
 def _told(error: BaseException) -> str:
-    return f"many records in a row failed, the last with {type(error).__name__}: {message_of(error)}"
+    return f"many records in a row failed, the last with {kind_of(error)}: {message_of(error)}"

@@ -86,6 +86,14 @@ class Stuck(Event):
 
 
 @dataclass(frozen=True, slots=True)
+class Deaf(Event):
+    """An `async def` went on after it was cancelled at the end of the grace; the process ends without it."""
+
+    stage: str
+    partition: int
+
+
+@dataclass(frozen=True, slots=True)
 class Full(Event):
     """As many records are parked as the stage may have; its partition stops reading."""
 
@@ -129,6 +137,14 @@ class SourceFailed(Event):
     source: str
     error: BaseException
     again_in: float
+
+
+@dataclass(frozen=True, slots=True)
+class Waits(Event):
+    """A source or stage waits, or goes slowly, as those behind it have too much to do; the text says who."""
+
+    name: str
+    what: str
 
 
 @dataclass(frozen=True, slots=True)

@@ -24,6 +24,7 @@ from onward.crew import Crew
 from onward.emit import Emitter
 from onward.errors import LeaseLost, Refused, StoreAway, StoreUncertain
 from onward.events import (
+    Deaf,
     Event,
     Failed,
     Observer,
@@ -35,8 +36,10 @@ from onward.events import (
     WorkerStopped,
 )
 from onward.failure import message_of
+from onward.gates import Gates
 from onward.health import BEATS, Health
 from onward.intake import Intake
+from onward.isolate import Isolation
 from onward.lane import Lane
 from onward.lease import LOOK, SECONDS, Leases, Wanted
 from onward.log import AppSpec, Books, Claim, Lease, Log, SourceSpec, StageSpec, TopicSpec
@@ -44,13 +47,18 @@ from onward.pace import Pace
 from onward.rate import Portion, Rate
 from onward.resource import Resources
 from onward.retention import Retention
+from onward.settings import packed
 from onward.sqlite.connection import path_of
+from onward.stage import Stage
 from onward.withhold import limited, withheld
 from onward.within import SQLiteTarget, Target, Within
 
 T = TypeVar("T")
 
 MEMORY = 256_000_000
+
+LAST = 1.0
+"""Seconds for which what was cancelled may still take to end."""
 
 SWEEP = 5.0
 """Seconds for which retention may go on when a run under `once` is done."""
@@ -69,7 +77,8 @@ def spec_of(app: App) -> AppSpec:
         ),
         tuple(SourceSpec(s.name, tuple(t.name for t in s.to), s.was) for s in app.sources.values()),
         tuple(
-            StageSpec(s.name, s.topic.name, tuple(t.name for t in s.to), s.start, s.was) for s in app.stages.values()
+            StageSpec(s.name, s.topic.name, tuple(t.name for t in s.to), s.start, s.was, s.within and s.within.told)
+            for s in app.stages.values()
         ),
     )
 
@@ -84,9 +93,11 @@ class Plan(Struct, frozen=True, kw_only=True):
         patience: seconds; how far ahead a retry may be due for `once` to wait for it, and how long it waits for
             a store that is away.
         grace: seconds that work in hand has to finish at a stop.
+        isolate: whether `isolate=` counts; else all calls are made in this process.
         dry_run: withhold effects outside; to be run on an overlay, with targets that are copies.
         limit: so many records at most per source and per stage.
         retention: let go, beside the work, of what the store is to keep no longer.
+        bounded: whether sources and stages wait at the bounds of topics, and slow down for a stage that has tripped.
         follow: under `once`, do not judge whether all is done: the process that leads this one does, and stops it.
     """
 
@@ -97,8 +108,10 @@ class Plan(Struct, frozen=True, kw_only=True):
     grace: float = 10.0
     retention: bool = True
     follow: bool = False
+    isolate: bool = True
     dry_run: bool = False
     limit: int | None = None
+    bounded: bool = True
 
 
 class Report(Struct):
@@ -108,6 +121,7 @@ class Report(Struct):
     sources_failed: int = 0
     tripped: list[str] = []
     replace: bool = False
+    deaf: bool = False
     away: bool = False
     troubles: list[str] = []
 
@@ -174,6 +188,8 @@ class Worker:
         self._pause_until: dict[Wanted, float] = {}
         self._began = 0.0
         self._elsewhere: set[str] = set()
+        parts = {**self._sources, **self._stages} if plan.bounded else {}
+        self.gates = Gates(self, books, parts, [spec_of(app) for app in apps])
         wanted: list[Wanted] = [(name, 0) for name in self._sources]
         wanted += [(name, p) for name, stage in self._stages.items() for p in range(stage.topic.partitions)]
         self._wanted = wanted
@@ -219,7 +235,7 @@ class Worker:
             return self.report
         for rate in self._rates:
             rate.connect(self.pace(rate))
-        helpers = [asyncio.create_task(self.leases.run()), asyncio.create_task(self._watch())]
+        helpers = [asyncio.create_task(work) for work in (self.leases.run(), self._watch(), self.gates.run())]
         if self._plan.retention:
             helpers.append(asyncio.create_task(self.retention.run()))
         try:
@@ -289,9 +305,11 @@ class Worker:
             intake.stop()
         working = dict(zip(self._tasks.values(), self._tasks, strict=True))
         late: set[asyncio.Task[None]] = set()
+        deaf: set[asyncio.Task[None]] = set()
         if working:
             _, late = await asyncio.wait(working, timeout=self._plan.grace)
-            for lane in self._lanes.values():
+            lanes = list(self._lanes.values())
+            for lane in lanes:
                 lane.give_up()
             for intake in self._intakes.values():
                 intake.give_up()
@@ -299,7 +317,13 @@ class Worker:
                 pace.close()
             for task in late:
                 task.cancel()
-            await asyncio.gather(*working, return_exceptions=True)
+            _, deaf = await asyncio.wait(working, timeout=LAST)
+            with contextlib.suppress(TimeoutError, StoreAway, StoreUncertain):
+                async with asyncio.timeout(LAST):
+                    await asyncio.gather(*(lane.let_go() for lane in lanes))
+            for task in deaf:
+                self.report.deaf = True
+                self.observe(Deaf(*working[task]))
         for rate in self._rates:
             rate.connect(None)
         for helper in helpers:
@@ -312,7 +336,8 @@ class Worker:
             self.observe(StoreAbsent(str(error), 0.0))
         # A plain def that overran the grace cannot be stopped, nor what it uses closed under it.
         parts = {**self._stages, **self._sources}
-        running_on = self.report.replace or any(not parts[working[task][0]].handler.is_async for task in late)
+        running_on = self.report.replace or any(not parts[working[task][0]].handler.is_async for task in late - deaf)
+        running_on = running_on or bool(deaf)
         if not running_on:
             await self._close_resources()
         self.threads.shutdown(wait=not running_on, cancel_futures=True)
@@ -333,6 +358,7 @@ class Worker:
         while True:
             try:
                 await self._news(topics)
+                await self.gates.look()
                 await self.log.changed(60.0)
             except (StoreAway, StoreUncertain) as error:  # only looking failed
                 self.store_away(error, LOOK)
@@ -365,11 +391,34 @@ class Worker:
             if name in paused:
                 intake.stop()
 
+    # what gates ask
+
+    def tripped(self, stage: str) -> bool | None:
+        """Whether a stage of this worker has tripped; None where others work on it too, or only others."""
+        crew = self._crews.get(stage)
+        return True if crew is not None and crew.breaker.tripped else None
+
+    def in_hand(self, topic: str) -> tuple[int, int]:
+        """Records and bytes that lanes here may yet emit into a topic, or have emitted and not committed."""
+        owed = [lane.owed(topic) for lane in self._lanes.values() if topic in lane.emits]
+        return sum(records for records, _ in owed), sum(size for _, size in owed)
+
+    def wake(self, names: Collection[str]) -> None:
+        """Sources and stages that waited may go on."""
+        for (name, _), lane in list(self._lanes.items()):
+            if name in names:
+                lane.wake()
+        for name in names:
+            if (intake := self._intakes.get(name)) is not None:
+                intake.wake()
+
     # once
 
     async def _all_done(self) -> bool:
         """Whether nothing is left that this run could still do, or should wait for."""
-        waiting = [name for name in self._sources if not self._source_done(name)]
+        # As it is now: nothing that waits may be taken for done when it could go on.
+        await self.patiently(self.gates.look, or_stop=True)
+        waiting = [name for name in self._sources if not self._source_done(name) and not self._at_rest(name)]
         if waiting and not await self._brought_elsewhere(waiting):
             return False
         asked = await self._news(sorted({stage.topic.name for stage in self._stages.values()}))
@@ -379,16 +428,21 @@ class Worker:
         if starting or any(not lane.idle for lane in self._lanes.values()):
             return False
         now, patience, horizon = self.clock.now(), self._plan.patience, self.horizon
-        lanes = [lane for lane in self._lanes.values() if not self._crews[lane.stage.name].breaker.down(now, patience)]
+        lanes = [lane for lane in self._lanes.values() if not self._crews[lane.stage.name].down(now, patience)]
         due = min((due for lane in lanes if (due := lane.next_due) is not None), default=None)
         if due is not None and due <= horizon:
             self.clock.idle(due)
             return False
         for lane in self._lanes.values():
             crew = self._crews[lane.stage.name]
-            if lane.outstanding and not crew.breaker.tripped and not lane.halted:
+            if lane.outstanding and not (crew.breaker.tripped or crew.waits) and not lane.halted:
                 return False
         return not await self._others_work()
+
+    def _at_rest(self, name: str) -> bool:
+        """Whether a source waits at a bound for somebody who does not go on: it is not waited for. What it has closed
+        is kept; the rest it brings in a run to come."""
+        return name in self._intakes and bool(self.gates.waits(self._sources[name]))
 
     async def _others_work(self) -> bool:
         """Whether another worker has, or should have, something of ours in hand."""
@@ -409,6 +463,10 @@ class Worker:
                 if holder is not None and holder.live and holder.worker != self.name:
                     return True  # it finishes what it has in hand
                 continue
+            if self.gates.waits(self._stages[facts.stage]):
+                continue
+            if facts.parked.get("running"):
+                return True
             if facts.end - facts.begins - facts.totals.done - sum(facts.parked.values()) > 0:
                 return True
             if facts.parked.get("retrying") and await self._due_soon(wanted):
@@ -489,7 +547,8 @@ class Worker:
     def hand_over(self, wanted: Wanted) -> None:
         """Another worker comes first for it: ends it here, so that the other can take it."""
         if (lane := self._lanes.get(wanted)) is not None:
-            lane.stop()
+            if not lane.running:  # a call that lasts for hours would keep all others waiting
+                lane.stop()
         elif (intake := self._intakes.get(wanted[0])) is not None and wanted in self._tasks:
             intake.hand_over()
 
@@ -634,6 +693,21 @@ class Worker:
     @property
     def _rates(self) -> list[Rate]:
         return [rate for app in self._apps for rate in app.rates.values()]
+
+    def isolation(self, stage: Stage) -> Isolation | None:
+        """The processes of a stage that has some of its own."""
+        if not (stage.isolate and self._plan.isolate):
+            return None
+        app = self._app_of[stage.name]
+        given = self._settings.get(app.name)
+        return Isolation(
+            stage,
+            app=app.reference,
+            settings=None if given is None else packed(given),
+            flags={"dry_run": self.dry_run, "once": self.once},
+            wait=lambda name: self._paces[name].take(),
+            observe=self.observe,
+        )
 
     def pace(self, rate: Rate) -> Pace:
         """What this process may call of a budget; one for all that name it."""

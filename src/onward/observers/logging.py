@@ -131,6 +131,8 @@ def _said(event: Event) -> tuple[int, str]:
             return INFO, "recovered"
         case events.Stuck(_, partition):
             return ERROR, f"a call in partition {partition} overran its timeout and cannot be stopped"
+        case events.Deaf(_, partition):
+            return ERROR, f"a call in partition {partition} goes on though it was cancelled; nothing of it is kept"
         case events.Full(_, partition, parked, key):
             most = f"; most of them behind key {key!r}" if key is not None else ""
             return ERROR, f"partition {partition} stops reading: {parked} records are parked{most}; retry or drop some"
@@ -142,6 +144,8 @@ def _said(event: Event) -> tuple[int, str]:
             return INFO if records else DEBUG, f"brought {records} records in {took:.2f} s"
         case events.SourceFailed(_, error, again_in):
             return ERROR, f"failed, called again in {again_in:.1f} s: {kind_of(error)}: {message_of(error)}"
+        case events.Waits(_, what):
+            return INFO, what
         case events.SourceElsewhere(_, worker):
             return WARNING, f"worker {worker} has it and does not hand it over; what it brings is not waited for"
         case events.SavedFailed(_, error):
