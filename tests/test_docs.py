@@ -61,7 +61,8 @@ def test_every_public_name_is_documented() -> None:
     [
         App.topic, App.source, App.stage, Topic.record, Topic.key_of, Position, Position.parse, Record, Checkpoint,
         Drop, Later, Hold, Reject, Retry, Database, TestRun, TestRun.put, TestRun.poll, TestRun.until_idle,
-        ParkedRecord, onward.open, onward.Client.put, onward.Client.commit,
+        ParkedRecord, onward.open, onward.Client.put, onward.Client.commit, onward.Client.run,
+        App.task, TestRun.task,
     ],
     ids=lambda documented: documented.__qualname__,
 )  # fmt: skip

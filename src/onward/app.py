@@ -16,6 +16,7 @@ from onward.resource import Resource
 from onward.retry import Retry
 from onward.source import Source
 from onward.stage import Stage
+from onward.task import Task
 from onward.topic import KeyOf, Topic
 
 T = TypeVar("T")
@@ -39,6 +40,7 @@ class App:
         self.sources: dict[str, Source] = {}
         self.stages: dict[str, Stage] = {}
         self.resources: dict[str, Resource] = {}
+        self.tasks: dict[str, Task] = {}
         self.settings_class: type | None = None
         self.demo_function: Callable[..., Any] | None = None
         self._settings = _Settings(name)
@@ -172,6 +174,22 @@ class App:
             return function
 
         return declare
+
+    def task(self, function: F | None = None, *, name: str | None = None) -> Any:
+        """A function run on demand, as `@app.task` or `@app.task(name=...)`; see `onward task` and `Client.run`.
+
+        Its parameters are arguments by their annotations, but for resources, the settings, `progress`, and one
+        annotated `Client`, which gets a client of the store. Each run is recorded: who, when, arguments (secrets
+        masked), outcome, return value as JSON, log lines.
+        """
+
+        def declare(function: F) -> F:
+            full = self._full(name or function.__name__, place(function))
+            made = Task(full, function)
+            self._add(self.tasks, full, made, made.where)
+            return function
+
+        return declare if function is None else declare(function)
 
     def resource(self, function: F) -> F:
         """A function that yields what it opens: once per process, at first need, closed in order at the end."""

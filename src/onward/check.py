@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import itertools
 import typing
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
+
+import msgspec
 
 from onward.errors import Fault
 from onward.handler import GIVEN, Handler
@@ -33,6 +36,7 @@ def faults(app: App) -> Iterator[Fault]:
         yield from _options(stage)
     for resource in app.resources.values():
         yield from _provided(app, resource.handler, f"resource {resource.name}", frozenset())
+    yield from _tasks(app)
     yield from _cycles(app)
     yield from _one_name_each(app)
 
@@ -129,9 +133,24 @@ def _cycles(app: App) -> Iterator[Fault]:
                 yield Fault(resource.where, f"resources need each other in a circle: {' -> '.join(cycle)}")
 
 
+def _tasks(app: App) -> Iterator[Fault]:
+    for task in app.tasks.values():
+        if task.handler.is_generator:
+            yield Fault(task.where, f"task {task.name} yields; a task returns what came of it")
+        if task.handler.takes_any:
+            yield Fault(task.where, f"task {task.name} takes * or **; name its arguments, as a command gives them")
+        for parameter in task.parameters(app):
+            try:
+                msgspec.json.Decoder(parameter.type, dec_hook=lambda type_, value: value)
+            except (TypeError, ValueError, RuntimeError) as error:
+                yield Fault(task.where, f"task {task.name}: nothing can be given as {parameter.name!r}: {error}")
+
+
 def _one_name_each(app: App) -> Iterator[Fault]:
-    for full in app.sources.keys() & app.stages.keys():
-        yield Fault(app.stages[full].where, f"{full} is already declared at {app.sources[full].where}")
+    kinds: tuple[Mapping[str, Any], ...] = (app.sources, app.stages, app.tasks)
+    for first, second in itertools.combinations(kinds, 2):
+        for full in first.keys() & second.keys():
+            yield Fault(second[full].where, f"{full} is already declared at {first[full].where}")
 
 
 def _named(type_: Any) -> str:

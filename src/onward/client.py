@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import asyncio
 import time as clock
-from collections.abc import Coroutine
+from collections.abc import Coroutine, Mapping
 from datetime import datetime
 from types import TracebackType
 from typing import Any, TypeVar
@@ -20,13 +20,17 @@ from msgspec import UNSET, UnsetType
 
 from onward import stores
 from onward.app import App, topics_of
+from onward.clock import SystemClock
 from onward.codec import Codec
 from onward.config import Config
 from onward.emit import Emitter, Outside
 from onward.errors import BadRecord, OnwardError, Refused
 from onward.log import Commit, Log
-from onward.loop import LoopThread
+from onward.loop import Calls, LoopThread
 from onward.names import full_name
+from onward.resource import Resources
+from onward.task import task_of
+from onward.task_run import run_task
 from onward.topic import Topic
 from onward.units import instant_text
 from onward.worker import spec_of
@@ -34,13 +38,17 @@ from onward.worker import spec_of
 T = TypeVar("T")
 
 
-def open(app: App, store: str | None = None) -> Client:
+def open(
+    app: App, store: str | None = None, *, settings: Any = None, resources: Mapping[str, Any] | None = None
+) -> Client:
     """The app's store, for `with` (calls wait) or `async with` (calls are awaited). Opened when the block begins.
 
     Args:
         store: its URL; else `ONWARD_STORE`, else that of `onward.toml`, else `sqlite:///onward.db`.
+        settings: an instance of the app's settings class, for tasks; else as `onward run` finds them, when a task runs.
+        resources: what takes the place of the app's resources, by name.
     """
-    return Client(app, store)
+    return Client(app, store, settings, resources)
 
 
 class Client:
@@ -50,15 +58,27 @@ class Client:
     the store and writes the app's declaration into it. Safe to use from several threads, and from several event loops.
     """
 
-    def __init__(self, app: App, store: str | None = None) -> None:
+    def __init__(
+        self, app: App, store: str | None = None, settings: Any = None, resources: Mapping[str, Any] | None = None
+    ) -> None:
         self._app = app
         self._store = store
+        self._settings = settings
+        self._given = resources
+        self._resources: Resources | None = None
         self._topics = topics_of(app)
         self._codecs = {name: Codec(topic.type) for name, topic in self._topics.items()}
         self._emitter = Emitter(list(self._topics.values()), self._codecs)
-        self._thread: LoopThread | None = None
+        self._thread: Calls | None = None
         self._awaited = False
         self._opened: Log | None = None
+
+    @classmethod
+    def over(cls, app: App, log: Log, calls: Calls, *, awaited: bool) -> Client:
+        """A client of a store that somebody else has opened and will close, on the loop of `calls`."""
+        made = cls(app)
+        made._opened, made._thread, made._awaited = log, calls, awaited
+        return made
 
     # what it is for
 
@@ -92,6 +112,18 @@ class Client:
         """A block in which `put` gathers; all of it is one commit at its end, and none of it where the block fails."""
         self._running()
         return Together(self)
+
+    def run(self, task: Any, /, **arguments: Any) -> Any:
+        """Runs a task of the app in this process, and records the run; gives what it returns, or raises its error.
+
+        Args:
+            task: its function, or its name.
+            arguments: as the function takes them; text is converted as on the command line.
+
+        Raises:
+            Refused: an argument is missing, unknown, or of another type.
+        """
+        return self._do(self._run(task, arguments))
 
     # for `with`
 
@@ -146,6 +178,22 @@ class Client:
         if records:
             await self._log.commit(Commit(appends=self._emitter.pack(records)))
 
+    async def _run(self, named: Any, given: dict[str, Any]) -> Any:
+        task = task_of(self._app, named)
+        arguments = task.arguments(task.parameters(self._app), given)
+        config = Config.read()
+        if self._resources is None:
+            if self._settings is None:
+                self._settings = config.settings(self._app)
+            self._app.configure(self._settings)
+            self._resources = Resources(self._app.resources, self._settings, self._given)
+        calls = Calls(asyncio.get_running_loop())
+        client = Client.over(self._app, self._log, calls, awaited=task.handler.is_async)
+        _, result = await run_task(
+            self._log, task, arguments, resources=self._resources, client=client, by=config.user(), clock=SystemClock()
+        )
+        return result
+
     def _topic(self, topic: Topic[Any] | str) -> Topic[Any]:
         if isinstance(topic, str):
             return self._topics[full_name(f"topic of app {self._app.name}", topic, self._topics)]
@@ -174,7 +222,7 @@ class Client:
         assert self._opened is not None
         return self._opened
 
-    def _begin(self, *, awaited: bool) -> LoopThread:
+    def _begin(self, *, awaited: bool) -> Calls:
         if self._thread is not None:
             raise Refused("this client is open already; call onward.open again for another one")
         self._app.check()
@@ -182,14 +230,14 @@ class Client:
         self._thread = LoopThread("onward-client")
         return self._thread
 
-    def _running(self) -> LoopThread:
+    def _running(self) -> Calls:
         if self._thread is None:
             raise Refused("this client is not open; use it within `with onward.open(app) as client:`")
         return self._thread
 
     def _end(self) -> None:
         thread, self._thread = self._thread, None
-        if thread is not None:
+        if isinstance(thread, LoopThread):
             thread.close()
 
     async def _open(self) -> None:
@@ -201,6 +249,9 @@ class Client:
             raise
 
     async def _close(self) -> None:
+        resources, self._resources = self._resources, None
+        if resources is not None:
+            await resources.close()
         opened, self._opened = self._opened, None
         if opened is not None:
             await opened.close()

@@ -16,6 +16,8 @@ from typing import Literal, NamedTuple, Protocol
 from msgspec import Struct, field
 from msgspec.structs import replace
 
+from onward.task_run import TaskRun
+
 Span = tuple[int, int]
 """Offsets from the first, to before the second."""
 
@@ -50,6 +52,13 @@ class StageSpec(Struct, frozen=True, omit_defaults=True):
     was: str | None = None
 
 
+class TaskSpec(Struct, frozen=True, omit_defaults=True):
+    """A task, and each of its arguments as a person reads it."""
+
+    name: str
+    takes: tuple[str, ...] = ()
+
+
 class AppSpec(Struct, frozen=True, omit_defaults=True):
     """An app's declaration without its code: names, topics and arrows."""
 
@@ -57,6 +66,7 @@ class AppSpec(Struct, frozen=True, omit_defaults=True):
     topics: tuple[TopicSpec, ...]
     sources: tuple[SourceSpec, ...]
     stages: tuple[StageSpec, ...]
+    tasks: tuple[TaskSpec, ...] = ()
 
     def with_topic_renamed(self, was: str, name: str) -> AppSpec:
         """The same declaration, where a topic that it names has got another name."""
@@ -64,11 +74,11 @@ class AppSpec(Struct, frozen=True, omit_defaults=True):
         def now(topics: Iterable[str]) -> tuple[str, ...]:
             return tuple(name if topic == was else topic for topic in topics)
 
-        return AppSpec(
-            self.name,
-            tuple(replace(topic, name=now([topic.name])[0]) for topic in self.topics),
-            tuple(replace(source, to=now(source.to)) for source in self.sources),
-            tuple(replace(stage, topic=now([stage.topic])[0], to=now(stage.to)) for stage in self.stages),
+        return replace(
+            self,
+            topics=tuple(replace(topic, name=now([topic.name])[0]) for topic in self.topics),
+            sources=tuple(replace(source, to=now(source.to)) for source in self.sources),
+            stages=tuple(replace(stage, topic=now([stage.topic])[0], to=now(stage.to)) for stage in self.stages),
         )
 
 
@@ -297,6 +307,10 @@ class Log(Protocol):
         again. Partitions without an offset keep all.
         """
 
+    async def record_run(self, run: TaskRun) -> int:
+        """Keeps a run of a task: a new one where its `id` is 0, else what became of the one with that id. Returns its
+        id, which only grows. Of each task the newest `task_run.KEPT` stay."""
+
     async def close(self) -> None:
         """Ends what is under way and lets go. Calling it again does nothing."""
 
@@ -387,6 +401,9 @@ class Books(Protocol):
 
         `after` is a stage, partition and offset: rows up to it are left out, so that many are read in pages.
         """
+
+    async def runs(self, task: str | None, limit: int) -> Sequence[TaskRun]:
+        """Runs of a task, or of all, the newest first."""
 
     async def ask(self, requests: Sequence[Request]) -> Sequence[int]:
         """Writes requests (their `id` is not looked at) and returns their ids, which only grow."""

@@ -91,4 +91,6 @@ class Resources:
 
     def _is_settings(self, handler: Handler, name: str) -> bool:
         hint = handler.hints.get(name)
-        return self._settings is not None and isinstance(hint, type) and isinstance(self._settings, hint)
+        if self._settings is None or hint in (Any, object):
+            return False
+        return isinstance(hint, type) and isinstance(self._settings, hint)

@@ -19,6 +19,7 @@ from msgspec import UNSET, Struct, UnsetType
 from onward import settings as settings_
 from onward import units
 from onward.app import App, topics_of
+from onward.client import Client
 from onward.clock import HandClock
 from onward.codec import HEADERS, KEY, ORIGIN, TIME, VALUE, Codec
 from onward.emit import Emitter
@@ -28,8 +29,11 @@ from onward.log import Commit, State
 from onward.logs.memory import MemoryLog
 from onward.loop import LoopThread
 from onward.record import Position, Record
+from onward.resource import Resources
 from onward.source import Source
 from onward.stage import Stage
+from onward.task import task_of
+from onward.task_run import run_task
 from onward.topic import Topic
 from onward.window import chunk_of
 from onward.worker import Plan, Worker, spec_of
@@ -131,6 +135,25 @@ class TestRun:
         for event in self._seen:
             if isinstance(event, SourceFailed):
                 raise event.error
+
+    def task(self, task: Any, /, **arguments: Any) -> Any:
+        """Runs a task (its function or name); gives what it returns, or raises its error. Text is converted as on the
+        command line."""
+        found = task_of(self._app, task)
+        given = found.arguments(found.parameters(self._app), arguments)
+        client = Client.over(self._app, self._log, self._loop, awaited=found.handler.is_async)
+
+        async def work() -> Any:
+            resources = Resources(self._app.resources, self._settings, self._resources)
+            try:
+                _, result = await run_task(
+                    self._log, found, given, resources=resources, client=client, by="test", clock=self.clock
+                )
+                return result
+            finally:
+                await resources.close()
+
+        return self._wait(work())
 
     def until_idle(self, *, raises: bool = True) -> None:
         """Works until nothing is left to do, moving the clock over retries.

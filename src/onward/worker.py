@@ -27,7 +27,7 @@ from onward.failure import message_of
 from onward.intake import Intake
 from onward.lane import Lane
 from onward.lease import LOOK, SECONDS, Leases, Wanted
-from onward.log import AppSpec, Books, Claim, Lease, Log, SourceSpec, StageSpec, TopicSpec
+from onward.log import AppSpec, Books, Claim, Lease, Log, SourceSpec, StageSpec, TaskSpec, TopicSpec
 from onward.resource import Resources
 from onward.sqlite.connection import path_of
 from onward.within import SQLiteTarget, Target, Within
@@ -52,6 +52,7 @@ def spec_of(app: App) -> AppSpec:
         tuple(
             StageSpec(s.name, s.topic.name, tuple(t.name for t in s.to), s.start, s.was) for s in app.stages.values()
         ),
+        tuple(TaskSpec(t.name, tuple(str(one) for one in t.parameters(app))) for t in app.tasks.values()),
     )
 
 

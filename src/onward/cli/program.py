@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 import onward
-from onward.cli import audit, demo, graph, parked, put, read, run, status
+from onward.cli import audit, demo, graph, parked, put, read, run, status, task
 from onward.cli.show import fail
 from onward.errors import OnwardError
 
@@ -31,6 +31,7 @@ program.command("read")(read.read)
 program.command("put")(put.put)
 program.add_typer(parked.program, name="parked")
 program.command("audit")(audit.audit)
+program.command("task")(task.task)
 
 
 def _version(asked: bool) -> None:

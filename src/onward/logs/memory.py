@@ -33,6 +33,7 @@ from onward.log import (
 )
 from onward.logs.memory_books import MemoryBooks
 from onward.logs.memory_store import EMPTY, LeaseRow, MemoryStore, StageRows, TopicRows, Written
+from onward.task_run import KEPT, TaskRun
 
 
 class MemoryLog(MemoryBooks):
@@ -155,6 +156,16 @@ class MemoryLog(MemoryBooks):
                     deleted += 1
             part[:] = kept
         return deleted
+
+    async def record_run(self, run: TaskRun) -> int:
+        id_ = run.id or self.store.next_run
+        self.store.next_run = max(self.store.next_run, id_ + 1)
+        self.store.runs[id_] = replace(run, id=id_)
+        old = sorted(other for other, kept in self.store.runs.items() if kept.task == run.task)[:-KEPT]
+        for other in old:
+            del self.store.runs[other]
+        await self._changed()
+        return id_
 
     async def close(self) -> None:
         self.store.watching.discard(self._news)

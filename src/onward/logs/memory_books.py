@@ -19,6 +19,7 @@ from onward.log import (
 )
 from onward.logs.memory_store import MemoryStore, StageRows, TopicRows, Where
 from onward.span import length
+from onward.task_run import TaskRun
 
 
 class MemoryBooks:
@@ -82,6 +83,10 @@ class MemoryBooks:
             if (name, partition, row.offset) > after
         ]
         return found[:limit]
+
+    async def runs(self, task: str | None, limit: int) -> Sequence[TaskRun]:
+        found = [self.store.runs[id_] for id_ in sorted(self.store.runs, reverse=True)]
+        return [run for run in found if task in (None, run.task)][:limit]
 
     async def ask(self, requests: Sequence[Request]) -> Sequence[int]:
         ids = []

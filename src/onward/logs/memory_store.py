@@ -24,6 +24,7 @@ from onward.log import (
     Span,
     Totals,
 )
+from onward.task_run import TaskRun
 
 EMPTY = b"[]"
 """The entries of a block that has lost them."""
@@ -112,6 +113,8 @@ class MemoryStore:
         self.leases: dict[Where, LeaseRow] = {}
         self.requests: dict[int, Request] = {}
         self.answers: dict[int, str] = {}
+        self.runs: dict[int, TaskRun] = {}
+        self.next_run = 1
         self.workers: dict[str, tuple[float, tuple[str, ...]]] = {}
         self.watching: set[asyncio.Event] = set()
 

@@ -44,6 +44,7 @@ from onward.logs.sqlite_rows import (
     parked_from,
     parked_rows,
     ports_of,
+    run_to,
     source_from,
     source_to,
     stands_at,
@@ -51,6 +52,7 @@ from onward.logs.sqlite_rows import (
 from onward.sqlite.connection import File, away, path_of, rows
 from onward.sqlite.hints import Hints, tell
 from onward.sqlite.pen import Pen
+from onward.task_run import KEPT, TaskRun
 from onward.units import instant, instant_text
 
 T = TypeVar("T")
@@ -199,6 +201,15 @@ class SQLiteLog:
                 else:
                     found[name] = json.loads(other_wants)
             return found
+
+        return await self._write(job)
+
+    async def record_run(self, run: TaskRun) -> int:
+        def job(connection: apsw.Connection) -> int:
+            id_ = int(rows(connection, SQL.run_put, **run_to(run))[0][0])
+            if not run.id:
+                connection.execute(SQL.run_forget, {"task": run.task, "kept": KEPT})
+            return id_
 
         return await self._write(job)
 

@@ -36,6 +36,7 @@ from onward.logs.sqlite_rows import (
     end_of,
     parked_from,
     ports_of,
+    run_from,
     source_from,
     spans_from,
     spec_from,
@@ -45,6 +46,7 @@ from onward.span import length
 from onward.sqlite.connection import File, away, path_of, rows
 from onward.sqlite.hints import tell
 from onward.sqlite.turn import Turn
+from onward.task_run import TaskRun
 from onward.units import instant_text
 
 T = TypeVar("T")
@@ -111,6 +113,11 @@ class SQLiteBooks:
             return found
 
         return await self._look(work)
+
+    async def runs(self, task: str | None, limit: int) -> Sequence[TaskRun]:
+        return await self._look(
+            lambda connection: [run_from(row) for row in rows(connection, SQL.run_list, task=task, limit=limit)]
+        )
 
     async def ask(self, requests: Sequence[Request]) -> Sequence[int]:
         def work() -> list[int]:
