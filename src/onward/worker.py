@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import random
+import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, TypeVar
@@ -24,6 +25,7 @@ from onward.emit import Emitter
 from onward.errors import LeaseLost, Refused, StoreAway, StoreUncertain
 from onward.events import Event, Failed, Observer, Observers, StoreAbsent, Trouble, WorkerStarted, WorkerStopped
 from onward.failure import message_of
+from onward.health import BEATS, Health
 from onward.intake import Intake
 from onward.lane import Lane
 from onward.lease import LOOK, SECONDS, Leases, Wanted
@@ -183,6 +185,15 @@ class Worker:
         """Takes no more work; what is in hand is finished within the grace, the rest is left as it was."""
         self._stop.set()
         self._look.set()
+
+    def health(self) -> Health:
+        """Whether it works, and can; from any thread."""
+        now = time.monotonic()
+        live, ready = now - self.leases.pulse < BEATS, now < self.leases.safe_until
+        told = "at work" if live and ready else "the store is away" if live else "the event loop stands still"
+        parts = {name: intake.state for name, intake in list(self._intakes.items())}
+        parts |= {name: crew.state for name, crew in list(self._crews.items())}
+        return Health(live, live and ready and not self._stop.is_set(), told, parts)
 
     def replace(self) -> None:
         """A call hangs in a thread that cannot be stopped; the process has to go."""

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
-import sys
 from typing import Annotated, Any
 
 import msgspec
@@ -22,6 +20,7 @@ from onward.config import Config, assigned
 from onward.errors import OnwardError, Refused, StoreNotFound
 from onward.failure import kind_of, message_of
 from onward.loop import Calls
+from onward.prints import to_stderr
 from onward.resource import Resources
 from onward.task import Task, task_of
 from onward.task_run import TaskRun, run_task
@@ -97,7 +96,7 @@ async def _run(
         signals.on_first(lambda: loop.call_soon_threadsafe(stop))
         error: BaseException | None = None
         try:
-            with contextlib.redirect_stdout(sys.stderr):
+            with to_stderr():
                 await work
         except (Exception, asyncio.CancelledError) as failed:
             error = failed
