@@ -16,6 +16,7 @@ from typing import Literal, NamedTuple, Protocol
 from msgspec import Struct, field
 from msgspec.structs import replace
 
+from onward.document import Document, Documents, Edit, Field
 from onward.task_run import TaskRun
 
 Span = tuple[int, int]
@@ -59,6 +60,15 @@ class TaskSpec(Struct, frozen=True, omit_defaults=True):
     takes: tuple[str, ...] = ()
 
 
+class TableSpec(Struct, frozen=True):
+    """A table: its indexed fields, and where it has states, which may follow which."""
+
+    name: str
+    index: tuple[Field, ...] = ()
+    moves: dict[str, tuple[str, ...]] | None = None
+    was: str | None = None
+
+
 class AppSpec(Struct, frozen=True, omit_defaults=True):
     """An app's declaration without its code: names, topics and arrows."""
 
@@ -67,6 +77,7 @@ class AppSpec(Struct, frozen=True, omit_defaults=True):
     sources: tuple[SourceSpec, ...]
     stages: tuple[StageSpec, ...]
     tasks: tuple[TaskSpec, ...] = ()
+    tables: tuple[TableSpec, ...] = ()
 
     def with_topic_renamed(self, was: str, name: str) -> AppSpec:
         """The same declaration, where a topic that it names has got another name."""
@@ -173,7 +184,7 @@ class Commit(Struct, frozen=True, kw_only=True):
     """All that one step changes, kept whole or not at all.
 
     Args:
-        lease: checked in the same transaction; None for records that somebody puts, then only `appends` counts.
+        lease: checked in the same transaction; None for what somebody puts, then only `appends` and `tables` count.
         appends: blocks, in order.
         finished: the spans of input offsets that are done with this commit, ascending; each offset only once, ever.
         next: the end of the gapless prefix of what is finished or parked; None where it does not move.
@@ -185,6 +196,8 @@ class Commit(Struct, frozen=True, kw_only=True):
         attempts: to be remembered.
         source: the state of a source to keep.
         answered: requests that are carried out with this commit, with what came of them; the first answer counts.
+        tables: changes of documents, in the order in which they were made; written before anything else is locked, by
+            table and key, so that commits wait for each other in one direction only.
         unit: a name, of this stage and partition, under which a repeated commit is recognised (`AlreadyCommitted`).
     """
 
@@ -199,6 +212,7 @@ class Commit(Struct, frozen=True, kw_only=True):
     attempts: Sequence[Attempt] = ()
     source: SourceState | None = None
     answered: Sequence[tuple[int, str]] = ()
+    tables: Sequence[Edit] = ()
     unit: str | None = None
 
 
@@ -248,6 +262,8 @@ class Log(Protocol):
     async def declare(self, app: AppSpec) -> None:
         """Makes the topics and stages that are new, renames by `was`, and remembers the declaration.
 
+        A table whose indexed fields are others than before is indexed anew.
+
         Declaring the same again changes nothing. What is renamed keeps all it has: a topic its records, counts and
         incarnation, and all who name it name it anew; a stage its progress, parked records and requests; a source
         its state. Leases of a renamed stage or source go with it, so that who holds one under the old name loses it.
@@ -285,8 +301,15 @@ class Log(Protocol):
             LeaseLost: the lease has another token by now; nothing was kept.
             AlreadyCommitted: another commit has the same first offset in `finished`, or the same `unit`; nothing was
                 kept now. That other offsets are finished once only is for the holder to see to.
-            Refused: a topic or partition that nobody has declared; nothing was kept.
+            Conflict: a document in `tables` has another version than the one that it was changed on; nothing was
+                kept. Of a commit that was kept before, `AlreadyCommitted` says so first.
+            Refused: a topic, partition or table that nobody has declared; nothing was kept.
         """
+
+    @property
+    def tables(self) -> Documents:
+        """What reads tables, by plain calls and from any thread."""
+        ...
 
     async def news(self, topics: Iterable[str], stages: Iterable[str]) -> News:
         """The ends of all partitions of those of these topics that there are, and requests not yet answered for
@@ -433,6 +456,12 @@ class Books(Protocol):
 
         `after` is a stage, partition and offset: rows up to it are left out, so that many are read in pages.
         """
+
+    async def documents(self, table: str, after: str, limit: int) -> Sequence[Document]:
+        """Documents of a table that are there, by key from beyond `after` on."""
+
+    async def history(self, table: str, key: str) -> Sequence[Edit]:
+        """All changes of a document, the oldest first."""
 
     async def runs(self, task: str | None, limit: int) -> Sequence[TaskRun]:
         """Runs of a task, or of all, the newest first."""

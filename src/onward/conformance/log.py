@@ -19,8 +19,9 @@ from onward.conformance.declaring import Declaring
 from onward.conformance.leasing import Leasing
 from onward.conformance.looking import Looking
 from onward.conformance.reading import Reading
+from onward.conformance.tables import Tables
 from onward.conformance.tasks import Tasks
 
 
-class LogSuite(Declaring, Leasing, Committing, Reading, Looking, Tasks):
+class LogSuite(Declaring, Leasing, Committing, Reading, Looking, Tables, Tasks):
     """Subclass it with `open`, and `reopen` where the log is durable."""

@@ -33,6 +33,7 @@ from onward.log import (
 )
 from onward.logs.memory_books import MemoryBooks
 from onward.logs.memory_store import EMPTY, LeaseRow, MemoryStore, StageRows, TopicRows, Written
+from onward.logs.memory_tables import MemoryTables
 from onward.task_run import KEPT, TaskRun
 
 
@@ -63,6 +64,8 @@ class MemoryLog(MemoryBooks):
                     self.store.sources[source.name] = self.store.sources.pop(source.was)
         for stage in app.stages:
             self._add_stage(stage)
+        for table in app.tables:
+            self.store.tables.declare(table)
         self.store.apps[app.name] = app
         await self._changed()
 
@@ -99,12 +102,20 @@ class MemoryLog(MemoryBooks):
         if lease is not None:
             if not self._holds(lease):
                 raise LeaseLost(lease.stage, lease.partition, lease.token)
+            self._check_new(lease, commit)
+        self.store.tables.check(commit.tables)
+        if lease is not None:
             self._finish(lease, commit)
+        self.store.tables.write(commit.tables)
         for append in commit.appends:
             self._append(append)
             if lease is None:
                 self.store.topics[append.topic].put += append.count
         await self._changed()
+
+    @property
+    def tables(self) -> MemoryTables:
+        return self.store.tables
 
     async def news(self, topics: Iterable[str], stages: Iterable[str]) -> News:
         ends = {
@@ -221,11 +232,14 @@ class MemoryLog(MemoryBooks):
             begins = rows.end(partition) if stage.start == "now" else rows.first(partition)
             self.store.stages[stage.name, partition] = StageRows(stage.topic, begins)
 
+    def _check_new(self, lease: Lease, commit: Commit) -> None:
+        rows = self.store.stages.get((lease.stage, lease.partition)) or StageRows()
+        if (commit.finished and commit.finished[0][0] in rows.firsts) or commit.unit in rows.units:
+            raise AlreadyCommitted(f"{lease.stage} partition {lease.partition}: {commit.unit or commit.finished[0]}")
+
     def _finish(self, lease: Lease, commit: Commit) -> None:
         now = self._clock.now()
         rows = self.store.stages.setdefault((lease.stage, lease.partition), StageRows())
-        if (commit.finished and commit.finished[0][0] in rows.firsts) or commit.unit in rows.units:
-            raise AlreadyCommitted(f"{lease.stage} partition {lease.partition}: {commit.unit or commit.finished[0]}")
         if commit.finished:
             rows.firsts.add(commit.finished[0][0])
             rows.finished += [(now, span) for span in commit.finished]

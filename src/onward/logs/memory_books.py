@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 
 from onward.clock import Clock, SystemClock
+from onward.document import Document, Edit, Query
 from onward.log import (
     Attempt,
     Block,
@@ -106,6 +107,13 @@ class MemoryBooks:
             if (name, partition, row.offset) > after
         ]
         return found[:limit]
+
+    async def documents(self, table: str, after: str, limit: int) -> Sequence[Document]:
+        found = self.store.tables.find(Query(table))
+        return [document for document in found if document.key > after][:limit]
+
+    async def history(self, table: str, key: str) -> Sequence[Edit]:
+        return self.store.tables.history(table, key)
 
     async def runs(self, task: str | None, limit: int) -> Sequence[TaskRun]:
         found = [self.store.runs[id_] for id_ in sorted(self.store.runs, reverse=True)]

@@ -26,6 +26,7 @@ from onward.log import (
     Span,
     Totals,
 )
+from onward.logs.memory_tables import MemoryTables
 from onward.task_run import TaskRun
 
 EMPTY = b"[]"
@@ -128,6 +129,7 @@ class MemoryStore:
         self.leases: dict[Where, LeaseRow] = {}
         self.requests: dict[int, Request] = {}
         self.answers: dict[int, str] = {}
+        self.tables = MemoryTables()
         self.runs: dict[int, TaskRun] = {}
         self.next_run = 1
         self.workers: dict[str, tuple[float, tuple[str, ...]]] = {}

@@ -48,6 +48,7 @@ from onward.logs.sqlite_rows import (
     source_to,
     stands_at,
 )
+from onward.logs.sqlite_tables import SQLiteTables, write_edits
 from onward.sqlite.connection import File, away, path_of, rows
 from onward.sqlite.hints import Hints, tell
 from onward.sqlite.pen import Pen
@@ -74,6 +75,7 @@ class SQLiteLog:
             self._prepare(create)
             self._reading = self._file.connect(readonly=True)
             self._watching = self._file.connect(readonly=True)
+            self._tables = SQLiteTables(self._file, url)
             self._pen = Pen(self._file)
         except apsw.Error as error:
             self._file.close()
@@ -133,6 +135,10 @@ class SQLiteLog:
         if commit.appends:
             self._news.set()
             tell(ports)
+
+    @property
+    def tables(self) -> SQLiteTables:
+        return self._tables
 
     async def news(self, topics: Iterable[str], stages: Iterable[str]) -> News:
         names, asked = list(topics), list(stages)
@@ -288,6 +294,8 @@ class SQLiteLog:
             if not held or held[0][1] != lease.token:
                 raise LeaseLost(lease.stage, lease.partition, lease.token)
             self._finish(connection, lease, commit)
+        if commit.tables:
+            write_edits(connection, commit.tables)
         for append in commit.appends:
             self._append(connection, append)
             if lease is None:

@@ -6,12 +6,14 @@ import asyncio
 import json
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from itertools import islice
 from typing import TypeVar
 
 import apsw
 
 from onward import process
 from onward.clock import Clock, SystemClock
+from onward.document import Document, Edit
 from onward.errors import Refused, StoreNewer
 from onward.log import (
     Attempt,
@@ -49,6 +51,7 @@ from onward.logs.sqlite_rows import (
     spec_from,
     stands_at,
 )
+from onward.logs.sqlite_tables import document_from, edit_from
 from onward.span import length
 from onward.sqlite.connection import File, away, path_of, rows
 from onward.sqlite.hints import tell
@@ -144,6 +147,19 @@ class SQLiteBooks:
             return found
 
         return await self._look(work)
+
+    async def documents(self, table: str, after: str, limit: int) -> Sequence[Document]:
+        def work(connection: apsw.Connection) -> list[Document]:
+            found = connection.execute(SQL.document_list, {"table": table, "after": after})
+            return [document_from(row) for row in islice(found, limit)]
+
+        return await self._look(work)
+
+    async def history(self, table: str, key: str) -> Sequence[Edit]:
+        bound = {"table": table, "key": key}
+        return await self._look(
+            lambda connection: [edit_from(row) for row in rows(connection, SQL.document_history_list, **bound)]
+        )
 
     async def runs(self, task: str | None, limit: int) -> Sequence[TaskRun]:
         return await self._look(

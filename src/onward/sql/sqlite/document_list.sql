@@ -1,0 +1,2 @@
+SELECT "table", key, version, state, value, at
+FROM document WHERE "table" = :table AND key > :after AND value IS NOT NULL ORDER BY key
