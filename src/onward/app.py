@@ -12,10 +12,12 @@ from onward import check
 from onward.database import Database
 from onward.errors import DeclarationError, Fault, SettingError
 from onward.handler import place
+from onward.lifecycle import Lifecycle
 from onward.resource import Resource
 from onward.retry import Retry
 from onward.source import Source
 from onward.stage import Stage
+from onward.table import Table
 from onward.task import Task
 from onward.topic import KeyOf, Topic
 
@@ -40,6 +42,7 @@ class App:
         self.sources: dict[str, Source] = {}
         self.stages: dict[str, Stage] = {}
         self.resources: dict[str, Resource] = {}
+        self.tables: dict[str, Table[Any]] = {}
         self.tasks: dict[str, Task] = {}
         self.settings_class: type | None = None
         self.demo_function: Callable[..., Any] | None = None
@@ -82,6 +85,33 @@ class App:
         if partitions < 1:
             self._faults.append(Fault(where, f"topic {full}: partitions={partitions}; there is at least one"))
         self._add(self.topics, full, made, where)
+        return made
+
+    def table(
+        self,
+        name: str,
+        type: type[T] | Any = Any,
+        *,
+        key: str | KeyOf,
+        lifecycle: Lifecycle | None = None,
+        index: Sequence[str] = (),
+        was: str | None = None,
+    ) -> Table[T]:
+        """A table of documents of `type` (any JSON value without it), which stages and clients keep.
+
+        What a stage changes is committed with the records that it was called for. Every change stays in the history.
+
+        Args:
+            key: a field's name, or a function of the value; never None.
+            lifecycle: the states that a document may have, and which may follow which.
+            index: the fields by which documents can be found and ordered.
+            was: the name that the table had before.
+        """
+        where = _caller()
+        full = self._full(name, where)
+        before = was and f"{self.name}.{was}"
+        made: Table[T] = Table(full, type, key=key, lifecycle=lifecycle, index=index, was=before, where=where)
+        self._add(self.tables, full, made, where)
         return made
 
     def source(

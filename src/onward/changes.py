@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import contextvars
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import AbstractContextManager
 
 from onward.document import Action, Document, Documents, Edit, Query
 from onward.errors import OutsideUnit, Refused
@@ -81,6 +82,8 @@ class Changes(Undo):
         self._prefix = prefix
         self._refuse = refuse
         self._over: dict[Where, Document] = {}
+        # What a call has read it changes as it read it: another version that came meanwhile has to be found out.
+        self._seen: dict[Where, Document | None] = {}
         self._marked = 0
         self._at = (0, 0)
 
@@ -88,33 +91,43 @@ class Changes(Undo):
     def changed(self) -> bool:
         return bool(self.edits)
 
+    def here(self) -> AbstractContextManager[None]:
+        return bound(self)
+
     def mark(self, first: int, last: int) -> None:
         self._marked = len(self.edits)
         self._at = (first, last)
+        self._seen.clear()
 
     def back(self) -> None:
-        gone = self.edits[self._marked :]
-        if gone:
+        self._seen.clear()
+        if len(self.edits) > self._marked:
             del self.edits[self._marked :]
             self._over = {(edit.table, edit.key): edit.document for edit in self.edits}
 
     def get(self, table: str, key: str) -> Document | None:
-        found = self._over.get((table, key))
-        return self._beneath.get(table, key) if found is None else found
+        where = (table, key)
+        if (found := self._over.get(where)) is not None:
+            return found
+        if where not in self._seen:
+            self._seen[where] = self._beneath.get(table, key)
+        return self._seen[where]
 
     def find(self, query: Query) -> Sequence[Document]:
-        return overlaid(self._beneath, query, self._over)
+        found = overlaid(self._beneath, query, self._over)
+        for document in found:
+            self._seen.setdefault((document.table, document.key), document)
+        return found
 
     def history(self, table: str, key: str) -> Sequence[Edit]:
         mine = [edit for edit in self.edits if (edit.table, edit.key) == (table, key)]
         return followed(self._beneath.history(table, key), mine)
 
-    def write(
-        self, before: Document | None, table: str, key: str, action: Action, state: str | None, value: bytes | None
-    ) -> None:
-        """Changes a document, of which `before` is what was read here."""
+    def write(self, table: str, key: str, action: Action, state: str | None, value: bytes | None) -> None:
+        """Changes a document, on the version that was read here first."""
         if self._refuse:
             raise Refused(f"table {table}: {self._refuse}")
+        before = self.get(table, key)
         version = 1 if before is None else before.version + 1
         origin = None
         if self._prefix:

@@ -36,6 +36,7 @@ def faults(app: App) -> Iterator[Fault]:
         yield from _options(stage)
     for resource in app.resources.values():
         yield from _provided(app, resource.handler, f"resource {resource.name}", frozenset())
+    yield from _tables(app)
     yield from _tasks(app)
     yield from _cycles(app)
     yield from _one_name_each(app)
@@ -131,6 +132,19 @@ def _cycles(app: App) -> Iterator[Fault]:
             if frozenset(cycle) not in seen:
                 seen.add(frozenset(cycle))
                 yield Fault(resource.where, f"resources need each other in a circle: {' -> '.join(cycle)}")
+
+
+def _tables(app: App) -> Iterator[Fault]:
+    for table in app.tables.values():
+        who, fields = f"table {table.name}", fields_of(table.type)
+        for option, name in (("key", table.key), *(("index", name) for name in table.index)):
+            if isinstance(name, str) and fields is not None and name not in fields:
+                has = ", ".join(sorted(fields))
+                yield Fault(table.where, f"{who}: {option}={name!r} is no field of {_named(table.type)}; it has {has}")
+        if table.lifecycle is not None:
+            known = table.lifecycle.moves
+            if not known or any(state not in known for state in table.lifecycle.first):
+                yield Fault(table.where, f"{who}: a life-cycle has states, and first= is one of them")
 
 
 def _tasks(app: App) -> Iterator[Fault]:

@@ -34,6 +34,8 @@ class Crew:
         self.breaker = Breaker(stage.retry, worker.chance)
         self.log: Log = worker.log
         self.trouble = ""
+        self.has_tables = worker.has_tables
+        self.conflicts: dict[int, int] = {}
         self._worker = worker
         self._resources = resources
         self._arguments: dict[str, Any] | None = None

@@ -6,6 +6,7 @@ from typing import Any
 
 import msgspec
 
+from onward.document import Edit
 from onward.log import Append, Attempt, Commit, Lease, Parked, Span, Totals
 from onward.span import merged
 
@@ -24,6 +25,7 @@ class Draft:
         self.promote: dict[int, float] = {}
         self.attempts: list[Attempt] = []
         self.answered: list[tuple[int, str]] = []
+        self.edits: list[Edit] = []
         self.units = 0
 
     @property
@@ -48,6 +50,7 @@ class Draft:
         self.promote.update(other.promote)
         self.attempts += other.attempts
         self.answered += other.answered
+        self.edits += other.edits
         self.units += other.units
 
     def totals(self, before: Totals) -> Totals:
@@ -71,6 +74,7 @@ class Draft:
             promote=list(self.promote.items()),
             attempts=self.attempts,
             answered=self.answered,
+            tables=self.edits,
             unit=unit,
         )
 

@@ -457,8 +457,11 @@ class Books(Protocol):
         `after` is a stage, partition and offset: rows up to it are left out, so that many are read in pages.
         """
 
-    async def documents(self, table: str, after: str, limit: int) -> Sequence[Document]:
-        """Documents of a table that are there, by key from beyond `after` on."""
+    async def document(self, table: str, key: str) -> Document | None:
+        """A document, also if it is deleted; None where there never was one."""
+
+    async def documents(self, table: str, after: str | None, limit: int) -> Sequence[Document]:
+        """Documents of a table that are there, by key from beyond `after` on (None: all)."""
 
     async def history(self, table: str, key: str) -> Sequence[Edit]:
         """All changes of a document, the oldest first."""

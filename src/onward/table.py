@@ -161,14 +161,14 @@ class OpenTable:
                 self._allow(key, was, state)
             if table.has_state:
                 text = _with_state(text, state)
-        self._changes.write(before, table.name, key, "put", state, text)
+        self._changes.write(table.name, key, "put", state, text)
 
     def delete(self, key: Any) -> bool:
         key = _key(self._table, key)
         before = self._changes.get(self._table.name, key)
         if before is None or before.value is None:
             return False
-        self._changes.write(before, self._table.name, key, "delete", None, None)
+        self._changes.write(self._table.name, key, "delete", None, None)
         return True
 
     def find(
@@ -196,7 +196,7 @@ class OpenTable:
             raise NoDocument(table.name, key)
         self._allow(key, before.state, state)
         text = _with_state(before.value, state) if table.has_state else before.value
-        self._changes.write(before, table.name, key, "move", state, text)
+        self._changes.write(table.name, key, "move", state, text)
 
     def history(self, key: Any) -> list[Change[Any]]:
         return [self._told(edit) for edit in self._changes.history(self._table.name, _key(self._table, key))]

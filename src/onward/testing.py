@@ -20,6 +20,7 @@ from onward import settings as settings_
 from onward import units
 from onward.app import App, topics_of
 from onward.client import Client
+from onward.client_table import ClientTable
 from onward.clock import HandClock
 from onward.codec import HEADERS, KEY, ORIGIN, TIME, VALUE, Codec
 from onward.emit import Emitter
@@ -32,6 +33,7 @@ from onward.record import Position, Record
 from onward.resource import Resources
 from onward.source import Source
 from onward.stage import Stage
+from onward.table import Table
 from onward.task import task_of
 from onward.task_run import run_task
 from onward.topic import Topic
@@ -141,7 +143,7 @@ class TestRun:
         command line."""
         found = task_of(self._app, task)
         given = found.arguments(found.parameters(self._app), arguments)
-        client = Client.over(self._app, self._log, self._loop, awaited=found.handler.is_async)
+        client = self._client(awaited=found.handler.is_async)
 
         async def work() -> Any:
             resources = Resources(self._app.resources, self._settings, self._resources)
@@ -154,6 +156,10 @@ class TestRun:
                 await resources.close()
 
         return self._wait(work())
+
+    def table(self, table: Table[Any] | str) -> ClientTable:
+        """A table as a client has it, to be filled and looked at."""
+        return self._client(awaited=False).table(table)
 
     def until_idle(self, *, raises: bool = True) -> None:
         """Works until nothing is left to do, moving the clock over retries.
@@ -241,6 +247,9 @@ class TestRun:
                     raise Unavailable(f"{event.stage} stays tripped: {event.reason}")
 
         self._wait(work())
+
+    def _client(self, *, awaited: bool) -> Client:
+        return Client.over(self._app, self._log, self._loop, awaited=awaited, by="test", clock=self.clock)
 
     async def _records(self, topic: Topic[T]) -> list[Record[T]]:
         found: list[Record[T]] = []

@@ -84,7 +84,7 @@ async def _run(
     async with stores.writing(url) as log:
         await log.declare(spec_of(app))
         resources = Resources(app.resources, settings)
-        client = Client.over(app, log, Calls(loop), awaited=task.handler.is_async)
+        client = Client.over(app, log, Calls(loop), awaited=task.handler.is_async, by=by, clock=SystemClock())
         work = asyncio.ensure_future(
             run_task(
                 log, task, arguments,

@@ -58,7 +58,7 @@ class Tables(Suite):
         found = case.log.tables.get(TABLE, "k")
         assert found is not None and (found.version, found.value) == (2, None)
         assert case.log.tables.find(query()) == [] and case.log.tables.find(query((SIZE, "eq", 1))) == []
-        assert await case.books.documents(TABLE, "", 10) == []
+        assert await case.books.documents(TABLE, None, 10) == []
         with raises(Conflict):
             await case.log.commit(Commit(tables=[edit(value={"size": 3})]))
         await case.log.commit(Commit(tables=[edit(version=3, value={"size": 3})]))
@@ -181,7 +181,7 @@ class Tables(Suite):
     @scenario
     async def test_documents_are_listed_in_pages(self, case: Case) -> None:
         await self._many(case)
-        assert [one.key for one in await case.books.documents(TABLE, "", 3)] == ["a", "b", "c"]
+        assert [one.key for one in await case.books.documents(TABLE, None, 3)] == ["a", "b", "c"]
         assert [one.key for one in await case.books.documents(TABLE, "f", 3)] == ["g", "h"]
 
     @scenario
@@ -219,7 +219,8 @@ class Tables(Suite):
         one = edit(value={"size": 1})
         await case.log.commit(Commit(tables=[one]))
         assert log.tables.get(TABLE, "k") == one.document
-        assert await books.documents(TABLE, "", 1) == [one.document]
+        assert await books.documents(TABLE, None, 1) == [one.document]
+        assert await books.document(TABLE, "k") == one.document and await books.document(TABLE, "x") is None
 
     async def _many(self, case: Case) -> None:
         await case.log.declare(tables_spec())

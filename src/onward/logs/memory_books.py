@@ -108,9 +108,12 @@ class MemoryBooks:
         ]
         return found[:limit]
 
-    async def documents(self, table: str, after: str, limit: int) -> Sequence[Document]:
+    async def document(self, table: str, key: str) -> Document | None:
+        return self.store.tables.get(table, key)
+
+    async def documents(self, table: str, after: str | None, limit: int) -> Sequence[Document]:
         found = self.store.tables.find(Query(table))
-        return [document for document in found if document.key > after][:limit]
+        return [document for document in found if after is None or document.key > after][:limit]
 
     async def history(self, table: str, key: str) -> Sequence[Edit]:
         return self.store.tables.history(table, key)

@@ -148,7 +148,12 @@ class SQLiteBooks:
 
         return await self._look(work)
 
-    async def documents(self, table: str, after: str, limit: int) -> Sequence[Document]:
+    async def document(self, table: str, key: str) -> Document | None:
+        bound = {"table": table, "key": key}
+        found = await self._look(lambda connection: rows(connection, SQL.document_get, **bound))
+        return document_from(found[0]) if found else None
+
+    async def documents(self, table: str, after: str | None, limit: int) -> Sequence[Document]:
         def work(connection: apsw.Connection) -> list[Document]:
             found = connection.execute(SQL.document_list, {"table": table, "after": after})
             return [document_from(row) for row in islice(found, limit)]

@@ -98,7 +98,7 @@ def find(connection: apsw.Connection, query: Query) -> list[Document]:
         field = query.conditions[0].field
         return query.arranged(map(document_from, connection.execute(*_ordered(query, field, descending=False))))
     if order is None:
-        candidates = connection.execute(SQL.document_list, {"table": query.table, "after": ""})
+        candidates = connection.execute(SQL.document_list, {"table": query.table, "after": None})
         return list(_up_to(query, candidates))
     return list(_up_to(query, connection.execute(*_ordered(query, order, descending=query.descending))))
 
