@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import contextvars
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 
 from onward.document import Action, Document, Documents, Edit, Query
@@ -32,7 +32,7 @@ class Pending:
         return self._store.get(table, key) if found is None else found
 
     def find(self, query: Query) -> Sequence[Document]:
-        return overlaid(self._store, query, self._over)
+        return overlaid(self._store.find, query, self._over)
 
     def history(self, table: str, key: str) -> Sequence[Edit]:
         more = list(self._history.get((table, key), ()))
@@ -114,7 +114,7 @@ class Changes(Undo):
         return self._seen[where]
 
     def find(self, query: Query) -> Sequence[Document]:
-        found = overlaid(self._beneath, query, self._over)
+        found = overlaid(self._beneath.find, query, self._over)
         for document in found:
             self._seen.setdefault((document.table, document.key), document)
         return found
@@ -171,14 +171,16 @@ def firsts(edits: Iterable[Edit]) -> list[Edit]:
     return list(found.values())
 
 
-def overlaid(beneath: Documents, query: Query, over: dict[Where, Document]) -> list[Document]:
-    """What is asked for, where some documents are other than beneath."""
+def overlaid(
+    beneath: Callable[[Query], Sequence[Document]], query: Query, over: Mapping[Where, Document]
+) -> list[Document]:
+    """What is asked for, where some documents are other than `beneath` finds them."""
     mine = [document for (table, _), document in list(over.items()) if table == query.table]
     if not mine:
-        return list(beneath.find(query))
+        return list(beneath(query))
     keys = {document.key for document in mine}
     more = query if query.limit is None else _with_limit(query, query.limit + len(keys))
-    return query.arranged([*mine, *(one for one in beneath.find(more) if one.key not in keys)])
+    return query.arranged([*mine, *(one for one in beneath(more) if one.key not in keys)])
 
 
 def followed(before: Sequence[Edit], after: Sequence[Edit]) -> list[Edit]:

@@ -74,6 +74,16 @@ class StartNeeded(Refused):
         )
 
 
+class GoneTooLong(Refused):
+    """A stage comes back whose topic has deleted, while it was gone, records that it had not seen."""
+
+    def __init__(self, stage: str, partition: str, next_: int, first: int) -> None:
+        super().__init__(
+            f"stage {stage} was gone for longer than its topic keeps records, and {partition} has deleted offsets "
+            f"{next_} to {first - 1}, which it had not seen; `onward forget {stage}`, then declare it with start="
+        )
+
+
 class ForeignLibrary(Refused):
     """A second SQLite library in this process has, or wants, a file that Onward has open.
 
@@ -216,7 +226,17 @@ class SourceTooGreedy(OnwardError):
     def __init__(self, source: str, size: int, most: int) -> None:
         super().__init__(
             f"source {source} yielded {size} bytes without a Checkpoint, the most is {most}; "
-            "yield Checkpoint more often or raise --memory"
+            "yield Checkpoint more often, raise --memory, or say at_least_once=True"
+        )
+
+
+class SourceStalled(OnwardError):
+    """A source yielded nothing for longer than its `stall=`."""
+
+    def __init__(self, source: str, seconds: float) -> None:
+        super().__init__(
+            f"source {source} yielded nothing for {seconds:g} s, as long as stall= allows; its lease is free for "
+            "another worker, and what this call still yields is not kept"
         )
 
 

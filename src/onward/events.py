@@ -116,6 +116,17 @@ class Progressed(Event):
 
 
 @dataclass(frozen=True, slots=True)
+class Withheld(Event):
+    """In a dry run, a call that would act outside and was not made; `id` is the `Record.id` that it would have."""
+
+    stage: str
+    position: str
+    key: str | None
+    value: object
+    id: str
+
+
+@dataclass(frozen=True, slots=True)
 class SourceRan(Event):
     source: str
     records: int
@@ -130,11 +141,36 @@ class SourceFailed(Event):
 
 
 @dataclass(frozen=True, slots=True)
+class SourceElsewhere(Event):
+    """A run that ends calls this source no more: another worker has it and did not hand it over."""
+
+    source: str
+    worker: str
+
+
+@dataclass(frozen=True, slots=True)
+class SavedFailed(Event):
+    """The function of `saved=` raised for a cursor, which is saved all the same."""
+
+    source: str
+    error: BaseException
+
+
+@dataclass(frozen=True, slots=True)
 class StoreAbsent(Event):
     """The store cannot be used; the worker waits and tries again."""
 
     what: str
     again_in: float
+
+
+@dataclass(frozen=True, slots=True)
+class Swept(Event):
+    """Retention has deleted blocks, and folded rows."""
+
+    blocks: int
+    rows: int
+    took: float
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,12 +9,18 @@ from typing import Any
 
 import pytest
 from msgspec import Struct
+from msgspec.structs import replace
 
 import onward
-from onward import App, Database, Drop, Hold, Later, Lifecycle, MoveRefused, Record, Reject, Retry
+from onward import App, Conflict, Database, Drop, Hold, Later, Lifecycle, MoveRefused, Record, Reject, Retry
+from onward.changes import Changes
+from onward.document import Query
 from onward.errors import OutsideUnit, Refused
 from onward.events import Conflicted
+from onward.log import Commit
+from onward.logs.overlay import Overlay
 from onward.testing import TestRun
+from onward.worker import spec_of
 from scenarios.ground import Ground
 
 
@@ -315,3 +321,30 @@ def test_stages_of_another_app_use_it_where_that_app_is_known(ground: Ground) ->
     ground.put(other, notes, "eve")
     ground.run(other)
     assert "outside" in ground.parked()[0].error
+
+
+def test_a_dry_run_reads_the_tables_of_the_store_and_changes_none(ground: Ground) -> None:
+    shop = Shop()
+    ground.put(shop.app, shop.orders, Order("ann", 1), Order("bob", 5))
+    ground.run(shop.app)
+    before = shop.all_accounts(ground)
+
+    async def look(books: Any) -> None:
+        over = Overlay(books, await books.standing(), url="over", readers=(), clock=ground.clock)
+        await over.declare(spec_of(shop.app))
+        shop.accounts.through(made := Changes(over.tables, "me", ground.clock.now)).put(Account("ann", 7))
+        shop.accounts.through(made).delete("bob")
+        shop.accounts.through(made).put(Account("eve", 3))
+        await over.commit(Commit(tables=made.edits))
+        found = shop.accounts.through(Changes(over.tables, "me", ground.clock.now))
+        assert found.find(cents__ge=2, order="-cents") == [Account("ann", 7), Account("eve", 3)]
+        assert found.find(limit=1) == [Account("ann", 7)] and found.get("bob") is None
+        assert [change.version for change in found.history("ann")] == [1, 2]
+        with pytest.raises(Conflict):
+            await over.commit(Commit(tables=made.edits))
+        wider = replace(spec_of(shop.app).tables[0], name="shop.clients", was="shop.accounts", index=())
+        await over.declare(replace(spec_of(shop.app), tables=(wider,)))
+        assert [document.key for document in over.tables.find(Query("shop.clients"))] == ["ann", "eve"]
+
+    ground.books(look)
+    assert shop.all_accounts(ground) == before == [Account("ann", 1, 1), Account("bob", 5, 1)]

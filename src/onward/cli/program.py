@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 import onward
-from onward.cli import audit, config, demo, doctor, graph, parked, put, read, run, status, table, task
+from onward.cli import audit, config, demo, doctor, graph, parked, pause, put, read, run, status, table, task
 from onward.cli.show import fail
 from onward.errors import OnwardError
 
@@ -33,6 +33,8 @@ program.add_typer(parked.program, name="parked")
 program.command("audit")(audit.audit)
 program.command("task")(task.task)
 program.command("table")(table.table)
+program.command("pause")(pause.pause)
+program.command("resume")(pause.resume)
 program.command("doctor")(doctor.doctor)
 program.command("config")(config.config)
 

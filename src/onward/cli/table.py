@@ -47,14 +47,14 @@ def table(
             known = [table.name for spec in (await books.survey()).apps for table in spec.tables]
             full = full_name("table", name, known)
             if key is not None and history:
-                changes = await books.history(full, key)
+                changes = books.tables.history(full, key)
                 if not changes:
                     raise NoDocument(full, key)
                 for change in changes[:most]:
                     _show(_told(change), json=json)
                 return most is not None and len(changes) > most
             if key is not None:
-                document = await books.document(full, key)
+                document = books.tables.get(full, key)
                 if document is None or document.value is None:
                     raise NoDocument(full, key)
                 _show(_told(document), json=json)

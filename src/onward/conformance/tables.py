@@ -47,8 +47,8 @@ class Tables(Suite):
         await case.log.commit(Commit(tables=[second]))
         assert case.log.tables.get(TABLE, "k") == second.document
         assert case.log.tables.history(TABLE, "k") == [first, second]
-        assert await case.books.history(TABLE, "k") == [first, second]
-        assert await case.books.history(TABLE, "other") == []
+        assert case.books.tables.history(TABLE, "k") == [first, second]
+        assert case.books.tables.history(TABLE, "other") == []
 
     @scenario
     async def test_a_deleted_document_keeps_its_version(self, case: Case) -> None:
@@ -220,7 +220,7 @@ class Tables(Suite):
         await case.log.commit(Commit(tables=[one]))
         assert log.tables.get(TABLE, "k") == one.document
         assert await books.documents(TABLE, None, 1) == [one.document]
-        assert await books.document(TABLE, "k") == one.document and await books.document(TABLE, "x") is None
+        assert books.tables.get(TABLE, "k") == one.document and books.tables.get(TABLE, "x") is None
 
     async def _many(self, case: Case) -> None:
         await case.log.declare(tables_spec())

@@ -31,7 +31,7 @@ class MemoryTables:
             if edit.table not in self.declared:
                 raise Refused(f"table {edit.table} is not declared; run the app that declares it")
         for edit in firsts(sorted(edits, key=lambda one: (one.table, one.key))):
-            document = self._documents.get((edit.table, edit.key))
+            document = self.get(edit.table, edit.key)
             found = 0 if document is None else document.version
             if found != edit.version - 1:
                 raise Conflict(edit.table, edit.key, edit.version - 1, found)
@@ -46,9 +46,12 @@ class MemoryTables:
         return self._documents.get((table, key))
 
     def find(self, query: Query) -> Sequence[Document]:
+        return query.arranged(self.all_of(query.table))
+
+    def all_of(self, table: str) -> list[Document]:
+        """All documents of a table that are kept here, deleted ones, too."""
         with self._one:
-            found = [document for (table, _), document in self._documents.items() if table == query.table]
-        return query.arranged(found)
+            return [document for (name, _), document in self._documents.items() if name == table]
 
     def history(self, table: str, key: str) -> Sequence[Edit]:
         return list(self._history.get((table, key), ()))
@@ -63,9 +66,10 @@ class MemoryTables:
             history = {where: edits for where, edits in self._history.items() if where[0] != was}
             for (table, key), edits in self._history.items():
                 if table == was:
-                    history[name, key] = [_named(edit, name) for edit in edits]
+                    history[name, key] = [named(edit, name) for edit in edits]
             self._history = history
 
 
-def _named(edit: Edit, table: str) -> Edit:
+def named(edit: Edit, table: str) -> Edit:
+    """The change under another name of its table."""
     return Edit(table, edit.key, edit.version, edit.action, edit.state, edit.value, edit.at, edit.by, edit.origin)
