@@ -49,6 +49,7 @@ class App:
         self.rates: dict[str, Rate] = {}
         self.settings_class: type | None = None
         self.demo_function: Callable[..., Any] | None = None
+        self.own_command: Any = None
         self._settings = _Settings(name)
         self._faults: list[Fault] = []
         self._named(name, self.where)
@@ -65,6 +66,7 @@ class App:
         partitions: int = 1,
         keep: str | timedelta | None = None,
         max_record: str | int = "1MB",
+        bound: str | int | None = None,
         was: str | None = None,
     ) -> Topic[T]:
         """A topic of values of `type` (any JSON value, or bytes, without it).
@@ -74,13 +76,15 @@ class App:
             partitions: how many sequences it has; fixed once made.
             keep: how long records stay after the last stage has passed them; 7 days unless set.
             max_record: the most bytes of one record.
+            bound: so many records, or bytes as in "10MB", may be outstanding; then sources and stages before it stop.
             was: the name that the topic had before.
         """
         where = _caller()
         full = self._full(name, where)
         made: Topic[T]
         try:
-            options: dict[str, Any] = {"partitions": partitions, "keep": keep, "max_record": max_record}
+            options: dict[str, Any] = {"partitions": partitions, "keep": keep}
+            options |= {"max_record": max_record, "bound": bound}
             made = Topic(full, type, key=key, was=was and f"{self.name}.{was}", where=where, **options)
         except ValueError as error:
             self._faults.append(Fault(where, f"topic {full}: {error}"))
@@ -299,6 +303,13 @@ class App:
         """A function `f(folder: Path)` that makes the app's sandbox there and returns settings for `onward demo`."""
         self.demo_function = function
         return function
+
+    def command(self, command: F) -> F:
+        """A command of the app's own name, `onward NAME ...`: a function with typed parameters, as Typer takes it, or
+        a whole `typer.Typer`. Settings and signals are for `onward.service.Service` to look after.
+        """
+        self.own_command = command
+        return command
 
     def configure(self, settings: Any) -> None:
         """Fills what `settings()` returned; done by whoever runs the app."""

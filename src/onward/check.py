@@ -8,6 +8,7 @@ from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
 import msgspec
+from msgspec import Struct
 
 from onward.errors import Fault
 from onward.handler import GIVEN, Handler
@@ -57,7 +58,7 @@ def _key_is_a_field(topic: Topic[Any]) -> Iterator[Fault]:
 def _provided(app: App, handler: Handler, who: str, given: frozenset[str]) -> Iterator[Fault]:
     for name, parameter in handler.needs.items():
         hint = handler.hints.get(name)
-        is_settings = app.settings_class is not None and hint is app.settings_class
+        is_settings = _takes_settings(hint, app.settings_class)
         if name in given or name in app.resources or is_settings or parameter.default is not parameter.empty:
             continue
         extra = "; tx needs within=" if name == "tx" else ""
@@ -210,3 +211,8 @@ def _one_name_each(app: App) -> Iterator[Fault]:
 
 def _named(type_: Any) -> str:
     return type_.__name__ if isinstance(type_, type) and not typing.get_args(type_) else str(type_)
+
+
+def _takes_settings(hint: Any, class_: type | None) -> bool:
+    """Whether it is the settings class, or one that it extends."""
+    return class_ is not None and hint in class_.__mro__ and hint not in (object, Struct)

@@ -47,6 +47,14 @@ class AppNotFound(Refused):
     """No app under the name or path that was given."""
 
 
+class MissingExtra(Refused):
+    """Something needs an optional part of Onward that is not installed."""
+
+    def __init__(self, extra: str, what: str) -> None:
+        self.extra = extra
+        super().__init__(f"{what} needs what is not installed here: pip install 'onward[{extra}]'")
+
+
 class StoreNewer(Refused):
     """The store was written by a newer Onward; nothing in it was changed."""
 
@@ -82,6 +90,14 @@ class GoneTooLong(Refused):
             f"stage {stage} was gone for longer than its topic keeps records, and {partition} has deleted offsets "
             f"{next_} to {first - 1}, which it had not seen; `onward forget {stage}`, then declare it with start="
         )
+
+
+class InUse(Refused):
+    """What is to be forgotten or changed is in use; `faults` name all that stands in the way."""
+
+    def __init__(self, faults: Sequence[str]) -> None:
+        self.faults = tuple(faults)
+        super().__init__("; ".join(faults))
 
 
 class ForeignLibrary(Refused):
@@ -245,6 +261,14 @@ class TimedOut(OnwardError):
 
     def __init__(self, stage: str, seconds: float) -> None:
         super().__init__(f"the call of {stage} took longer than timeout={seconds:g}s")
+
+
+class ObjectGone(OnwardError):
+    """An object is not there any more, or its content is not the one that was found: list again."""
+
+    def __init__(self, key: str) -> None:
+        self.key = key
+        super().__init__(f"{key}: not the object that was found; list again")
 
 
 class Unavailable(OnwardError):

@@ -99,6 +99,4 @@ class Resources:
 
     def _is_settings(self, handler: Handler, name: str) -> bool:
         hint = handler.hints.get(name)
-        if self._settings is None or hint in (Any, object):
-            return False
-        return isinstance(hint, type) and isinstance(self._settings, hint)
+        return self._settings is not None and hint is not object and hint in type(self._settings).__mro__

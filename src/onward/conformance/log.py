@@ -19,6 +19,7 @@ from onward.conformance.committing import Committing
 from onward.conformance.declaring import Declaring
 from onward.conformance.leasing import Leasing
 from onward.conformance.looking import Looking
+from onward.conformance.operating import Operating
 from onward.conformance.pausing import Pausing
 from onward.conformance.reading import Reading
 from onward.conformance.sharing import Sharing
@@ -26,5 +27,5 @@ from onward.conformance.tables import Tables
 from onward.conformance.tasks import Tasks
 
 
-class LogSuite(Declaring, Leasing, Committing, Sharing, Reading, Looking, Ageing, Pausing, Tables, Tasks):
+class LogSuite(Declaring, Leasing, Committing, Sharing, Reading, Looking, Ageing, Pausing, Operating, Tables, Tasks):
     """Subclass it with `open`, and `reopen` where the log is durable."""
