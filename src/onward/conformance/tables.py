@@ -8,11 +8,25 @@ from typing import Any
 import msgspec
 from msgspec.structs import replace
 
-from onward.conformance.case import IN, OUT, Case, Suite, app_spec, append, finishing, parked, raises, scenario
+from onward.conformance.case import (
+    FEED,
+    IN,
+    OUT,
+    WORK,
+    Case,
+    Suite,
+    app_spec,
+    append,
+    finishing,
+    parked,
+    raises,
+    scenario,
+)
 from onward.conformance.committing import ODD
 from onward.document import Condition, Edit, Field, Operator, Query
 from onward.errors import AlreadyCommitted, Conflict, LeaseLost, Refused
-from onward.log import AppSpec, Commit, TableSpec
+from onward.log import AppSpec, Commit, Forgetting, TableSpec
+from onward.task_run import TaskRun
 
 TABLE = "app.items"
 SIZE = Field("size", "size", "null")
@@ -211,6 +225,22 @@ class Tables(Suite):
         assert found == [moved.document]
         with raises(Refused):
             await case.log.commit(Commit(tables=[edit("new", value=1)]))
+
+    @scenario
+    async def test_with_an_app_its_tables_and_runs_are_forgotten(self, case: Case) -> None:
+        await case.log.declare(tables_spec())
+        await case.log.declare(AppSpec("app2", (), (), (), tables=(TableSpec("app2.items"),)))
+        other = edit(table="app2.items", value=1)
+        await case.log.commit(Commit(tables=[edit(value={"size": 1}), other]))
+        for task in ("app.load", "app2.load"):
+            await case.log.record_run(TaskRun(task, "me", "here/1/2/3", 5.5, b"{}"))
+        await case.books.forget(Forgetting((WORK,), (FEED,), (IN, OUT), ("app",)))
+        assert case.log.tables.get(TABLE, "k") is None and case.log.tables.history(TABLE, "k") == []
+        assert case.log.tables.get("app2.items", "k") == other.document
+        assert [run.task for run in await case.books.runs(None, 10)] == ["app2.load"]
+        await case.log.declare(tables_spec())
+        await case.log.commit(Commit(tables=[edit(value={"size": 1})]))
+        assert [one.key for one in case.log.tables.find(query((SIZE, "eq", 1)))] == ["k"]
 
     @scenario
     async def test_what_one_handle_commits_another_reads(self, case: Case) -> None:

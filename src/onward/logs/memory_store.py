@@ -275,6 +275,9 @@ class MemoryStore:
                 rows.totals = replace(rows.totals, emitted=_without(rows.totals.emitted, topic))
             for source, state in self.sources.items():
                 self.sources[source] = replace(state, emitted=_without(state.emitted, topic))
+        for app in what.apps:
+            self.tables.forget(app)
+            self.runs = {id_: run for id_, run in self.runs.items() if not run.task.startswith(f"{app}.")}
         self.apps = {name: without(app, what) for name, app in self.apps.items() if name not in what.apps}
 
     def _count_forgotten(self, emitted: dict[str, int]) -> None:

@@ -56,6 +56,14 @@ class MemoryTables:
     def history(self, table: str, key: str) -> Sequence[Edit]:
         return list(self._history.get((table, key), ()))
 
+    def forget(self, app: str) -> None:
+        """Lets go of all tables of an app."""
+        with self._one:
+            for kept in (self._documents, self._history):
+                for where in [where for where in kept if where[0].startswith(f"{app}.")]:
+                    del kept[where]  # type: ignore[attr-defined]
+            self.declared = {name: spec for name, spec in self.declared.items() if not name.startswith(f"{app}.")}
+
     def _rename(self, was: str, name: str) -> None:
         with self._one:
             del self.declared[was]
