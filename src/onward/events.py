@@ -104,6 +104,15 @@ class Full(Event):
 
 
 @dataclass(frozen=True, slots=True)
+class Conflicted(Event):
+    """A commit found another version of a document; what was called since is called again."""
+
+    stage: str
+    partition: int
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
 class Progressed(Event):
     """What a handler said by `progress(done, total)`."""
 

@@ -15,10 +15,11 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import msgspec
 
-from onward.call import Called, Caller, Undo, Unit, batch_name, run_through
+from onward.call import Called, Caller, Unit, batch_name, run_through
+from onward.changes import Changes, Pending
 from onward.draft import Draft
-from onward.errors import AlreadyCommitted, Broken, LeaseLost, TimedOut, Unavailable
-from onward.events import Committed, Failed, Full, Recovered, Stuck, Tripped
+from onward.errors import AlreadyCommitted, Broken, Conflict, LeaseLost, TimedOut, Unavailable
+from onward.events import Committed, Conflicted, Failed, Full, Recovered, Stuck, Tripped
 from onward.failure import Failure, message_of
 from onward.filling import Filling
 from onward.log import Claim, Commit, Parked, Request
@@ -27,6 +28,7 @@ from onward.repeats import Repeats
 from onward.running import begun, gone, is_suspect, put_back, untouched
 from onward.settle import behind, settle
 from onward.stage import Stage
+from onward.undo import Undo
 from onward.window import Chunk, Window, chunk_of, chunk_of_copies
 from onward.within import Within, unit_after
 
@@ -38,6 +40,9 @@ T = TypeVar("T")
 READ_RECORDS = 1_000
 READ_BYTES = 1_000_000
 WINDOW_RECORDS = 10_000
+MOST_CAREFUL = 10
+"""Conflicts in a row after which units are as small as they get: each halves them, each commit doubles them."""
+
 GATHER = 0.1
 """Seconds for which records that are due may wait for others while new ones are worked on."""
 
@@ -88,6 +93,9 @@ class Lane:
         self._repeats = Repeats(stage, self._seen) if stage.dedupe is not None else None
         self._writing: Commit | None = None
         self._singly = self._suspects = 0
+        self._pending = Pending(crew.log.tables) if crew.has_tables else None
+        self._careful = crew.conflicts.get(self.partition, 0)
+        self.conflicted = False
         self._reading = False
         self._committing = False
         self._stopping = False
@@ -138,6 +146,11 @@ class Lane:
             now = self._crew.now()
             park = [untouched(copy, now) for copy in await self._copies(sorted(offsets))]
             await self._write(Commit(lease=self.lease, park=park))
+
+    @property
+    def again(self) -> bool:
+        """Whether it has ended only to begin again from what the store says."""
+        return self.conflicted and not (self._stopping or self.lost)
 
     @property
     def end(self) -> int:
@@ -208,7 +221,7 @@ class Lane:
                 self._step()
                 if self._hand_error is not None:
                     raise self._hand_error
-                if self._stopping and not self._tasks and self._draft.empty:
+                if not self._tasks and (self.conflicted or (self._stopping and self._draft.empty)):
                     return
                 if not self._wake.is_set():
                     self.idle = not self._tasks and self._draft.empty
@@ -230,7 +243,7 @@ class Lane:
         return due if due is not None and due > looked else None
 
     def _step(self) -> None:
-        if self._hand_error is not None:
+        if self._hand_error is not None or self.conflicted:
             return
         self._commit()
         if self._stopping or self.stuck:
@@ -349,6 +362,8 @@ class Lane:
             return True
         if self._within is not None:
             return bool(self._units or self._flying or self._requests) or self._committing or not self._draft.empty
+        if self._careful and (self._units or self._committing or not self._draft.empty):
+            return True
         if self._requests and not self._flying:
             return True  # they wait for a moment when all is committed, which new work would put off for ever
         most = 1 if self.stage.effect else 8
@@ -411,7 +426,7 @@ class Lane:
         stage = self.stage
         if self._uncommitted_enough():
             return False
-        most = 1 if probe or self._singly or self._notes else stage.batch or self._share()
+        most = 1 if probe or self._singly or self._notes else max(1, (stage.batch or self._share()) >> self._careful)
         most = self._most(self._within_bound(most))
         busy: set[str] = set() if stage.unordered else self._busy
         if stage.fill:
@@ -553,9 +568,12 @@ class Lane:
             if self._within is not None:
                 await self._call_within(unit, arguments)
                 return
-            called = await self._call(unit, arguments, Undo())
-            if self.lost:
+            called = await self._call(unit, arguments, self._undo())
+            if self.lost or self.conflicted:
                 return
+            if called.edits and not self._taken(called):
+                called = Called()
+                called.rest, called.anew = range(len(unit)), True
             draft = self._settled(unit, called)
             self._apply(unit, called, draft)
             self._take_back(unit, called)
@@ -564,6 +582,19 @@ class Lane:
             self._units.discard(unit)
             self._busy -= unit.keys
             self.running.difference_update(unit.chunk.offsets)
+
+    def _undo(self) -> Undo:
+        if self._pending is None:
+            return Undo()
+        prefix, refuse = f"{self.stage.topic.name}:{self.partition}:", ""
+        if self._within is not None:
+            refuse = f"stage {self.stage.name} commits within another database and cannot change tables; use two stages"
+        return Changes(self._pending, self.stage.name, self._crew.now, prefix=prefix, refuse=refuse)
+
+    def _taken(self, called: Called) -> bool:
+        """Whether its changes of tables fit what this lane has changed; else another unit came first, and this one is
+        called again."""
+        return self._pending is not None and self._pending.take(called.edits)
 
     def _settled(self, unit: Unit, called: Called) -> Draft:
         now = self._crew.now()
@@ -627,7 +658,7 @@ class Lane:
             tx = target.begin(self.lease)
             try:
                 more = {**arguments, "tx": tx} if "tx" in self.stage.handler.needs else arguments
-                called = run_through(self._caller.run(unit, more, target.undo()))
+                called = run_through(self._caller.run(unit, more, target.undo(self._undo())))
                 target.check(self.lease)
                 draft = self._settled(unit, called)
                 kept = bool(draft.finished or (draft.park and unit.parked is None))
@@ -696,7 +727,7 @@ class Lane:
         if self._crew.pace is not None:
             self._crew.pace.give_back(len(rest))
         if unit.parked is None and len(rest) and not self.stuck:
-            again = unit.chunk.fresh(rest, self._crew.reader) if called.outage else unit.chunk.part(rest)
+            again = unit.chunk.fresh(rest, self._crew.reader) if called.outage or called.anew else unit.chunk.part(rest)
             self._window.give_back(again)
         self._singly = max(self._singly, called.alone)
         breaker = self._crew.breaker
@@ -734,7 +765,7 @@ class Lane:
     # committing
 
     def _commit(self) -> None:
-        if self._committing or self._draft.empty:
+        if self._committing or self.conflicted or self._draft.empty:
             return
         self._committing = True
         draft, self._draft = self._draft, Draft()
@@ -768,6 +799,15 @@ class Lane:
         except LeaseLost:
             self.give_up()
             return
+        except Conflict as error:
+            # What was called after it may rest on it, too: all that is not committed is called again, by a new lane.
+            self.conflicted = True
+            self._crew.conflicts[self.partition] = min(self._careful + 1, MOST_CAREFUL)
+            self._crew.observe(Conflicted(self.stage.name, self.partition, str(error)))
+            return
+        if commit.tables and self._pending is not None:
+            self._pending.committed(commit.tables)
+            self._careful = self._crew.conflicts[self.partition] = max(0, self._careful - 1)
         if self._repeats is not None:
             self._repeats.kept(commit.marks)
         self._crew.committed(commit.appends)

@@ -28,6 +28,7 @@ def settle(stage: Stage, unit: Unit, called: Called, now: float, chance: Callabl
     draft.done = len(called.done)
     draft.dropped = called.dropped
     draft.appends = called.appends
+    draft.edits = called.edits
     draft.emitted = called.records
     if unit.parked is not None:
         for i in called.done:

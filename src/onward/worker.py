@@ -42,7 +42,7 @@ from onward.intake import Intake
 from onward.isolate import Isolation
 from onward.lane import Lane
 from onward.lease import LOOK, SECONDS, Leases, Wanted
-from onward.log import AppSpec, Books, Claim, Lease, Log, SourceSpec, StageSpec, TopicSpec
+from onward.log import AppSpec, Books, Claim, Lease, Log, SourceSpec, StageSpec, TableSpec, TaskSpec, TopicSpec
 from onward.pace import Pace
 from onward.rate import Portion, Rate
 from onward.resource import Resources
@@ -79,6 +79,11 @@ def spec_of(app: App) -> AppSpec:
         tuple(
             StageSpec(s.name, s.topic.name, tuple(t.name for t in s.to), s.start, s.was, s.within and s.within.told)
             for s in app.stages.values()
+        ),
+        tuple(TaskSpec(t.name, tuple(str(one) for one in t.parameters(app))) for t in app.tasks.values()),
+        tuple(
+            TableSpec(t.name, tuple(t.fields.values()), t.lifecycle.moves if t.lifecycle else None, t.was)
+            for t in app.tables.values()
         ),
     )
 
@@ -160,6 +165,7 @@ class Worker:
         self._apps = list(apps)
         self._books = books
         self._plan = plan
+        self.has_tables = any(app.tables for app in apps)
         self._observers = Observers(observers)
         self._codecs = {topic.name: Codec(topic.type) for app in apps for topic in topics_of(app).values()}
         self._resources = {
@@ -596,16 +602,9 @@ class Worker:
                 within = Within(await self._target(stage.name), self.log, stage.was)
                 claim = await self._agreed(within, crew, claim)
             crew.trouble = ""
-            lane = Lane(crew, claim, within)
-            self._lanes[wanted] = crew.lanes[wanted[1]] = lane
-            if self._stop.is_set() or stage.name in self._paused:
-                lane.stop()
-            lane.reached(self._ends.get((stage.topic.name, lane.partition), 0))
-            news = await self.patiently(lambda: self.log.news([stage.topic.name], [stage.name]), or_stop=True)
-            for request in news.requests:
-                if request.partition == lane.partition:
-                    lane.asked(request)
-            await lane.run()
+            lane = await self._ran(crew, claim, within)
+            while lane.again:
+                lane = await self._ran(crew, await self._claimed_again(*wanted), within)
             if lane.lost:
                 self.leases.held.pop(wanted, None)
             else:
@@ -617,6 +616,21 @@ class Worker:
                 )
                 await self.leases.give_back(*wanted, f"stopped{why}")
             raise
+
+    async def _ran(self, crew: Crew, claim: Claim, within: Within | None) -> Lane:
+        """A lane that has run."""
+        stage, partition = crew.stage, claim.lease.partition
+        lane = Lane(crew, claim, within)
+        self._lanes[stage.name, partition] = crew.lanes[partition] = lane
+        if self._stop.is_set() or stage.name in self._paused:
+            lane.stop()
+        lane.reached(self._ends.get((stage.topic.name, partition), 0))
+        news = await self.patiently(lambda: self.log.news([stage.topic.name], [stage.name]), or_stop=True)
+        for request in news.requests:
+            if request.partition == partition:
+                lane.asked(request)
+        await lane.run()
+        return lane
 
     async def _agreed(self, within: Within, crew: Crew, claim: Claim) -> Claim:
         """The claim under which target and store agree: each time that they are compared it is a new one."""

@@ -25,6 +25,8 @@ from onward.cli import (
     repartition,
     run,
     status,
+    table,
+    task,
 )
 from onward.cli.show import fail
 from onward.errors import OnwardError
@@ -49,6 +51,8 @@ program.command("read")(read.read)
 program.command("put")(put.put)
 program.add_typer(parked.program, name="parked")
 program.command("audit")(audit.audit)
+program.command("task")(task.task)
+program.command("table")(table.table)
 program.command("pause")(pause.pause)
 program.command("resume")(pause.resume)
 program.command("forget")(forget.forget)

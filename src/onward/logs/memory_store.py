@@ -31,8 +31,10 @@ from onward.log import (
     Span,
     Totals,
 )
+from onward.logs.memory_tables import MemoryTables
 from onward.rate import Account
 from onward.span import merged
+from onward.task_run import TaskRun
 
 EMPTY = b"[]"
 """The entries of a block that has lost them."""
@@ -183,6 +185,9 @@ class MemoryStore:
         self.leases: dict[Where, LeaseRow] = {}
         self.requests: dict[int, Request] = {}
         self.answers: dict[int, str] = {}
+        self.tables = MemoryTables()
+        self.runs: dict[int, TaskRun] = {}
+        self.next_run = 1
         self.answered: dict[int, float] = {}
         self.asked = 0
         self.gone: dict[str, float] = {}
@@ -270,6 +275,9 @@ class MemoryStore:
                 rows.totals = replace(rows.totals, emitted=_without(rows.totals.emitted, topic))
             for source, state in self.sources.items():
                 self.sources[source] = replace(state, emitted=_without(state.emitted, topic))
+        for app in what.apps:
+            self.tables.forget(app)
+            self.runs = {id_: run for id_, run in self.runs.items() if not run.task.startswith(f"{app}.")}
         self.apps = {name: without(app, what) for name, app in self.apps.items() if name not in what.apps}
 
     def _count_forgotten(self, emitted: dict[str, int]) -> None:

@@ -136,6 +136,8 @@ def _said(event: Event) -> tuple[int, str]:
         case events.Full(_, partition, parked, key):
             most = f"; most of them behind key {key!r}" if key is not None else ""
             return ERROR, f"partition {partition} stops reading: {parked} records are parked{most}; retry or drop some"
+        case events.Conflicted(_, partition, reason):
+            return INFO, f"partition {partition} is worked on again from its last commit on: {reason}"
         case events.Progressed(_, _, _, done, total):
             return DEBUG, f"{done} of {total}" if total is not None else f"{done}"
         case events.Withheld(_, _, _, _, id_):
