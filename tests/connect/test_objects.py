@@ -55,6 +55,7 @@ def test_more_than_a_page(s3: S3) -> None:
 
 def test_content_is_read_in_pieces_and_only_that_content(place: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     files, put, delete = place
+    monkeypatch.setattr(objects, "RANGE", 3 * objects.PIECE)
     body = os.urandom(5 * objects.PIECE + 7)
     put("dbo/x/a.bin", body)
     [found] = files.list("dbo/x/")
@@ -69,6 +70,25 @@ def test_content_is_read_in_pieces_and_only_that_content(place: Any, monkeypatch
     delete("dbo/x/a.bin")
     with pytest.raises(ObjectGone):
         list(files.read(again.key, files.identity(found) if isinstance(files, objects.Bucket) else name))
+
+
+def test_an_empty_one_has_no_pieces(place: Any) -> None:
+    files, put, _ = place
+    put("dbo/x/a.csv", b"")
+    [found] = files.list("dbo/x/")
+    assert list(files.read(found.key, files.identity(found))) == []
+
+
+def test_one_that_is_replaced_while_it_is_read_is_seen(place: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    files, put, _ = place
+    monkeypatch.setattr(objects, "RANGE", objects.PIECE)
+    put("dbo/x/a.bin", b"1" * 3 * objects.PIECE)
+    [found] = files.list("dbo/x/")
+    pieces = files.read(found.key, files.identity(found))
+    next(pieces)
+    put("dbo/x/a.bin", b"2" * 3 * objects.PIECE)
+    with pytest.raises(ObjectGone):
+        list(pieces)
 
 
 def test_the_secret_is_known_as_one_and_where_it_is_says_none(s3: S3) -> None:
