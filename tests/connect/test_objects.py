@@ -12,7 +12,7 @@ import pytest
 
 from onward.connect import objects
 from onward.connect.objects import Folder, Objects, open_objects
-from onward.errors import MissingExtra, ObjectGone, Refused
+from onward.errors import MissingExtra, ObjectGone, Refused, Unavailable
 from onward.settings import masked
 from s3 import S3, SECRET
 
@@ -95,6 +95,16 @@ def test_the_secret_is_known_as_one_and_where_it_is_says_none(s3: S3) -> None:
     files = open_objects(s3.url("data"))
     assert files.where == f"s3://{s3.bucket}/data"
     assert masked(f"it is {SECRET}") == "it is ***"
+
+
+def test_a_bucket_that_is_away_or_not_there_says_so_in_a_line(s3: S3) -> None:
+    for url in ("s3://lake/data?endpoint=http://127.0.0.1:9&key=k&secret=k", s3.url().replace(s3.bucket, "no-such")):
+        files = open_objects(url)
+        for ask in (lambda f: list(f.list("dbo/")), lambda f: f.names()):
+            with pytest.raises(Unavailable, match=r"^s3://(lake|no-such)[^\n]*$"):
+                ask(files)
+    with pytest.raises(Unavailable):
+        list(open_objects("s3://lake/x?endpoint=http://127.0.0.1:9&key=k&secret=k").read("a", "b"))
 
 
 def test_a_missing_extra_says_the_install_line(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -9,6 +9,7 @@ A folder needs no extra; buckets need `onward[objects]`. Nothing is written.
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import os
 from collections.abc import Iterator
@@ -19,7 +20,7 @@ from urllib.parse import parse_qsl, unquote, urlsplit
 
 from msgspec import Struct
 
-from onward.errors import MissingExtra, ObjectGone, Refused
+from onward.errors import MissingExtra, ObjectGone, Refused, Unavailable
 from onward.settings import Secret
 
 PIECE = 1 << 17
@@ -46,7 +47,7 @@ class Object(Struct, frozen=True):
 class Objects(Protocol):
     """The port: what can be asked of a root. `where` names it, without secrets. Thread-safe.
 
-    While the outside is away the errors of the operating system or the client come through: try again.
+    A bucket that is away or refuses to answer raises Unavailable, a folder the errors of the operating system.
     """
 
     where: str
@@ -184,12 +185,14 @@ class Bucket:
         self._store = obstore.store.from_url(self.where, client_options=local, retry_config=_PATIENCE, **more)
 
     def list(self, prefix: str = "", after: str = "") -> Iterator[Object]:
-        for page in self._obstore.list(self._store, prefix or None, offset=after or None, chunk_size=1_000):
-            for meta in page:
-                yield Object(meta["path"], meta["size"], meta["last_modified"].astimezone(UTC), _mark(meta))
+        with self._away():
+            for page in self._obstore.list(self._store, prefix or None, offset=after or None, chunk_size=1_000):
+                for meta in page:
+                    yield Object(meta["path"], meta["size"], meta["last_modified"].astimezone(UTC), _mark(meta))
 
     def names(self, folder: str = "") -> list[str]:
-        found = self._obstore.list_with_delimiter(self._store, folder or None)
+        with self._away():
+            found = self._obstore.list_with_delimiter(self._store, folder or None)
         folders = [f"{path.rstrip('/').rpartition('/')[2]}/" for path in found["common_prefixes"]]
         return sorted([*folders, *(meta["path"].rpartition("/")[2] for meta in found["objects"])])
 
@@ -198,7 +201,7 @@ class Bucket:
 
     def read(self, key: str, identity: str) -> Iterator[bytes]:
         """By ranges: who takes long over what it reads holds no connection open, and a broken one costs one range."""
-        try:
+        with self._away(key):
             meta = self._obstore.head(self._store, key)
             if _mark(meta) != identity:
                 raise ObjectGone(key)
@@ -208,8 +211,22 @@ class Bucket:
                 content = memoryview(self._obstore.get(self._store, key, options=options).bytes())
                 for place in range(0, len(content), PIECE):
                     yield bytes(content[place : place + PIECE])
-        except (self._errors.NotFoundError, self._errors.PreconditionError, FileNotFoundError):
-            raise ObjectGone(key) from None
+
+    @contextlib.contextmanager
+    def _away(self, key: str = "") -> Iterator[None]:
+        """The client's errors as ours, in one line."""
+        try:
+            yield
+        except (self._errors.NotFoundError, self._errors.PreconditionError, FileNotFoundError) as error:
+            if key:
+                raise ObjectGone(key) from None
+            raise Unavailable(f"{self.where}: {_first_line(error)}") from None
+        except self._errors.BaseError as error:
+            raise Unavailable(f"{self.where}: {_first_line(error)}") from None
+
+
+def _first_line(error: Exception) -> str:
+    return str(error).partition("\n")[0]
 
 
 def _mark(meta: Any) -> str:
