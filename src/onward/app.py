@@ -10,8 +10,10 @@ from typing import Any, Literal, TypeVar, cast
 
 from onward import check
 from onward.database import Database
+from onward.dedupe import Window
 from onward.errors import DeclarationError, Fault, SettingError
 from onward.handler import place
+from onward.rate import Rate
 from onward.resource import Resource
 from onward.retry import Retry
 from onward.source import Source
@@ -39,6 +41,7 @@ class App:
         self.sources: dict[str, Source] = {}
         self.stages: dict[str, Stage] = {}
         self.resources: dict[str, Resource] = {}
+        self.rates: dict[str, Rate] = {}
         self.settings_class: type | None = None
         self.demo_function: Callable[..., Any] | None = None
         self._settings = _Settings(name)
@@ -142,13 +145,19 @@ class App:
         to: Topic[Any] | Sequence[Topic[Any]] = (),
         retry: Retry = _DEFAULT_RETRY,
         batch: int | None = None,
+        fill: str | timedelta | None = None,
         parallel: int = 1,
+        limit: int | None = None,
+        rate: str | Rate | None = None,
         timeout: str | timedelta | None = None,
         within: Database | None = None,
         effect: bool | None = None,
+        split: bool | None = None,
         unordered: bool = False,
         on_dead: Literal["hold", "pass"] = "hold",
         parked_most: int = 100_000,
+        dedupe: Window | None = None,
+        idempotency: str | KeyOf | None = None,
         start: Literal["first", "now"] | None = None,
         name: str | None = None,
         was: str | None = None,
@@ -163,42 +172,66 @@ class App:
             to: where what it returns or yields goes.
             retry: how often a failed record is tried, and when.
             batch: the handler gets lists of 1..batch records of one partition; not waited for.
+            fill: how long a batch is waited for after all.
             parallel: calls at once per worker process, never two for one key.
+            limit: calls at once over all workers.
+            rate: the most records per second, minute or hour, over all workers; or a budget made by `rate()`.
             timeout: the most time of one call.
             within: a database whose transaction the handler shares.
+            split: whether a batch that failed is halved until the bad record is alone; where it acts outside it cannot.
             unordered: keys do not matter here.
             on_dead: whether later records of a dead record's key wait for a person ("hold") or go on ("pass").
             parked_most: the most parked records; at that bound it stops reading.
+            dedupe: by what repeats are told, which are dropped, and for how long.
+            idempotency: a field, or a function of the value, that `Record.id` is made of instead of the position.
             start: where a stage that is new begins on a topic that already has records.
             was: the name that the stage had before.
         """
 
         def declare(function: F) -> F:
             full = self._full(name or function.__name__, place(function))
-            try:
-                made = Stage(
-                    full,
-                    function,
-                    topic,
-                    to=_listed(to),
-                    retry=retry,
-                    batch=batch,
-                    parallel=parallel,
-                    timeout=timeout,
-                    within=within,
-                    effect=effect,
-                    unordered=unordered,
-                    on_dead=on_dead,
-                    parked_most=parked_most,
-                    start=start,
-                    was=was and f"{self.name}.{was}",
-                )
-                self._add(self.stages, full, made, made.where)
-            except ValueError as error:
-                self._faults.append(Fault(place(function), f"stage {full}: {error}"))
+            made = Stage(
+                full,
+                function,
+                topic,
+                to=_listed(to),
+                retry=retry,
+                batch=batch,
+                fill=fill,
+                parallel=parallel,
+                limit=limit,
+                rate=rate,
+                timeout=timeout,
+                within=within,
+                effect=effect,
+                split=split,
+                unordered=unordered,
+                on_dead=on_dead,
+                parked_most=parked_most,
+                dedupe=dedupe,
+                idempotency=idempotency,
+                start=start,
+                was=was and f"{self.name}.{was}",
+            )
+            self._add(self.stages, full, made, made.where)
             return function
 
         return declare
+
+    def rate(self, name: str, rate: str) -> Rate:
+        """A budget of calls, as `"120/m"`, that its name shares over all workers of the store.
+
+        A handler says `await rate()` before each call, a plain `def` `rate()`; a stage may take it as its `rate=`, too.
+        """
+        where = _caller()
+        full = self._full(name, where)
+        try:
+            made = Rate(full, rate, where)
+        except ValueError as error:
+            self._faults.append(Fault(where, f"rate {full}: {error}"))
+            made = Rate(full, "1/s", where)
+        self._add(self.rates, full, made, where)
+        return made
 
     def resource(self, function: F) -> F:
         """A function that yields what it opens: once per process, at first need, closed in order at the end."""

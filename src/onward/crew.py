@@ -15,7 +15,9 @@ from onward.emit import Emitter
 from onward.events import Event
 from onward.lane import Lane
 from onward.log import Append, Log
+from onward.ration import Ration
 from onward.resource import Resources
+from onward.slots import Slots
 from onward.stage import Stage
 
 if TYPE_CHECKING:
@@ -36,12 +38,17 @@ class Crew:
         self.emitter = Emitter(stage.to, codecs)
         self.breaker = Breaker(stage.retry, worker.chance)
         self.log: Log = worker.log
+        self.ration = Ration(worker.limit)
         self.trouble = ""
+        self.pace = worker.pace(stage.rate) if stage.rate is not None else None
+        if self.pace is not None:
+            self.pace.listen(self.wake_lanes, stage.batch or 1)
         self._worker = worker
         self._resources = resources
         self._arguments: dict[str, Any] | None = None
         self._free = stage.parallel
         self._waiting: set[Lane] = set()
+        self._slots = self._shared_slots() if stage.limit is not None else None
         self._served: dict[int, int] = {}
         self._number = itertools.count(1)
         self._bounded = worker.gates.bounded(stage)
@@ -50,6 +57,11 @@ class Crew:
     def room(self) -> int:
         """Bytes of records that one lane may have in hand."""
         return self._worker.room
+
+    @property
+    def horizon(self) -> float:
+        """Up to which instant a run that ends waits for what is due."""
+        return self._worker.horizon
 
     @property
     def state(self) -> str:
@@ -62,6 +74,10 @@ class Crew:
             return self.waits
         if any(lane.full for lane in self.lanes.values()):
             return "stopped: as many records are parked as parked_most= allows; retry or drop some"
+        if self.pace is not None and self.pace.at is not None and any(lane.pending for lane in self.lanes.values()):
+            return f"running, waits for its rate of {self.pace.rate.text}"
+        if self._slots is not None and self._waiting and self._slots.short:
+            return f"running, waits for one of the {self.stage.limit} calls that all workers may make at once"
         return "running"
 
     @property
@@ -86,7 +102,7 @@ class Crew:
 
     def slot(self, lane: Lane) -> bool:
         """Takes a call slot; where none is free, all who asked are woken when one is: first who has waited longest."""
-        if self._free:
+        if self._free and (self._slots is None or self._slots.take()):
             self._free -= 1
             self._served[lane.partition] = next(self._number)
             return True
@@ -95,9 +111,32 @@ class Crew:
 
     def slot_free(self) -> None:
         self._free += 1
+        if self._slots is not None:
+            self._slots.free()
+        self._wake_waiting()
+
+    def _wake_waiting(self) -> None:
         waiting, self._waiting = self._waiting, set()
         for lane in sorted(waiting, key=lambda lane: self._served.get(lane.partition, 0)):
             lane.wake()
+
+    def _shared_slots(self) -> Slots:
+        name, most = self.stage.name, self.stage.limit or 1
+
+        async def occupy(using: int, wants: int, seconds: float) -> int:
+            return await self.log.occupy(name, self._worker.name, most, using, wants, seconds)
+
+        return Slots(occupy, self._wanted_slots, self._wake_waiting)
+
+    def _wanted_slots(self) -> int:
+        used = self.stage.parallel - self._free
+        more = max(1, sum(lane.pending for lane in self._waiting)) if self._waiting else 0
+        return min(self.stage.parallel, used + more)
+
+    async def close(self) -> None:
+        """Lets go of what is shared with other workers."""
+        if self._slots is not None:
+            await self._slots.close()
 
     def wake_lanes(self) -> None:
         for lane in self.lanes.values():
@@ -107,7 +146,7 @@ class Crew:
         """What handlers are given besides the value; opens resources at first need."""
         if self._arguments is None:
             found = await self._resources.get(self.stage.handler)
-            flags = {"dry_run": False, "once": self._worker.once}
+            flags = {"dry_run": self._worker.dry_run, "once": self._worker.once}
             found |= {name: flag for name, flag in flags.items() if name in self.stage.handler.needs}
             self._arguments = found
         return self._arguments

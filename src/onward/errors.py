@@ -74,6 +74,16 @@ class StartNeeded(Refused):
         )
 
 
+class GoneTooLong(Refused):
+    """A stage comes back whose topic has deleted, while it was gone, records that it had not seen."""
+
+    def __init__(self, stage: str, partition: str, next_: int, first: int) -> None:
+        super().__init__(
+            f"stage {stage} was gone for longer than its topic keeps records, and {partition} has deleted offsets "
+            f"{next_} to {first - 1}, which it had not seen; `onward forget {stage}`, then declare it with start="
+        )
+
+
 class ForeignLibrary(Refused):
     """A second SQLite library in this process has, or wants, a file that Onward has open.
 

@@ -189,7 +189,7 @@ class Intake:
         arguments = await self._resources.get(self.source.handler)
         if self.source.saved is not None:
             self._saved_with = await self._resources.get(self.source.saved)
-        flags = {"dry_run": False, "once": self._worker.once}
+        flags = {"dry_run": self._worker.dry_run, "once": self._worker.once}
         arguments |= {name: flag for name, flag in flags.items() if name in self.source.handler.needs}
         schedule = self.source.schedule
         next_run = None if schedule is None else schedule.after(begun, self._worker.chance)
@@ -274,7 +274,7 @@ class Intake:
             emitted[append.topic] = emitted.get(append.topic, 0) + append.count
         cursor = taken.cursors[-1] if taken.cursors else self._state.cursor
         await self._note(appends, cursor=cursor, emitted=emitted, **more)
-        if self.source.saved is not None and taken.cursors:
+        if self.source.saved is not None and taken.cursors and not self._worker.dry_run:
             await self._tell_saved(self.source.saved, taken.cursors)
         return count
 

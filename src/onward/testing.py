@@ -21,9 +21,10 @@ from onward import units
 from onward.app import App, topics_of
 from onward.clock import HandClock
 from onward.codec import HEADERS, KEY, ORIGIN, TIME, VALUE, Codec
+from onward.dryrun import dry_run
 from onward.emit import Emitter
 from onward.errors import OnwardError, RecordDied, Refused, Unavailable
-from onward.events import Event, Failed, SourceFailed, Tripped
+from onward.events import Event, Failed, SourceFailed, Tripped, Withheld
 from onward.log import Commit, State
 from onward.logs.memory import MemoryLog
 from onward.loop import LoopThread
@@ -33,11 +34,13 @@ from onward.stage import Stage
 from onward.topic import Topic
 from onward.window import chunk_of
 from onward.worker import Plan, Worker, spec_of
+from onward.would import DryRun
 
 T = TypeVar("T")
 
 MOST_STEPS = 10_000
 MOST_PROBES = 20
+DAY = 86_400.0
 
 
 class TestClock(HandClock):
@@ -45,8 +48,8 @@ class TestClock(HandClock):
 
     __test__ = False
 
-    def __init__(self, call: Callable[[Callable[[], None]], None]) -> None:
-        super().__init__()
+    def __init__(self, call: Callable[[Callable[[], None]], None], *, start: float = HandClock().now()) -> None:
+        super().__init__(start)
         self._call = call
         self.steps = 0
         self.endless: Callable[[], None] = lambda: None
@@ -127,7 +130,7 @@ class TestRun:
             Exception: the source's own, when it fails; what it closed by a Checkpoint before is kept.
         """
         found = _find(self._app.sources, source, "source")
-        self._work(Plan(stages=(found.name,), once=True, patience=0.0, bounded=False))
+        self._work(Plan(stages=(found.name,), once=True, patience=0.0, bounded=False, retention=False))
         for event in self._seen:
             if isinstance(event, SourceFailed):
                 raise event.error
@@ -141,10 +144,44 @@ class TestRun:
         """
         if not self._app.stages:
             return
-        self._work(Plan(stages=tuple(self._app.stages), once=True, patience=float("inf")))
+        self._work(Plan(stages=tuple(self._app.stages), once=True, patience=float("inf"), retention=False))
         for event in self._seen:
             if raises and isinstance(event, Failed) and event.state == "dead":
                 raise event.error or RecordDied(event.stage, event.position, event.key, event.reason)
+
+    def dry_run(self, *, limit: int | None = None) -> tuple[DryRun, list[Withheld]]:
+        """What calling all sources and working through a day of retries would do, and the effects that it would have;
+        nothing changes, the clock neither. Stages with effects outside are called only where they take `dry_run`.
+
+        Args:
+            limit: so many records at most per source and per stage.
+        """
+        seen: list[Withheld] = []
+
+        def see(event: Event) -> None:
+            if isinstance(event, Withheld):
+                seen.append(event)
+
+        async def work() -> DryRun:
+            clock = TestClock(lambda work: work(), start=self.clock.now())
+
+            def started(worker: Worker) -> None:
+                clock.endless = worker.stop
+
+            return await dry_run(
+                [self._app],
+                self._log,
+                self._log.url,
+                Plan(patience=DAY, limit=limit),
+                {self._app.name: self._settings},
+                resources=self._resources,
+                observers=[see],
+                clock=clock,
+                chance=lambda: self._chance,
+                started=started,
+            )
+
+        return self._wait(work()), seen
 
     def values(self, topic: Topic[T]) -> list[T]:
         """All values of a topic, partition by partition in the order of their offsets."""

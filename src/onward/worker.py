@@ -41,13 +41,20 @@ from onward.intake import Intake
 from onward.lane import Lane
 from onward.lease import LOOK, SECONDS, Leases, Wanted
 from onward.log import AppSpec, Books, Claim, Lease, Log, SourceSpec, StageSpec, TopicSpec
+from onward.pace import Pace
+from onward.rate import Portion, Rate
 from onward.resource import Resources
+from onward.retention import Retention
 from onward.sqlite.connection import path_of
+from onward.withhold import limited, withheld
 from onward.within import SQLiteTarget, Target, Within
 
 T = TypeVar("T")
 
 MEMORY = 256_000_000
+
+SWEEP = 5.0
+"""Seconds for which retention may go on when a run under `once` is done."""
 
 TROUBLE = 5.0
 """Seconds after which a lane or intake that broke is taken up again."""
@@ -79,6 +86,9 @@ class Plan(Struct, frozen=True, kw_only=True):
             a store that is away.
         grace: seconds that work in hand has to finish at a stop.
         bounded: whether sources and stages wait at the bounds of topics, and slow down for a stage that has tripped.
+        dry_run: withhold effects outside; to be run on an overlay, with targets that are copies.
+        limit: so many records at most per source and per stage.
+        retention: let go, beside the work, of what the store is to keep no longer.
         follow: under `once`, do not judge whether all is done: the process that leads this one does, and stops it.
     """
 
@@ -87,8 +97,11 @@ class Plan(Struct, frozen=True, kw_only=True):
     memory: int = MEMORY
     patience: float = 60.0
     grace: float = 10.0
+    retention: bool = True
     follow: bool = False
     bounded: bool = True
+    dry_run: bool = False
+    limit: int | None = None
 
 
 class Report(Struct):
@@ -121,12 +134,16 @@ class Worker:
         observers: Sequence[Observer] = (),
         clock: Clock | None = None,
         chance: Callable[[], float] = random.random,
+        target: Callable[[str], Target] = SQLiteTarget,
     ) -> None:
         self.name = process.new_name()
         self.log = log
         self.clock: Clock = clock or SystemClock()
         self.chance = chance
         self.once = plan.once
+        self.dry_run = plan.dry_run
+        self._begun = self.clock.now()
+        self.limit = plan.limit
         self.memory = plan.memory
         self.report = Report()
         self._apps = list(apps)
@@ -142,12 +159,18 @@ class Worker:
         selected = [name for name in self._app_of if not plan.stages or name in plan.stages]
         self._sources = {n: app.sources[n] for n in selected if n in (app := self._app_of[n]).sources}
         self._stages = {n: app.stages[n] for n in selected if n in (app := self._app_of[n]).stages}
+        if plan.dry_run:
+            self._sources = {n: limited(source, plan.limit) for n, source in self._sources.items()}
+            self._stages = {n: withheld(stage, self.observe) for n, stage in self._stages.items()}
         self._crews: dict[str, Crew] = {}
+        self._paces: dict[str, Pace] = {}
         self._lanes: dict[Wanted, Lane] = {}
         self._intakes: dict[str, Intake] = {}
+        self._target_of = target
         self._targets: dict[str, Target] = {}
         self._opening = asyncio.Lock()
         self._tasks: dict[Wanted, asyncio.Task[None]] = {}
+        self._paused: Collection[str] = ()
         self._look = asyncio.Event()
         self._stop = asyncio.Event()
         self._ends: Mapping[tuple[str, int], int] = {}
@@ -160,8 +183,15 @@ class Worker:
         wanted += [(name, p) for name, stage in self._stages.items() for p in range(stage.topic.partitions)]
         self._wanted = wanted
         self.leases = Leases(self, wanted, self._sources if plan.once else ())
+        self.retention = Retention(log, books, self.clock, self.name, self.observe)
         calls = sum(2 * stage.parallel for stage in self._stages.values() if not stage.handler.is_async)
         self.threads = ThreadPoolExecutor(max(4, calls), thread_name_prefix="onward-call")
+
+    @property
+    def horizon(self) -> float:
+        """Up to which instant a retry may be due for `once` to wait for it. A dry run always comes to its end: what is
+        tried for ever is not waited for again and again."""
+        return (self._begun if self.dry_run else self.clock.now()) + self._plan.patience
 
     @property
     def room(self) -> int:
@@ -185,9 +215,21 @@ class Worker:
             return self.report  # it was stopped before it had begun
         self._began = self._tick()
         self.observe(WorkerStarted(self.name, getattr(self.log, "url", "")))
+        try:
+            # Before a lease is taken it is known what is paused.
+            await self._news(sorted({stage.topic.name for stage in self._stages.values()}))
+        except StoreAway:
+            if self.report.away:
+                raise
+            return self.report
+        for rate in self._rates:
+            rate.connect(self.pace(rate))
         helpers = [asyncio.create_task(work) for work in (self.leases.run(), self._watch(), self.gates.run())]
+        if self._plan.retention:
+            helpers.append(asyncio.create_task(self.retention.run()))
         try:
             await self._until_done(helpers)
+            await self._sweep_once()
         except StoreAway:
             if not self._stop.is_set() or self.report.away:
                 raise
@@ -237,6 +279,13 @@ class Worker:
             await asyncio.wait([looking, *helpers], timeout=0.25 if self.once else None, return_when="FIRST_COMPLETED")
             looking.cancel()
 
+    async def _sweep_once(self) -> None:
+        """A run that ends by itself leaves the store as small as it may be: there may be no other worker to do it."""
+        if self._plan.retention and self.once and not (self._stop.is_set() or self._plan.follow):
+            with contextlib.suppress(TimeoutError, StoreAway, StoreUncertain):
+                async with asyncio.timeout(SWEEP):
+                    await self.retention.sweep()
+
     async def _wind_up(self, helpers: Sequence[asyncio.Task[None]]) -> None:
         self._stop.set()
         for lane in self._lanes.values():
@@ -251,12 +300,17 @@ class Worker:
                 lane.give_up()
             for intake in self._intakes.values():
                 intake.give_up()
+            for pace in self._paces.values():
+                pace.close()
             for task in late:
                 task.cancel()
             await asyncio.gather(*working, return_exceptions=True)
+        for rate in self._rates:
+            rate.connect(None)
         for helper in helpers:
             helper.cancel()
-        await asyncio.gather(*helpers, return_exceptions=True)
+        await asyncio.gather(*helpers, *(crew.close() for crew in self._crews.values()), return_exceptions=True)
+        await self.retention.give_back()
         try:
             await self.leases.give_back_all()
         except StoreAway as error:
@@ -294,12 +348,28 @@ class Worker:
         """Tells lanes; returns for what there are requests that no lane of this worker can carry out."""
         news = await self.patiently(lambda: self.log.news(topics, list(self._stages)), or_stop=True)
         self._ends = news.ends
+        self._heed(news.paused)
         for lane in list(self._lanes.values()):
             lane.reached(news.ends.get((lane.stage.topic.name, lane.partition), 0))
         for request in news.requests:
             if (lane := self._lanes.get((request.stage, request.partition))) is not None:
                 lane.asked(request)
         return {(request.stage, request.partition) for request in news.requests} - set(self._lanes)
+
+    def _heed(self, paused: Collection[str]) -> None:
+        """Ends what was paused, when what it has in hand is done."""
+        if resumed := set(self._paused) - set(paused):
+            for name in resumed:
+                self._intakes.pop(name, None)
+            self.leases.note()
+            self.look()
+        self._paused = paused
+        for wanted, lane in self._lanes.items():
+            if wanted[0] in paused:
+                lane.stop()
+        for name, intake in self._intakes.items():
+            if name in paused:
+                intake.stop()
 
     # what gates ask
 
@@ -332,13 +402,12 @@ class Worker:
         if waiting and not await self._brought_elsewhere(waiting):
             return False
         asked = await self._news(sorted({stage.topic.name for stage in self._stages.values()}))
-        if asked - self._given_up:
+        if any(wanted not in self._given_up and wanted[0] not in self._paused for wanted in asked):
             return False
         starting = any(wanted[0] in self._stages and wanted not in self._lanes for wanted in self._tasks)
         if starting or any(not lane.idle for lane in self._lanes.values()):
             return False
-        now, patience = self.clock.now(), self._plan.patience
-        horizon = now + patience
+        now, patience, horizon = self.clock.now(), self._plan.patience, self.horizon
         lanes = [lane for lane in self._lanes.values() if not self._crews[lane.stage.name].down(now, patience)]
         due = min((due for lane in lanes if (due := lane.next_due) is not None), default=None)
         if due is not None and due <= horizon:
@@ -346,7 +415,7 @@ class Worker:
             return False
         for lane in self._lanes.values():
             crew = self._crews[lane.stage.name]
-            if lane.outstanding and not (crew.breaker.tripped or crew.waits) and not lane.stuck and not lane.full:
+            if lane.outstanding and not (crew.breaker.tripped or crew.waits) and not lane.halted:
                 return False
         return not await self._others_work()
 
@@ -370,6 +439,10 @@ class Worker:
             holder = facts.holder
             if holder is not None and holder.live and holder.state.startswith(("tripped:", "stopped:")):
                 continue
+            if facts.stage in self._paused:
+                if holder is not None and holder.live and holder.worker != self.name:
+                    return True  # it finishes what it has in hand
+                continue
             if self.gates.waits(self._stages[facts.stage]):
                 continue
             if facts.end - facts.begins - facts.totals.done - sum(facts.parked.values()) > 0:
@@ -380,7 +453,7 @@ class Worker:
 
     async def _due_soon(self, wanted: Wanted) -> bool:
         """Whether a parked record of another worker's is to be tried again within the patience."""
-        horizon, after = self.clock.now() + self._plan.patience, ("", 0, 0)
+        horizon, after = self.horizon, ("", 0, 0)
 
         def page() -> Awaitable[Sequence[Any]]:
             return self._books.parked(wanted[0], None, "retrying", 100, after)
@@ -394,6 +467,8 @@ class Worker:
 
     def _source_done(self, name: str) -> bool:
         intake = self._intakes.get(name)
+        if name in self._paused and (name, 0) not in self._tasks:
+            return True
         return (intake is not None and intake.done) or (name, 0) in self._given_up
 
     async def _brought_elsewhere(self, names: Sequence[str]) -> bool:
@@ -422,7 +497,10 @@ class Worker:
 
     def may_take(self, wanted: Wanted) -> bool:
         return (
-            not self._stop.is_set() and wanted not in self._tasks and self._pause_until.get(wanted, 0.0) <= self._tick()
+            not self._stop.is_set()
+            and wanted not in self._tasks
+            and wanted[0] not in self._paused
+            and self._pause_until.get(wanted, 0.0) <= self._tick()
         )
 
     def _tick(self) -> float:
@@ -497,7 +575,7 @@ class Worker:
             crew.trouble = ""
             lane = Lane(crew, claim, within)
             self._lanes[wanted] = crew.lanes[wanted[1]] = lane
-            if self._stop.is_set():
+            if self._stop.is_set() or stage.name in self._paused:
                 lane.stop()
             lane.reached(self._ends.get((stage.topic.name, lane.partition), 0))
             news = await self.patiently(lambda: self.log.news([stage.topic.name], [stage.name]), or_stop=True)
@@ -555,7 +633,7 @@ class Worker:
                     f"stage {name}: within= names the store's own file, whose writer would wait for the stage for "
                     "ever; name another file"
                 )
-            self._targets[url] = await asyncio.to_thread(SQLiteTarget, url)
+            self._targets[url] = await asyncio.to_thread(self._target_of, url)
         return self._targets[url]
 
     async def _work_source(self, claim: Claim) -> None:
@@ -564,7 +642,10 @@ class Worker:
         emitter = Emitter(source.to, self._codecs)
         intake = Intake(self, source, claim, resources, emitter, self._intakes.get(source.name))
         self._intakes[source.name] = intake
-        if intake.done or self._stop.is_set():
+        if self._stop.is_set() or (intake.done and source.name not in self._paused):
+            return
+        if source.name in self._paused:
+            await self.leases.give_back(source.name, 0)
             return
         try:
             await intake.run()
@@ -585,6 +666,20 @@ class Worker:
             await self.leases.give_back(source.name, 0)
 
     # for its parts
+
+    @property
+    def _rates(self) -> list[Rate]:
+        return [rate for app in self._apps for rate in app.rates.values()]
+
+    def pace(self, rate: Rate) -> Pace:
+        """What this process may call of a budget; one for all that name it."""
+        if rate.name not in self._paces:
+
+            async def draw(count: int) -> Portion:
+                return await self.patiently(lambda: self.log.draw(rate.name, rate.per_second, count))
+
+            self._paces[rate.name] = Pace(rate, self.clock, draw)
+        return self._paces[rate.name]
 
     def observe(self, event: Event) -> None:
         if isinstance(event, Failed) and event.state == "dead":

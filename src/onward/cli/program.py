@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 import onward
-from onward.cli import audit, config, demo, doctor, graph, parked, put, read, run, status
+from onward.cli import audit, config, demo, doctor, graph, parked, pause, put, read, run, status
 from onward.cli.show import fail
 from onward.errors import OnwardError
 
@@ -31,6 +31,8 @@ program.command("read")(read.read)
 program.command("put")(put.put)
 program.add_typer(parked.program, name="parked")
 program.command("audit")(audit.audit)
+program.command("pause")(pause.pause)
+program.command("resume")(pause.resume)
 program.command("doctor")(doctor.doctor)
 program.command("config")(config.config)
 

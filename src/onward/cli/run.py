@@ -14,6 +14,7 @@ import typer
 from onward import load, stores
 from onward import run as running
 from onward.app import App
+from onward.cli import dryrun as dry
 from onward.cli import options, show
 from onward.cli.progress import Progress, log_lines
 from onward.cli.show import Column
@@ -43,11 +44,18 @@ def run(
     memory: options.Memory = "256MB",
     patience: options.Patience = "60s",
     grace: options.Grace = "10s",
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Show what --once would do; change nothing.")] = False,
+    limit: Annotated[
+        int | None,
+        typer.Option(
+            metavar="N", min=1, help="With --dry-run: at most N records per source and stage.", show_default=False
+        ),
+    ] = None,
     health: Annotated[
         str | None,
         typer.Option(metavar="HOST:PORT", help="Tell there over HTTP whether it is well.", show_default=False),
     ] = None,
-    json: Annotated[bool, typer.Option("--json", help="With --once: print what stays as JSON.")] = False,
+    json: Annotated[bool, typer.Option("--json", help="With --once or --dry-run: print JSON.")] = False,
     store: options.Store = None,
     failed: options.Failed = False,
     child: Annotated[int | None, typer.Option("--child", hidden=True)] = None,
@@ -63,8 +71,13 @@ def run(
     follow = bool(child) and once
     if follow:
         selected = tuple(name for app in found for name in app.stages if not selected or name in selected)
+    if limit is not None and not dry_run:
+        raise Refused("--limit goes with --dry-run; a run that changes something works on all there is")
+    if dry_run and processes > 1:
+        raise Refused("a dry run is one process; leave --processes out")
     plan = Plan(
         stages=selected,
+        limit=limit,
         once=once,
         memory=options.size("--memory", memory),
         patience=options.duration("--patience", patience),
@@ -73,6 +86,8 @@ def run(
     )
     log_lines(config.log_level())
     url = config.store(store)
+    if dry_run:
+        dry.show_run(found, url, plan, settings, json=json)
     at = None if health is None else address(health)
     # Process number 1 has to reap what others leave behind, which a worker cannot without taking from its handlers.
     if child is None and (processes > 1 or os.getpid() == 1):
@@ -125,7 +140,7 @@ def left_over(url: str, apps: Sequence[App], survey: Survey, *, json: bool) -> N
 
 
 def _row(stage: StageStatus) -> list[str]:
-    state = stage.state if stage.state.startswith(("tripped", "stopped", "waiting")) else ""
+    state = stage.state if stage.state.startswith(("tripped", "stopped", "waiting", "paused")) else ""
     return [stage.name, *(f"{getattr(stage, count)}" for count in _LEFT), state]
 
 
