@@ -37,6 +37,7 @@ class Crew:
         self.log: Log = worker.log
         self.ration = Ration(worker.limit)
         self.trouble = ""
+        self.alone = worker.alone
         self.isolation = worker.isolation(stage)
         self.pace = worker.pace(stage.rate) if stage.rate is not None else None
         if self.pace is not None:
