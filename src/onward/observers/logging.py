@@ -121,7 +121,7 @@ def _said(event: Event) -> tuple[int, str]:
         case events.Committed(_, partition, next_, finished, parked, emitted):
             return DEBUG, f"partition {partition} up to {next_}: {finished} done, {parked} parked, {emitted} emitted"
         case events.Failed():
-            level = ERROR if event.state == "dead" else WARNING
+            level = ERROR if event.state == "dead" else INFO if event.state == "waiting" else WARNING
             return level, f"attempt {event.attempt}, now {event.state}: {event.reason}"
         case events.Tripped(_, reason, probe_in):
             return ERROR, f"tripped, tries one record again in {probe_in:.1f} s: {reason}"
