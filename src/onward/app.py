@@ -41,6 +41,7 @@ class App:
     def __init__(self, name: str) -> None:
         self.name = name
         self.where = _caller()
+        self.reference = f"{self.where.rpartition(':')[0]}:{name}"
         self.topics: dict[str, Topic[Any]] = {}
         self.sources: dict[str, Source] = {}
         self.stages: dict[str, Stage] = {}
@@ -184,10 +185,12 @@ class App:
         limit: int | None = None,
         rate: str | Rate | None = None,
         timeout: str | timedelta | None = None,
+        isolate: bool = False,
         within: Database | None = None,
         effect: bool | None = None,
         split: bool | None = None,
         unordered: bool = False,
+        long: bool = False,
         on_dead: Literal["hold", "pass"] = "hold",
         parked_most: int = 100_000,
         dedupe: Window | None = None,
@@ -211,9 +214,11 @@ class App:
             limit: calls at once over all workers.
             rate: the most records per second, minute or hour, over all workers; or a budget made by `rate()`.
             timeout: the most time of one call.
+            isolate: calls are made in processes of their own, which can be killed.
             within: a database whose transaction the handler shares.
             split: whether a batch that failed is halved until the bad record is alone; where it acts outside it cannot.
             unordered: keys do not matter here.
+            long: a call may last for hours; each is noted in the store before it begins, as `running`.
             on_dead: whether later records of a dead record's key wait for a person ("hold") or go on ("pass").
             parked_most: the most parked records; at that bound it stops reading.
             dedupe: by what repeats are told, which are dropped, and for how long.
@@ -236,10 +241,12 @@ class App:
                 limit=limit,
                 rate=rate,
                 timeout=timeout,
+                isolate=isolate,
                 within=within,
                 effect=effect,
                 split=split,
                 unordered=unordered,
+                long=long,
                 on_dead=on_dead,
                 parked_most=parked_most,
                 dedupe=dedupe,

@@ -18,9 +18,9 @@ from onward.breaker import Breaker
 from onward.codec import HEADERS, KEY, ORIGIN, TIME, VALUE, Codec
 from onward.document import Edit
 from onward.emit import Emitted, Emitter, Yields
-from onward.errors import BadOutput, BadRecord, TimedOut, Unavailable
+from onward.errors import BadOutput, BadRecord, CallFailed, TimedOut, Unavailable
 from onward.events import Progressed
-from onward.failure import Failure, is_stopped, message_of, release
+from onward.failure import Failure, is_stopped, kind_of, message_of, release
 from onward.log import Append, Parked
 from onward.outcome import OUTCOMES, Drop, Hold, Later, Reject
 from onward.record import Position, Record
@@ -63,6 +63,9 @@ class Unit:
         self.skipped = 0
         self._verdict = threading.Lock()
 
+    noted = False
+    """Whether somebody wants to know of each call when it begins, by `at` and `since`."""
+
     def decide(self) -> bool:
         """True for the first who says what is to become of the unit: its call, which ends, or the watch, which ends
         waiting for it."""
@@ -78,12 +81,25 @@ class Unit:
 
 
 class Called:
-    """What came of a unit: indices that are done, failures, those behind a failure, and those not looked at.
+    """What came of a unit: indices that are done, failures, those behind a failure, and those not looked at. So many of
+    those are to be called `alone`.
 
     `anew`: some of those were called, and their values perhaps changed, but what came of it does not count.
     """
 
-    __slots__ = ("anew", "appends", "behind", "done", "dropped", "edits", "failures", "outage", "records", "rest")
+    __slots__ = (
+        "alone",
+        "anew",
+        "appends",
+        "behind",
+        "done",
+        "dropped",
+        "edits",
+        "failures",
+        "outage",
+        "records",
+        "rest",
+    )
 
     def __init__(self) -> None:
         self.done: Sequence[int] = ()
@@ -95,6 +111,7 @@ class Called:
         self.records: dict[str, int] = {}
         self.edits: list[Edit] = []
         self.outage = ""
+        self.alone = 0
         self.anew = False
 
 
@@ -120,8 +137,8 @@ class Caller:
         self._reader = reader
         self._emitter = emitter
         self._breaker = breaker
-        self._partition = partition
-        self._identity = identity
+        self._partition = self.partition = partition
+        self._identity = self.identity = identity
         self._observe = observe
         self._prefix = f"{stage.topic.name}:{partition}:"
         handler = stage.handler
@@ -182,8 +199,8 @@ class Caller:
         call: Callable[..., Any] = partial(function, **arguments) if arguments else function
         special = self._wants_progress or self._wants_approved or self._reviews
         taking_back = type(undo) is not Undo
+        timed = self._stage.timeout is not None or unit.noted
         proving = False
-        timeout = self._stage.timeout
         results: list[Any] = []
         out: list[int] = []
         ordered = not self._stage.unordered
@@ -214,7 +231,7 @@ class Caller:
                 if ordered:
                     behind.update(chunk.after(index))
                 continue
-            if timeout is not None:
+            if timed:
                 unit.at, unit.since = index, time.monotonic()
             try:
                 if bad and chunk.offsets[index] in bad:
@@ -433,7 +450,7 @@ class Caller:
         """Whether a failure tells of an outage. One of a record that was parked before does not: it failed while
         others passed, and when such records come back together they fail in a row."""
         # What is dead for certain tells nothing of the outside either.
-        if isinstance(error, (BadRecord, *self._stage.retry.reject)):
+        if self.is_final(error):
             return False
         if unit.probe:
             return True
@@ -444,6 +461,23 @@ class Caller:
         if unit.chunk.offsets[index] in unit.chunk.bad:
             return True
         return unit.parked is not None and decision_of(unit.parked[index]) is not None
+
+    def is_final(self, error: BaseException) -> bool:
+        """Whether the record is dead, whatever the policy says."""
+        if isinstance(error, CallFailed):
+            return error.final
+        return isinstance(error, (BadRecord, *self._stage.retry.reject))
+
+    def judge(self, unit: Unit, called: Called) -> None:
+        """Reports to the breaker what came of calls that were made elsewhere."""
+        self._breaker.succeeded(len(called.done))
+        for failure in called.failures:
+            error = failure.error
+            if error is not None and self._is_outage(unit, unit.chunk.keys[failure.index], error):
+                called.outage = called.outage or _told(error)
+        if called.outage:
+            called.rest = sorted([*called.rest, *called.behind, *(failure.index for failure in called.failures)])
+            called.failures, called.behind = [], []
 
     def _special(
         self, unit: Unit, index: int, arguments: dict[str, Any], indices: Sequence[int] = ()
@@ -545,4 +579,4 @@ async def _drain_async(generator: Any) -> Yields:
 
 
 def _told(error: BaseException) -> str:
-    return f"many records in a row failed, the last with {type(error).__name__}: {message_of(error)}"
+    return f"many records in a row failed, the last with {kind_of(error)}: {message_of(error)}"

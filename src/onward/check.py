@@ -141,6 +141,18 @@ def _options(app: App, stage: Stage) -> Iterator[Fault]:
             )
     if stage.within and stage.handler.is_async:
         yield Fault(stage.where, f"stage {stage.name}: within= a SQLite database takes a plain def")
+    if stage.long is not True and stage.long is not False:
+        yield Fault(stage.where, f"stage {stage.name}: long={stage.long!r}; it is True or False")
+    if stage.long and stage.batch:
+        yield Fault(stage.where, f"stage {stage.name}: long=True and batch= exclude each other: each record by itself")
+    if stage.long and stage.within:
+        yield Fault(
+            stage.where, f"stage {stage.name}: long=True and within= exclude each other: it would lock for hours"
+        )
+    if stage.within and stage.isolate:
+        yield Fault(
+            stage.where, f"stage {stage.name}: isolate=True and within= exclude each other: tx is not elsewhere"
+        )
     if stage.within and stage.effect:
         yield Fault(stage.where, f"stage {stage.name}: within= and effect=True exclude each other; use two stages")
 

@@ -169,8 +169,8 @@ class OutsideUnit(Refused):
 
     def __init__(self, table: str) -> None:
         super().__init__(
-            f"table {table} is called outside of a stage's handler; do it while a handler is called (and with the "
-            "table's app among those that run), within `client.commit()`, or by `client.table(...)`"
+            f"table {table} is called outside of a stage's handler; do it while a handler is called (without isolate=, "
+            "and with the table's app among those that run), within `client.commit()`, or by `client.table(...)`"
         )
 
 
@@ -263,12 +263,37 @@ class TimedOut(OnwardError):
         super().__init__(f"the call of {stage} took longer than timeout={seconds:g}s")
 
 
+class CallFailed(OnwardError):
+    """A call failed in a process of its own; `kind`, `message` and `trace` are what the exception was there.
+
+    `final` says that no retry would help.
+    """
+
+    def __init__(self, kind: str, message: str, trace: str, *, final: bool) -> None:
+        self.kind, self.message, self.trace, self.final = kind, message, trace, final
+        super().__init__(message)
+
+
+class ProcessDied(OnwardError):
+    """A call ended the process that it was made in."""
+
+    def __init__(self, stage: str, how: str) -> None:
+        super().__init__(f"the call of {stage} ended its process: {how}")
+
+
 class ObjectGone(OnwardError):
     """An object is not there any more, or its content is not the one that was found: list again."""
 
     def __init__(self, key: str) -> None:
         self.key = key
         super().__init__(f"{key}: not the object that was found; list again")
+
+
+class WorkerGone(OnwardError):
+    """A worker was gone before the call that it made ended: it may be what the call did to it."""
+
+    def __init__(self, stage: str) -> None:
+        super().__init__(f"the worker that called {stage} for it was gone before the call ended")
 
 
 class Unavailable(OnwardError):

@@ -86,6 +86,14 @@ class Stuck(Event):
 
 
 @dataclass(frozen=True, slots=True)
+class Deaf(Event):
+    """An `async def` went on after it was cancelled at the end of the grace; the process ends without it."""
+
+    stage: str
+    partition: int
+
+
+@dataclass(frozen=True, slots=True)
 class Full(Event):
     """As many records are parked as the stage may have; its partition stops reading."""
 

@@ -26,6 +26,7 @@ from onward.log import Claim, Commit, Parked, Request
 from onward.parking import Parking
 from onward.repeats import Repeats
 from onward.review import supersede
+from onward.running import begun, gone, is_suspect, put_back, untouched
 from onward.settle import behind, settle
 from onward.stage import Stage
 from onward.undo import Undo
@@ -74,7 +75,8 @@ class Lane:
             observe=crew.observe,
         )
         # Where a unit fails as one, or a hanging call parks its record alone, none before it of its key may be left.
-        whole = stage.whole if stage.batch else stage.timeout is not None and not stage.handler.is_async
+        alone = crew.isolation is not None or (stage.timeout is not None and not stage.handler.is_async)
+        whole = stage.whole if stage.batch else alone
         self._one_per_key = whole and not stage.unordered
         self._end = claim.next
         self._requests: dict[int, Request] = {}
@@ -84,6 +86,9 @@ class Lane:
         self._units: set[Unit] = set()
         self._busy: set[str] = set()
         self._flying: set[int] = set()
+        self.running: set[int] = set()
+        self._left: set[int] = set()
+        self._landed = asyncio.Event()
         self._draft = Draft()
         self._filling = Filling(stage.batch or 1, stage.fill or 0.0)
         self._repeats = Repeats(stage, self._seen) if stage.dedupe is not None else None
@@ -127,10 +132,21 @@ class Lane:
 
     def give_up(self) -> None:
         """Ends at once: the lease is lost, or grace is over. What is in hand is not committed."""
+        self._left = self._left or set(self.running)
         self.lost = True
         for task in self._tasks:
             task.cancel()
         self.wake()
+
+    async def let_go(self) -> None:
+        """After it has given up at a stop: notes that the calls that it broke off are to be made again. It is no fault
+        of their records."""
+        rows = self._parking.rows
+        offsets = [o for o in self._left - self._unwritten if o in rows and rows[o].state == "running"]
+        if offsets:
+            now = self._crew.now()
+            park = [untouched(copy, now) for copy in await self._copies(sorted(offsets))]
+            await self._write(Commit(lease=self.lease, park=park))
 
     @property
     def again(self) -> bool:
@@ -198,6 +214,7 @@ class Lane:
 
     async def run(self) -> None:
         try:
+            await self._take_up()
             self._promote_all()
             while not self.lost:
                 self._wake.clear()
@@ -380,6 +397,8 @@ class Lane:
             return False
         if self._one_per_key:
             groups = [group[:1] if self._parking.rows[group[0]].batch is None else group for group in groups]
+        if self._notes or any(is_suspect(self._parking.rows[group[0]]) for group in groups):
+            groups = [groups[0][:1]]
         if self.stage.batch:
             groups = groups[:1]
             if self._parking.rows[groups[0][0]].batch is None:
@@ -408,8 +427,8 @@ class Lane:
         stage = self.stage
         if self._uncommitted_enough():
             return False
-        share = max(1, (stage.batch or self._share()) >> self._careful)
-        most = self._most(self._within_bound(1 if probe or self._singly else share))
+        most = 1 if probe or self._singly or self._notes else max(1, (stage.batch or self._share()) >> self._careful)
+        most = self._most(self._within_bound(most))
         busy: set[str] = set() if stage.unordered else self._busy
         if stage.fill:
             self._window.gather(most)
@@ -485,6 +504,43 @@ class Lane:
             self._flying.difference_update(offsets)
             self._busy -= keys
 
+    @property
+    def _notes(self) -> bool:
+        """Whether each call is noted in the store before it is made."""
+        return self.stage.long
+
+    def _to_be_noted(self, unit: Unit) -> bool:
+        suspect = unit.parked is not None and is_suspect(unit.parked[0])
+        return self._within is None and len(unit) == 1 and not unit.repeats and (self._notes or suspect)
+
+    async def _note(self, unit: Unit) -> None:
+        """Notes that the call for its one record begins. From then on it is parked: others need not wait for it."""
+        row = begun(unit, self._crew.now())
+        draft = Draft()
+        draft.park[row.offset] = row
+        if unit.parked is None:
+            draft.units = 1
+            self._window.finish([(row.offset, row.offset + 1)], 1, unit.chunk.size)
+        self._parking.put(row)
+        unit.parked = [row]
+        self.running.add(row.offset)
+        self._flying.discard(row.offset)
+        self._busy -= unit.keys
+        self._draft.add(draft)
+        self._commit()
+        while row.offset in self._unwritten and not self.lost:
+            await self._landed.wait()
+
+    async def _take_up(self) -> None:
+        """What was running when the holder before was gone has failed, as far as anybody knows."""
+        if offsets := [offset for offset, row in self._parking.rows.items() if row.state == "running"]:
+            copies = await self._copies(offsets)
+            unit = Unit(chunk_of_copies(copies, self._crew.reader), copies)
+            called = gone(self.stage, len(unit))
+            draft = self._settled(unit, called)
+            self._apply(unit, called, draft)
+            self._draft.add(draft)
+
     async def _copies(self, offsets: Sequence[int]) -> list[Parked]:
         """What is parked here as it stands now, each with its copy. The store is a commit behind: of the rows there
         only the copies count, and a record that was parked a moment ago may not be there yet; it stays due."""
@@ -508,6 +564,8 @@ class Lane:
                 return
             if self._repeats is not None:
                 await self._repeats.find(unit, self._crew.now())
+            if self._to_be_noted(unit):
+                await self._note(unit)
             if self._within is not None:
                 await self._call_within(unit, arguments)
                 return
@@ -524,6 +582,7 @@ class Lane:
         finally:
             self._units.discard(unit)
             self._busy -= unit.keys
+            self.running.difference_update(unit.chunk.offsets)
 
     def _undo(self) -> Undo:
         if self._pending is None:
@@ -545,6 +604,7 @@ class Lane:
             supersede(unit, called, draft, self._parking.rows)
         if self._repeats is not None:
             self._repeats.settled(unit, called, draft, now)
+        put_back(unit, called, draft, now)
         return draft
 
     async def _seen(self, marks: Sequence[str], since: float) -> Mapping[str, int]:
@@ -552,6 +612,8 @@ class Lane:
         return await self._crew.patiently(lambda: log.seen(stage, self.partition, marks, since))
 
     async def _call(self, unit: Unit, arguments: dict[str, Any], undo: Undo) -> Called:
+        if self._crew.isolation is not None:
+            return await self._crew.isolation.call(unit, self._caller)
         work = self._caller.run(unit, arguments, undo)
         if self.stage.handler.is_async:
             return await work
@@ -670,6 +732,7 @@ class Lane:
         if unit.parked is None and len(rest) and not self.stuck:
             again = unit.chunk.fresh(rest, self._crew.reader) if called.outage or called.anew else unit.chunk.part(rest)
             self._window.give_back(again)
+        self._singly = max(self._singly, called.alone)
         breaker = self._crew.breaker
         if called.outage:
             if self.stage.whole:
@@ -726,6 +789,8 @@ class Lane:
         finally:
             self._committing = False
             self._writing = None
+            landed, self._landed = self._landed, asyncio.Event()
+            landed.set()
 
     async def _write(self, commit: Commit) -> None:
         """Commits, as often as it takes: a commit is a value, so trying again changes nothing."""
@@ -782,7 +847,7 @@ class Lane:
 
     async def _carried_out(self, request: Request, now: float) -> Draft:
         draft = Draft()
-        rows = self._parking.matching(request.match)
+        rows = [row for row in self._parking.matching(request.match) if row.state != "running"]
         if request.action == "drop":
             for row in rows:
                 draft.unpark[row.offset] = None

@@ -137,7 +137,8 @@ class TestRun:
             Exception: the source's own, when it fails; what it closed by a Checkpoint before is kept.
         """
         found = _find(self._app.sources, source, "source")
-        self._work(Plan(stages=(found.name,), once=True, patience=0.0, retention=False, bounded=False))
+        plan = Plan(stages=(found.name,), once=True, patience=0.0, retention=False, bounded=False, isolate=False)
+        self._work(plan)
         for event in self._seen:
             if isinstance(event, SourceFailed):
                 raise event.error
@@ -174,7 +175,8 @@ class TestRun:
         """
         if not self._app.stages:
             return
-        self._work(Plan(stages=tuple(self._app.stages), once=True, patience=float("inf"), retention=False))
+        stages = tuple(self._app.stages)
+        self._work(Plan(stages=stages, once=True, patience=float("inf"), retention=False, isolate=False))
         for event in self._seen:
             if raises and isinstance(event, Failed) and event.state == "dead":
                 raise event.error or RecordDied(event.stage, event.position, event.key, event.reason)
