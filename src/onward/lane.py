@@ -25,6 +25,7 @@ from onward.filling import Filling
 from onward.log import Claim, Commit, Parked, Request
 from onward.parking import Parking
 from onward.repeats import Repeats
+from onward.review import supersede
 from onward.running import begun, gone, is_suspect, put_back, untouched
 from onward.settle import behind, settle
 from onward.stage import Stage
@@ -614,6 +615,8 @@ class Lane:
     def _settled(self, unit: Unit, called: Called) -> Draft:
         now = self._crew.now()
         draft = settle(self.stage, unit, called, now, self._crew.chance)
+        if self.stage.review is not None and self.stage.review.newest:
+            supersede(unit, called, draft, self._parking.rows)
         if self._repeats is not None:
             self._repeats.settled(unit, called, draft, now)
         put_back(unit, called, draft, now)
@@ -865,6 +868,13 @@ class Lane:
                 draft.unpark[row.offset] = None
                 draft.finished.append((row.offset, row.offset + 1))
             draft.done = draft.dropped = len(rows)
+        elif request.action == "decide":
+            copies = await self._copies([row.offset for row in rows])
+            review = self.stage.review
+            made, answer = ([], "refused: this is no review") if review is None else review.decide(request, copies, now)
+            draft.park.update((row.offset, row) for row in made)
+            draft.answered.append((request.id, answer))
+            return draft
         else:
             rows = [row for row in rows if row.state != "behind"]
             offsets = [row.offset for row in rows]

@@ -56,6 +56,8 @@ class StageSpec(Struct, frozen=True, omit_defaults=True):
     start: Literal["first", "now"] | None = None
     was: str | None = None
     within: str | None = None
+    choices: tuple[str, ...] = ()
+    """Of a review: what may be decided."""
 
 
 class TaskSpec(Struct, frozen=True, omit_defaults=True):
@@ -172,12 +174,13 @@ class Lease(Struct, frozen=True):
 
 
 class Request(NamedTuple):
-    """What somebody asks the holder to do with parked records that match."""
+    """What somebody asks the holder to do with parked records that match. To decide, `match` says besides what: a
+    `decision` with `choice` and `note`."""
 
     id: int
     stage: str
     partition: int
-    action: Literal["retry", "drop"]
+    action: Literal["retry", "drop", "decide"]
     match: dict[str, object]
     by: str
     at: float

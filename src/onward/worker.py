@@ -77,7 +77,15 @@ def spec_of(app: App) -> AppSpec:
         ),
         tuple(SourceSpec(s.name, tuple(t.name for t in s.to), s.was) for s in app.sources.values()),
         tuple(
-            StageSpec(s.name, s.topic.name, tuple(t.name for t in s.to), s.start, s.was, s.within and s.within.told)
+            StageSpec(
+                s.name,
+                s.topic.name,
+                tuple(t.name for t in s.to),
+                s.start,
+                s.was,
+                s.within and s.within.told,
+                s.review.choices if s.review else (),
+            )
             for s in app.stages.values()
         ),
         tuple(TaskSpec(t.name, tuple(str(one) for one in t.parameters(app))) for t in app.tasks.values()),

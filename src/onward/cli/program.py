@@ -23,6 +23,7 @@ from onward.cli import (
     put,
     read,
     repartition,
+    review,
     run,
     status,
     table,
@@ -50,6 +51,7 @@ program.command("graph")(graph.graph)
 program.command("read")(read.read)
 program.command("put")(put.put)
 program.add_typer(parked.program, name="parked")
+program.add_typer(review.program, name="review")
 program.command("audit")(audit.audit)
 program.command("task")(task.task)
 program.command("table")(table.table)
