@@ -225,7 +225,8 @@ def _blocks(topic: Topic[Any], partition: int, rows: list[Row]) -> list[Append]:
     if len(entries) - 2 > topic.max_record:
         for row, raw in zip(rows, codec.split(entries), strict=True):
             _check_size(topic, row, len(raw))
-    return [Append(topic.name, partition, len(rows), entries, codec.key_summary([row[KEY] for row in rows]))]
+    keys = codec.key_summary([row[KEY] for row in rows])
+    return [Append(topic.name, partition, len(rows), entries, keys, topic.partitions)]
 
 
 def _raw_blocks(topic: Topic[Any], partition: int, records: list[Outside]) -> list[Append]:
@@ -236,7 +237,7 @@ def _raw_blocks(topic: Topic[Any], partition: int, records: list[Outside]) -> li
         if part and (record is None or len(part) == BLOCK_RECORDS or size + len(record[2]) > BLOCK_BYTES):
             entries = b"[" + b",".join([raw for _, _, raw in part]) + b"]"
             keys = codec.key_summary([key for _, key, _ in part])
-            made.append(Append(topic.name, partition, len(part), entries, keys))
+            made.append(Append(topic.name, partition, len(part), entries, keys, topic.partitions))
             part, size = [], 0
         if record is not None:
             part.append(record)

@@ -116,13 +116,17 @@ class Block(NamedTuple):
 
 
 class Append(NamedTuple):
-    """A block of at least one record to be written; `keys` is the summary that `codec.key_summary` makes."""
+    """A block of at least one record to be written; `keys` is the summary that `codec.key_summary` makes.
+
+    `partitions` is how many its topic was taken to have when the partition was chosen; 0 where that is not said.
+    """
 
     topic: str
     partition: int
     count: int
     entries: bytes
     keys: bytes | None
+    partitions: int = 0
 
 
 class Totals(Struct, frozen=True):
@@ -353,7 +357,8 @@ class Log(Protocol):
                 kept now. That other offsets are finished once only is for the holder to see to.
             Conflict: a document in `tables` has another version than the one that it was changed on; nothing was
                 kept. Of a commit that was kept before, `AlreadyCommitted` says so first.
-            Refused: a topic, partition or table that nobody has declared; nothing was kept.
+            Refused: a topic, partition or table that nobody has declared, or a topic that has another number of
+                partitions than an append was made for; nothing was kept.
         """
 
     @property
