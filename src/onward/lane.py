@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import Callable, Coroutine, Sequence
+from collections.abc import Callable, Collection, Coroutine, Sequence
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import msgspec
@@ -42,8 +42,8 @@ GATHER = 0.1
 class Lane:
     """One stage and partition. `run` returns when it was stopped and its work is committed, or its lease is lost."""
 
-    def __init__(self, crew: Crew, claim: Claim, within: Within | None) -> None:
-        stage = crew.stage
+    def __init__(self, crew: Crew, claim: Claim, within: Within | None, stage: Stage | None = None) -> None:
+        stage = stage or crew.stage
         self.stage: Stage = stage
         self.lease = claim.lease
         self.partition = claim.lease.partition
@@ -62,7 +62,7 @@ class Lane:
             reader=crew.reader,
             emitter=crew.emitter,
             breaker=crew.breaker,
-            identity=f"{stage.name}:{stage.topic.name}:{claim.incarnation}:{self.partition}",
+            identity=f"{self._known_as}:{stage.topic.name}:{claim.incarnation}:{self.partition}",
             observe=crew.observe,
         )
         # Where a unit fails as one, or a hanging call parks its record alone, none before it of its key may be left.
@@ -75,6 +75,8 @@ class Lane:
         self._tasks: set[asyncio.Task[Any]] = set()
         self._units: set[Unit] = set()
         self._busy: set[str] = set()
+        self.beside: Lane | None = None
+        """Another lane of the same stage and partition; no key is in hand in both."""
         self._flying: set[int] = set()
         self._draft = Draft()
         self._writing: Commit | None = None
@@ -87,6 +89,21 @@ class Lane:
         self.lost = False
         self.stuck = False
         self.idle = False
+
+    @property
+    def _known_as(self) -> str:
+        """The stage, as `Record.id` has it."""
+        return self.stage.name
+
+    @property
+    def _blocked(self) -> Collection[str]:
+        """Keys whose records are set aside when they come."""
+        return self.parked_keys
+
+    @property
+    def parked_keys(self) -> Collection[str]:
+        """Keys that have something parked."""
+        return self._parking.blocked
 
     # what others tell it
 
@@ -209,6 +226,8 @@ class Lane:
     def _ended(self, task: asyncio.Task[Any]) -> None:
         self._tasks.discard(task)
         self.wake()
+        if self.beside is not None:
+            self.beside.wake()
 
     def _spawn_in_slot(self, work: Coroutine[Any, Any, None], *, probe: bool) -> None:
         """Work that holds a call slot, and perhaps the stage's probe, which others wait for: it lets go of them also
@@ -340,9 +359,9 @@ class Lane:
         stage = self.stage
         if self._uncommitted_enough():
             return False
-        most = 1 if probe or self._singly else stage.batch or self._share()
+        most = self._most(1 if probe or self._singly else stage.batch or self._share())
         busy: set[str] = set() if stage.unordered else self._busy
-        chunk, blocked = self._window.take(most, busy, self._parking.blocked, one_per_key=self._one_per_key, skip=skip)
+        chunk, blocked = self._window.take(most, busy, self._blocked, one_per_key=self._one_per_key, skip=skip)
         if blocked:
             self._park_behind(blocked)
         if chunk is not None and blocked and self._within is not None:
@@ -361,6 +380,9 @@ class Lane:
         self._spawn_in_slot(self._work(unit), probe=probe)
         return True
 
+    def _most(self, most: int) -> int:
+        return most
+
     def _share(self) -> int:
         """How many records one slot takes, so that all slots get some."""
         if self.stage.parallel == 1:
@@ -372,7 +394,7 @@ class Lane:
         for chunk in chunks:
             unit = Unit(chunk)
             for index in range(len(chunk)):
-                row = behind(unit, index, now)
+                row = self._set_aside(behind(unit, index, now))
                 draft.park[row.offset] = row
         draft.units = 1
         for chunk in chunks:
@@ -381,6 +403,9 @@ class Lane:
             self._parking.put(row)
         self._draft.add(draft)
         self._commit()
+
+    def _set_aside(self, row: Parked) -> Parked:
+        return row
 
     def _probe(self) -> bool:
         breaker = self._crew.breaker
@@ -432,13 +457,16 @@ class Lane:
             called = await self._call(unit, arguments, Undo())
             if self.lost:
                 return
-            draft = settle(self.stage, unit, called, self._crew.now(), self._crew.chance)
+            draft = self._settled(unit, called)
             self._apply(unit, called, draft)
             self._take_back(unit, called)
             self._draft.add(draft)
         finally:
             self._units.discard(unit)
             self._busy -= unit.keys
+
+    def _settled(self, unit: Unit, called: Called) -> Draft:
+        return settle(self.stage, unit, called, self._crew.now(), self._crew.chance)
 
     async def _call(self, unit: Unit, arguments: dict[str, Any], undo: Undo) -> Called:
         work = self._caller.run(unit, arguments, undo)
@@ -490,7 +518,7 @@ class Lane:
                 more = {**arguments, "tx": tx} if "tx" in self.stage.handler.needs else arguments
                 called = run_through(self._caller.run(unit, more, target.undo()))
                 target.check(self.lease)
-                draft = settle(self.stage, unit, called, self._crew.now(), self._crew.chance)
+                draft = self._settled(unit, called)
                 kept = bool(draft.finished or (draft.park and unit.parked is None))
                 if not kept or self.lost or not unit.decide():
                     target.roll_back()
@@ -513,7 +541,7 @@ class Lane:
             return
         if found is None:
             called = self._overrun(unit)
-            found = called, settle(self.stage, unit, called, self._crew.now(), self._crew.chance), False
+            found = called, self._settled(unit, called), False
         called, draft, kept = found
         self._apply(unit, called, draft)
         self._take_back(unit, called)

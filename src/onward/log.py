@@ -149,6 +149,43 @@ class Request(NamedTuple):
     at: float
 
 
+class Range(NamedTuple):
+    """What is to be replayed of one partition: from `first` to before `end`; `gone` before it were asked for, but are
+    kept no more."""
+
+    partition: int
+    first: int
+    end: int
+    gone: int = 0
+
+
+class Replay(Struct, frozen=True):
+    """A numbered job: a stage is given records once more, beside its live work and with counts of its own.
+
+    What it commits is kept under a name of its own, `STAGE~NUMBER`, and checked against the stage's lease.
+    """
+
+    stage: str
+    ranges: tuple[Range, ...]
+    key: str | None = None
+    rate: float | None = None
+    """Records a second, over all partitions."""
+    same_id: bool = False
+    by: str = ""
+    at: float = 0.0
+    number: int = 0
+    cancelled: bool = False
+
+    @property
+    def name(self) -> str:
+        return f"{self.stage}~{self.number}"
+
+
+def stage_of(name: str) -> str:
+    """The stage whose lease counts: of a replay's name that of its stage, else the name itself."""
+    return name.partition("~")[0]
+
+
 class SourceState(Struct, frozen=True):
     """Where a source is. `cursor` is JSON, None before the first checkpoint."""
 
@@ -175,6 +212,7 @@ class Commit(Struct, frozen=True, kw_only=True):
         attempts: to be remembered.
         source: the state of a source to keep.
         answered: requests that are carried out with this commit, with what came of them; the first answer counts.
+        closes: the replay that the lease names is over in this partition.
         unit: a name, of this stage and partition, under which a repeated commit is recognised (`AlreadyCommitted`).
     """
 
@@ -189,6 +227,7 @@ class Commit(Struct, frozen=True, kw_only=True):
     attempts: Sequence[Attempt] = ()
     source: SourceState | None = None
     answered: Sequence[tuple[int, str]] = ()
+    closes: bool = False
     unit: str | None = None
 
 
@@ -211,10 +250,12 @@ class Claim(Struct, frozen=True):
 
 
 class News(NamedTuple):
-    """What a worker looks for when something may have changed: the ends of partitions, and open requests."""
+    """What a worker looks for when something may have changed: the ends of partitions, open requests, and replays
+    that are not over, by number, each with those of its ranges that are not."""
 
     ends: Mapping[tuple[str, int], int]
     requests: Sequence[Request]
+    replays: Sequence[Replay] = ()
 
 
 class Held(NamedTuple):
@@ -256,6 +297,10 @@ class Log(Protocol):
         The token is larger than any before; from then on no commit with an older one is kept. Time alone takes no
         lease away: one that is over and that nobody has taken still commits, and may be renewed.
         """
+
+    async def resume(self, lease: Lease, first: int) -> Claim:
+        """Where a replay stands whose name the lease has; `first` is where it begins. To be asked by who holds the
+        lease of its stage, whose token it carries."""
 
     async def renew(self, leases: Mapping[Lease, str], seconds: float) -> Sequence[Lease]:
         """Prolongs leases and notes each one's state; 0 seconds gives them back. Returns those that were lost."""
@@ -333,6 +378,15 @@ class TopicFacts(NamedTuple):
     ends: int
 
 
+class ReplayFacts(NamedTuple):
+    """A replay: of each of its ranges what was done, `begins` and `end` being the range's; and in which partitions it
+    is over."""
+
+    replay: Replay
+    parts: Sequence[PartitionFacts]
+    closed: Sequence[int]
+
+
 class Survey(NamedTuple):
     """What `status` shows, from one snapshot: apps and topics by name, stages by name and partition."""
 
@@ -343,6 +397,7 @@ class Survey(NamedTuple):
     leases: Sequence[Held]
     missing: int = 0
     """Rows of progress that were written and are gone; counted for the audit only."""
+    replays: Sequence[ReplayFacts] = ()
 
 
 class Evidence(NamedTuple):
@@ -415,13 +470,20 @@ class Books(Protocol):
         after: tuple[str, int, int] = ("", 0, 0),
     ) -> Sequence[tuple[str, int, Parked, Sequence[Attempt]]]:
         """Parked rows that match, with copy, stage, partition and attempts; by stage, partition and offset. What is
-        None matches all; attempts are in the order in which they were made.
+        None matches all, but those of replays are given only where one is named; attempts are in the order in which
+        they were made.
 
         `after` is a stage, partition and offset: rows up to it are left out, so that many are read in pages.
         """
 
     async def ask(self, requests: Sequence[Request]) -> Sequence[int]:
         """Writes requests (their `id` is not looked at) and returns their ids, which only grow."""
+
+    async def replay(self, replay: Replay) -> int:
+        """Writes a job (its number is not looked at) and returns its number; numbers only grow."""
+
+    async def cancel(self, number: int) -> bool:
+        """Asks who works on a replay to end it; what is done stays done. False where there is none, or it is over."""
 
     async def answers(self, ids: Sequence[int]) -> Mapping[int, str]:
         """What came of those of the requests that have been carried out."""

@@ -30,6 +30,7 @@ from onward.intake import Intake
 from onward.lane import Lane
 from onward.lease import LOOK, SECONDS, Leases, Wanted
 from onward.log import AppSpec, Books, Claim, Lease, Log, SourceSpec, StageSpec, TopicSpec
+from onward.replaying import Replays
 from onward.resource import Resources
 from onward.sqlite.connection import path_of
 from onward.withhold import limited, withheld
@@ -143,6 +144,8 @@ class Worker:
             self._stages = {n: withheld(stage, self.observe) for n, stage in self._stages.items()}
         self._crews: dict[str, Crew] = {}
         self._lanes: dict[Wanted, Lane] = {}
+        self._replays: dict[Wanted, Replays] = {}
+        self._to_replay: set[Wanted] = set()
         self._intakes: dict[str, Intake] = {}
         self._target_of = target
         self._targets: dict[str, Target] = {}
@@ -277,7 +280,7 @@ class Worker:
             try:
                 await resources.close()
             except Exception as error:  # the others are closed all the same
-                self._say(name, f"a resource failed when it was closed: {type(error).__name__}: {message_of(error)}")
+                self.say(name, f"a resource failed when it was closed: {type(error).__name__}: {message_of(error)}")
 
     async def _watch(self) -> None:
         """Tells lanes of new records and of requests."""
@@ -299,6 +302,9 @@ class Worker:
         for request in news.requests:
             if (lane := self._lanes.get((request.stage, request.partition))) is not None:
                 lane.asked(request)
+        self._to_replay = {(job.stage, one.partition) for job in news.replays for one in job.ranges}
+        for one in self._replays.values():
+            one.told(news.replays)
         return {(request.stage, request.partition) for request in news.requests} - set(self._lanes)
 
     # once
@@ -309,6 +315,8 @@ class Worker:
             return False
         asked = await self._news(sorted({stage.topic.name for stage in self._stages.values()}))
         if asked - self._given_up:
+            return False
+        if any(one.busy for one in self._replays.values()):
             return False
         starting = any(wanted[0] in self._stages and wanted not in self._lanes for wanted in self._tasks)
         if starting or any(not lane.idle for lane in self._lanes.values()):
@@ -341,6 +349,8 @@ class Worker:
             if holder is not None and holder.live and holder.state.startswith(("tripped:", "stopped:")):
                 continue
             if facts.end - facts.begins - facts.totals.done - sum(facts.parked.values()) > 0:
+                return True
+            if wanted in self._to_replay:
                 return True
             if facts.parked.get("retrying") and await self._due_soon(wanted):
                 return True
@@ -411,7 +421,8 @@ class Worker:
         self._tasks.pop(wanted, None)
         self._lanes.pop(wanted, None)
         if (crew := self._crews.get(wanted[0])) is not None:
-            crew.lanes.pop(wanted[1], None)
+            crew.lanes.pop(wanted, None)
+        self._replays.pop(wanted, None)
         if not task.cancelled() and (error := task.exception()) is not None:
             self._trouble(wanted, error)
         self._look.set()
@@ -420,16 +431,12 @@ class Worker:
         """A lane or intake broke. It is taken up again after a while; the reason shows in `status`."""
         what = f"{type(error).__name__}: {message_of(error)}"
         if not isinstance(error, LeaseLost | StoreAway):
-            self._say(wanted[0], what)
+            self.say(wanted[0], what)
             if (crew := self._crews.get(wanted[0])) is not None:
                 crew.trouble = what
         # What only the store's absence, or another worker, has ended is taken up again also under `once`.
         over = self.once and not isinstance(error, LeaseLost | StoreAway)
         self._pause_until[wanted] = float("inf") if over else self._tick() + TROUBLE
-
-    def _say(self, name: str, what: str) -> None:
-        self.observe(Trouble(name, what))
-        self.report.troubles.append(f"{name}: {what}")
 
     async def _work_stage(self, claim: Claim) -> None:
         wanted = (claim.lease.stage, claim.lease.partition)
@@ -445,7 +452,9 @@ class Worker:
                 claim = await self._agreed(within, crew, claim)
             crew.trouble = ""
             lane = Lane(crew, claim, within)
-            self._lanes[wanted] = crew.lanes[wanted[1]] = lane
+            self.begin(crew, lane)
+            target = within.target if within is not None else None
+            replays = self._replays[wanted] = Replays(self, crew, lane, target)
             if self._stop.is_set():
                 lane.stop()
             lane.reached(self._ends.get((stage.topic.name, lane.partition), 0))
@@ -453,7 +462,8 @@ class Worker:
             for request in news.requests:
                 if request.partition == lane.partition:
                     lane.asked(request)
-            await lane.run()
+            replays.told(news.replays)
+            await replays.beside()
             if lane.lost:
                 self.leases.held.pop(wanted, None)
             else:
@@ -532,6 +542,23 @@ class Worker:
             self.leases.held.pop((source.name, 0), None)
 
     # for its parts
+
+    def begin(self, crew: Crew, lane: Lane) -> None:
+        """A lane is there, that of a replay too."""
+        wanted = (lane.lease.stage, lane.partition)
+        self._lanes[wanted] = crew.lanes[wanted] = lane
+
+    def end(self, crew: Crew, lane: Lane) -> None:
+        """The lane of a replay is over."""
+        wanted = (lane.lease.stage, lane.partition)
+        self._lanes.pop(wanted, None)
+        crew.lanes.pop(wanted, None)
+        self.look()
+
+    def say(self, name: str, what: str) -> None:
+        """Something cannot go on until somebody acts."""
+        self.observe(Trouble(name, what))
+        self.report.troubles.append(f"{name}: {what}")
 
     def observe(self, event: Event) -> None:
         if isinstance(event, Failed) and event.state == "dead":

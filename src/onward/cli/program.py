@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 import onward
-from onward.cli import audit, config, demo, doctor, graph, parked, put, read, run, status
+from onward.cli import audit, config, demo, doctor, graph, parked, put, read, replay, run, status
 from onward.cli.show import fail
 from onward.errors import OnwardError
 
@@ -30,6 +30,7 @@ program.command("graph")(graph.graph)
 program.command("read")(read.read)
 program.command("put")(put.put)
 program.add_typer(parked.program, name="parked")
+program.add_typer(replay.program, name="replay")
 program.command("audit")(audit.audit)
 program.command("doctor")(doctor.doctor)
 program.command("config")(config.config)

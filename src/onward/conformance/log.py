@@ -19,7 +19,8 @@ from onward.conformance.declaring import Declaring
 from onward.conformance.leasing import Leasing
 from onward.conformance.looking import Looking
 from onward.conformance.reading import Reading
+from onward.conformance.replaying import Replaying
 
 
-class LogSuite(Declaring, Leasing, Committing, Reading, Looking):
+class LogSuite(Declaring, Leasing, Committing, Reading, Looking, Replaying):
     """Subclass it with `open`, and `reopen` where the log is durable."""

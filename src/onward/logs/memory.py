@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import secrets
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from msgspec.structs import replace
 
@@ -27,9 +27,11 @@ from onward.log import (
     Lease,
     News,
     Parked,
+    Replay,
     SourceState,
     StageSpec,
     TopicSpec,
+    stage_of,
 )
 from onward.logs.memory_books import MemoryBooks
 from onward.logs.memory_store import EMPTY, LeaseRow, MemoryStore, StageRows, TopicRows, Written
@@ -76,6 +78,12 @@ class MemoryLog(MemoryBooks):
         source = self.store.sources.get(stage, SourceState())
         return rows.claim(Lease(stage, partition, worker, row.token), incarnation, source)
 
+    async def resume(self, lease: Lease, first: int) -> Claim:
+        rows = self.store.stages.get((lease.stage, lease.partition)) or StageRows("", first)
+        topic = self.store.stages[stage_of(lease.stage), lease.partition].topic
+        claim = rows.claim(lease, self.store.topics[topic].incarnation, SourceState())
+        return replace(claim, next=max(claim.next, first))
+
     async def renew(self, leases: Mapping[Lease, str], seconds: float) -> Sequence[Lease]:
         lost = []
         until = self._clock.now() + seconds if seconds else 0.0
@@ -113,7 +121,12 @@ class MemoryLog(MemoryBooks):
             for partition in range(len(self.store.topics[topic].parts))
         }
         left = [request for id_, request in self.store.requests.items() if id_ not in self.store.answers]
-        return News(ends, [request for stage in stages for request in left if request.stage == stage])
+        asked = list(stages)
+        return News(
+            ends,
+            [request for stage in asked for request in left if request.stage == stage],
+            replays=tuple(replay for replay in self._open_replays() if replay.stage in asked),
+        )
 
     async def changed(self, seconds: float) -> None:
         with contextlib.suppress(TimeoutError):
@@ -160,8 +173,14 @@ class MemoryLog(MemoryBooks):
         self.store.tell()
         await asyncio.sleep(0)
 
+    def _open_replays(self) -> Iterator[Replay]:
+        for number, replay in self.store.replays.items():
+            left = tuple(one for one in replay.ranges if (number, one.partition) not in self.store.closed)
+            if left:
+                yield replace(replay, ranges=left)
+
     def _holds(self, lease: Lease) -> bool:
-        row = self.store.leases.get((lease.stage, lease.partition))
+        row = self.store.leases.get((stage_of(lease.stage), lease.partition))
         return row is not None and row.token == lease.token
 
     def _check(self, app: AppSpec) -> dict[str, str]:
@@ -231,6 +250,8 @@ class MemoryLog(MemoryBooks):
                 rows.parked[offset] = replace(rows.parked[offset], state="retrying", due=due, since=due)
         for attempt in commit.attempts:
             rows.attempts.setdefault(attempt.offset, []).append(attempt)
+        if commit.closes:
+            self.store.closed.add((int(lease.stage.partition("~")[2]), lease.partition))
         if commit.source is not None:
             self.store.sources[lease.stage] = commit.source
         for id_, result in commit.answered:

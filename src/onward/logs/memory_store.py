@@ -21,10 +21,12 @@ from onward.log import (
     Held,
     Lease,
     Parked,
+    Replay,
     Request,
     SourceState,
     Span,
     Totals,
+    stage_of,
 )
 
 EMPTY = b"[]"
@@ -127,6 +129,9 @@ class MemoryStore:
         self.leases: dict[Where, LeaseRow] = {}
         self.requests: dict[int, Request] = {}
         self.answers: dict[int, str] = {}
+        self.replays: dict[int, Replay] = {}
+        self.closed: set[tuple[int, int]] = set()
+        """Numbers and partitions of replays that are over."""
         self.workers: dict[str, tuple[float, tuple[str, ...]]] = {}
         self.watching: set[asyncio.Event] = set()
 
@@ -166,9 +171,13 @@ class MemoryStore:
 
     def rename_stage(self, was: str, name: str) -> None:
         for (stage, partition), rows in list(self.stages.items()):
-            if stage == was:
+            if stage_of(stage) == was:
                 del self.stages[stage, partition]
-                self.stages[name, partition] = rows
+                self.stages[name + stage.removeprefix(was), partition] = rows
+        self.replays = {
+            number: replace(replay, stage=name) if replay.stage == was else replay
+            for number, replay in self.replays.items()
+        }
         self.requests = {
             id_: request._replace(stage=name) if request.stage == was else request
             for id_, request in self.requests.items()

@@ -22,6 +22,9 @@ from onward.log import (
     Lease,
     Parked,
     PartitionFacts,
+    Range,
+    Replay,
+    ReplayFacts,
     Request,
     SourceState,
     StageStanding,
@@ -42,6 +45,7 @@ from onward.logs.sqlite_rows import (
     first_of,
     parked_from,
     ports_of,
+    replay_from,
     requests_of,
     source_from,
     spans_from,
@@ -144,24 +148,38 @@ class SQLiteBooks:
         return await self._look(work)
 
     async def ask(self, requests: Sequence[Request]) -> Sequence[int]:
-        def work() -> list[int]:
-            turn = Turn(str(self._file.path))
-            try:
-                with turn, self._connection as connection:
-                    ids = []
-                    for request in requests:
-                        row = request._asdict()
-                        row |= {"match": json.dumps(request.match), "at": instant_text(request.at)}
-                        del row["id"]
-                        ids.append(rows(connection, SQL.request_add, **row)[0][0])
-                tell(ports_of(self._connection, ""))
-                return ids
-            except apsw.Error as error:
-                raise away(error, self.url) from error
-            finally:
-                turn.close()
+        def job(connection: apsw.Connection) -> list[int]:
+            ids = []
+            for request in requests:
+                row = request._asdict()
+                row |= {"match": json.dumps(request.match), "at": instant_text(request.at)}
+                del row["id"]
+                ids.append(rows(connection, SQL.request_add, **row)[0][0])
+            return ids
 
-        return await asyncio.get_running_loop().run_in_executor(self._one, work)
+        return await self._change(job)
+
+    async def replay(self, replay: Replay) -> int:
+        def job(connection: apsw.Connection) -> int:
+            row = {"stage": replay.stage, "key": replay.key, "rate": replay.rate, "same_id": int(replay.same_id)}
+            at = instant_text(replay.at)
+            number = int(rows(connection, SQL.replay_add, **row, by=replay.by, at=at)[0][0])
+            for partition, first, last, gone in replay.ranges:
+                closed = at if first >= last else None
+                bound = {"number": number, "partition": partition, "first": first, "last": last}
+                connection.execute(SQL.replay_range_add, {**bound, "gone": gone, "closed": closed})
+            return number
+
+        return await self._change(job)
+
+    async def cancel(self, number: int) -> bool:
+        def job(connection: apsw.Connection) -> bool:
+            if all(closed for *_, closed in rows(connection, SQL.replay_ranges, number=number)):
+                return False
+            connection.execute(SQL.replay_cancel, {"number": number, "now": instant_text(self._clock.now())})
+            return True
+
+        return await self._change(job)
 
     async def answers(self, ids: Sequence[int]) -> Mapping[int, str]:
         def work(connection: apsw.Connection) -> dict[int, str]:
@@ -172,6 +190,23 @@ class SQLiteBooks:
     async def close(self) -> None:
         await asyncio.to_thread(self._one.shutdown)
         self._file.close()
+
+    async def _change(self, job: Callable[[apsw.Connection], T]) -> T:
+        """A transaction of what somebody asks for; workers hear of it."""
+
+        def work() -> T:
+            turn = Turn(str(self._file.path))
+            try:
+                with turn, self._connection as connection:
+                    found = job(connection)
+                tell(ports_of(self._connection, ""))
+                return found
+            except apsw.Error as error:
+                raise away(error, self.url) from error
+            finally:
+                turn.close()
+
+        return await asyncio.get_running_loop().run_in_executor(self._one, work)
 
     async def _look(self, work: Callable[[apsw.Connection], T]) -> T:
         def in_snapshot() -> T:
@@ -199,7 +234,37 @@ class SQLiteBooks:
             )
             for stage, partition, topic, begins in rows(connection, SQL.begin_all)
         ]  # fmt: skip
-        return Survey(apps, stages, self._topics(connection), self._sources(connection), list(held.values()))
+        topics, sources = self._topics(connection), self._sources(connection)
+        replays = self._replays(connection, {facts.stage: facts.topic for facts in stages}, parked)
+        return Survey(apps, stages, topics, sources, list(held.values()), replays=replays)
+
+    def _replays(
+        self, connection: apsw.Connection, topics: Mapping[str, str], parked: Mapping[tuple[str, int], dict[State, int]]
+    ) -> list[ReplayFacts]:
+        found = []
+        for row in rows(connection, SQL.replay_all):
+            ranges = rows(connection, SQL.replay_ranges, number=row[0])
+            replay = replay_from(row, [Range(*range_) for *range_, _ in ranges])
+            parts = []
+            for partition, first, end, _ in replay.ranges:
+                next_, totals = stands_at(connection, replay.name, partition)
+                parts.append(
+                    PartitionFacts(
+                        stage=replay.name,
+                        topic=topics.get(replay.stage, ""),
+                        partition=partition,
+                        begins=first,
+                        end=end,
+                        next=max(next_, first),
+                        ahead=length(ahead_of(connection, replay.name, partition, max(next_, first))),
+                        totals=totals,
+                        parked=parked.get((replay.name, partition), {}),
+                        recent=0,
+                        holder=None,
+                    )
+                )
+            found.append(ReplayFacts(replay, parts, [range_[0] for range_ in ranges if range_[-1] is not None]))
+        return found
 
     def _facts(
         self,

@@ -75,7 +75,7 @@ def _declare_stage(connection: apsw.Connection, stage: StageSpec) -> None:
 
 
 def _rename_stage(connection: apsw.Connection, was: str, name: str) -> None:
-    for table in ("begin", "progress", "parked", "attempt", "lease", "request"):
+    for table in ("begin", "progress", "parked", "attempt", "lease", "request", "replay"):
         statement = getattr(SQL, f"rename_stage_{table}")
         connection.execute(statement, {"name": name, "was": was})
 
