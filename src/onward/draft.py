@@ -6,7 +6,7 @@ from typing import Any
 
 import msgspec
 
-from onward.log import Append, Attempt, Commit, Lease, Parked, Span, Totals
+from onward.log import Append, Attempt, Commit, Lease, Mark, Parked, Span, Totals
 from onward.span import merged
 
 
@@ -23,6 +23,8 @@ class Draft:
         self.unpark: dict[int, None] = {}
         self.promote: dict[int, float] = {}
         self.attempts: list[Attempt] = []
+        self.marks: list[Mark] = []
+        self.forget: tuple[int, float] | None = None
         self.answered: list[tuple[int, str]] = []
         self.units = 0
 
@@ -47,6 +49,8 @@ class Draft:
             self.unpark[offset] = None
         self.promote.update(other.promote)
         self.attempts += other.attempts
+        self.marks += other.marks
+        self.forget = other.forget or self.forget
         self.answered += other.answered
         self.units += other.units
 
@@ -70,6 +74,8 @@ class Draft:
             unpark=list(self.unpark),
             promote=list(self.promote.items()),
             attempts=self.attempts,
+            marks=self.marks,
+            forget=self.forget,
             answered=self.answered,
             unit=unit,
         )

@@ -62,6 +62,7 @@ class ReplayLane(Lane):
     def __init__(self, crew: Crew, claim: Claim, within: Within | None, replay: Replay, live: Lane) -> None:
         stage = copy.copy(crew.stage)
         stage.on_dead = "pass"  # a job comes to its end: what fails for good is counted, and holds nobody up
+        stage.dedupe = None  # a replay is a repeat, and meant to be
         self.replay = replay
         super().__init__(crew, claim, within, stage)
         self._end = next(one.end for one in replay.ranges if one.partition == self.partition)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import secrets
 from bisect import bisect_right
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from itertools import islice
 from typing import NamedTuple
 
@@ -13,6 +13,7 @@ from msgspec.structs import replace
 
 from onward import process
 from onward.errors import Refused
+from onward.limit import Seat
 from onward.log import (
     AppSpec,
     Attempt,
@@ -20,7 +21,9 @@ from onward.log import (
     Claim,
     Held,
     Lease,
+    Mark,
     Parked,
+    Paused,
     Replay,
     Request,
     SourceState,
@@ -28,6 +31,8 @@ from onward.log import (
     Totals,
     stage_of,
 )
+from onward.rate import Account
+from onward.span import merged
 
 EMPTY = b"[]"
 """The entries of a block that has lost them."""
@@ -48,7 +53,8 @@ class TopicRows:
 
     def __init__(self, partitions: int) -> None:
         self.incarnation = secrets.token_hex(4)
-        self.put = 0
+        self.partitions = partitions
+        self.put = self.forgotten = 0
         self.parts: list[list[Written]] = [[] for _ in range(partitions)]
 
     def end(self, partition: int) -> int:
@@ -60,6 +66,12 @@ class TopicRows:
         """The offset of the first record that is kept; the partition's end where none is."""
         kept = self.kept(partition)
         return kept[0].offset if kept else self.end(partition)
+
+    @property
+    def oldest(self) -> list[float]:
+        """When the oldest block that has its entries was written, of each partition that has one."""
+        firsts = (next((at for block, at in part if block.entries != EMPTY), None) for part in self.parts)
+        return [at for at in firsts if at is not None]
 
     def kept(self, partition: int) -> list[Block]:
         """The blocks that have their entries."""
@@ -82,6 +94,15 @@ class LeaseRow:
         return Held(*where, self.worker, self.state, self.live(now))
 
 
+class ProgressRow(NamedTuple):
+    """What one commit of a stage finished, and where it then stood."""
+
+    at: float
+    finished: tuple[Span, ...]
+    next: int
+    unit: str | None
+
+
 class StageRows:
     """One stage and partition: where its work stands, and what it has parked."""
 
@@ -90,11 +111,18 @@ class StageRows:
         self.begins = begins
         self.next = begins
         self.totals = Totals()
-        self.finished: list[tuple[float, Span]] = []
+        self.rows: list[ProgressRow] = []
+        self.folded: list[Span] = []
         self.firsts: set[int] = set()
         self.units: set[str] = set()
         self.parked: dict[int, Parked] = {}
         self.attempts: dict[int, list[Attempt]] = {}
+        self.seen: dict[str, Mark] = {}
+
+    @property
+    def finished(self) -> list[tuple[float, Span]]:
+        """Each span that is not folded, and when it was finished."""
+        return [(row.at, span) for row in self.rows for span in row.finished]
 
     @property
     def ahead(self) -> list[Span]:
@@ -114,6 +142,32 @@ class StageRows:
             unit=max(self.units, default=None),
         )
 
+    def add(self, row: ProgressRow) -> None:
+        """Takes in what a commit has finished."""
+        self.rows.append(row)
+        self.firsts.update(first for first, _ in row.finished[:1])
+        self.units.update([] if row.unit is None else [row.unit])
+
+    def passed(self, at: float) -> int:
+        """`next` as it was at an instant, as far as that is known."""
+        return next((row.next for row in reversed(self.rows) if row.at <= at), self.begins)
+
+    def fold(self, kept: int, before: float, most: int) -> int:
+        """Folds rows whose records are kept no more; returns how many."""
+        greatest = max(self.units, default=None)
+        old: list[ProgressRow] = []
+        for row in self.rows[:-1]:
+            if row.next > kept or row.at >= before or len(old) == most:
+                break
+            if all(end <= kept for _, end in row.finished) and (row.unit is None or row.unit != greatest):
+                old.append(row)
+        self.rows = [row for row in self.rows if not any(row is one for one in old)]
+        self.folded = merged([*self.folded, *(span for row in old for span in row.finished)])
+        for row in old:
+            self.firsts.difference_update(first for first, _ in row.finished[:1])
+            self.units.difference_update([row.unit])
+        return len(old)
+
     def parked_rows(self) -> list[Parked]:
         return [self.parked[offset] for offset in sorted(self.parked)]
 
@@ -132,7 +186,13 @@ class MemoryStore:
         self.replays: dict[int, Replay] = {}
         self.closed: set[tuple[int, int]] = set()
         """Numbers and partitions of replays that are over."""
+        self.answered: dict[int, float] = {}
+        self.asked = 0
+        self.gone: dict[str, float] = {}
+        self.paused: dict[str, Paused] = {}
         self.workers: dict[str, tuple[float, tuple[str, ...]]] = {}
+        self.budgets: dict[str, Account] = {}
+        self.seats: dict[str, dict[str, tuple[Seat, float]]] = {}
         self.watching: set[asyncio.Event] = set()
 
     def tell(self) -> None:
@@ -155,7 +215,7 @@ class MemoryStore:
     def part(self, topic: str, partition: int) -> list[Written]:
         """The blocks of a partition; `Refused` where nobody has declared it."""
         rows = self.topics.get(topic)
-        if rows is None or not 0 <= partition < len(rows.parts):
+        if rows is None or not 0 <= partition < rows.partitions:
             raise Refused(f"topic {topic} partition {partition} is not declared; run the app that declares it")
         return rows.parts[partition]
 
@@ -169,7 +229,29 @@ class MemoryStore:
         for source, state in self.sources.items():
             self.sources[source] = replace(state, emitted=_renamed(state.emitted, was, name))
 
+    def unseen(self, topic: str, partition: int, overrun: Collection[str]) -> int:
+        """The first offset of a partition that a stage has yet to see, of those that count."""
+        return min(
+            (
+                rows.next
+                for (stage, at), rows in self.stages.items()
+                if (rows.topic, at) == (topic, partition) and not (stage in overrun and stage in self.gone)
+            ),
+            default=2**62,
+        )
+
+    def note_gone(self, app: AppSpec, now: float) -> None:
+        declared = {part.name for part in (*app.sources, *app.stages)}
+        known = {stage for (stage, _), rows in self.stages.items() if rows.topic} | self.sources.keys()
+        for name in known - declared:
+            if name.startswith(f"{app.name}."):
+                self.gone.setdefault(name, now)
+        for name in declared:
+            self.gone.pop(name, None)
+
     def rename_stage(self, was: str, name: str) -> None:
+        self.gone.pop(was, None)
+        self.rename_pause(was, name)
         for (stage, partition), rows in list(self.stages.items()):
             if stage_of(stage) == was:
                 del self.stages[stage, partition]
@@ -183,6 +265,10 @@ class MemoryStore:
             for id_, request in self.requests.items()
         }
         self.rename_leases(was, name)
+
+    def rename_pause(self, was: str, name: str) -> None:
+        if was in self.paused:
+            self.paused[name] = self.paused.pop(was)
 
     def rename_leases(self, was: str, name: str) -> None:
         for (stage, partition), lease in list(self.leases.items()):

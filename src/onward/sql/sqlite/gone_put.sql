@@ -1,0 +1,1 @@
+INSERT OR IGNORE INTO gone (name, since) VALUES (:name, :since)
