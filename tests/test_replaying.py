@@ -36,7 +36,7 @@ class Numbers:
     def replay(self, run: TestRun, start: Bound = START, end: Bound | None = None, **more: Any) -> int:
         async def ask() -> int:
             standing = await run._log.standing()
-            found = await ranges(run._log, standing, "numbers.double", start, end, more.get("key"))
+            found = await ranges(run._log, standing, "numbers.double", start, end)
             return await run._log.replay(Replay(stage="numbers.double", ranges=found, by="tester", **more))
 
         return run._wait(ask())
@@ -101,7 +101,7 @@ def test_dry(capsys: Any) -> None:
             from onward.dryrun import dry_run
             from onward.worker import Plan
 
-            found = await ranges(run._log, await run._log.standing(), "numbers.double", START, None, None)
+            found = await ranges(run._log, await run._log.standing(), "numbers.double", START, None)
             job = Replay(stage="numbers.double", ranges=found)
             return await dry_run([numbers.app], run._log, "memory:", Plan(), {}, replay=job)
 

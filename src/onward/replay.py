@@ -11,7 +11,6 @@ from msgspec import Struct
 from onward.codec import TIME
 from onward.errors import Refused
 from onward.log import STATES, Books, PartitionFacts, Range, ReplayFacts, Standing
-from onward.topic import partition_of
 from onward.units import instant, instant_text
 
 RECORDS, SIZE = 1_000, 1_000_000
@@ -66,9 +65,7 @@ class ReplayStatus(Struct, frozen=True):
     ranges: list[tuple[int, int, int]]
 
 
-async def ranges(
-    books: Books, standing: Standing, stage: str, start: Bound, end: Bound | None, key: str | None
-) -> tuple[Range, ...]:
+async def ranges(books: Books, standing: Standing, stage: str, start: Bound, end: Bound | None) -> tuple[Range, ...]:
     """What is to be replayed of each partition, fixed now: at most up to where the stage stands, as what comes after
     that is outstanding anyway.
 
@@ -81,12 +78,11 @@ async def ranges(
     parts = {partition: one for (name, partition), one in standing.stages.items() if name == stage}
     if not parts:
         raise Refused(f"the store knows no stage {stage}; run its app first")
-    only = None if key is None else partition_of(key, len(parts))
     found = []
     for partition, one in sorted(parts.items()):
-        if only in (None, partition):
-            first = standing.topics[one.topic].firsts[partition]
-            where = one.topic, partition
+        topic = standing.topics[one.topic]
+        if partition < len(topic.ends):  # it may have had more
+            first, where = topic.firsts[partition], (one.topic, partition)
             begin = await _offset(books, where, start, first, one.claim.next)
             last = one.claim.next if end is None else await _offset(books, where, end, begin, one.claim.next)
             last = min(last, one.claim.next)

@@ -130,7 +130,7 @@ class TestRun:
             Exception: the source's own, when it fails; what it closed by a Checkpoint before is kept.
         """
         found = _find(self._app.sources, source, "source")
-        self._work(Plan(stages=(found.name,), once=True, patience=0.0, retention=False))
+        self._work(Plan(stages=(found.name,), once=True, patience=0.0, retention=False, bounded=False))
         for event in self._seen:
             if isinstance(event, SourceFailed):
                 raise event.error

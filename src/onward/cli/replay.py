@@ -120,7 +120,7 @@ async def _job(
     async with stores.looking(url) as books:
         standing = await books.standing()
         stage = full_name("stage", name, sorted({name for name, _ in standing.stages}))
-        ranges = await replay.ranges(books, standing, stage, first, last, key)
+        ranges = await replay.ranges(books, standing, stage, first, last)
         job = Replay(stage=stage, ranges=ranges, key=key, rate=pace, same_id=same_id, by=by, at=time.time())
         return job if not ask else msgspec.structs.replace(job, number=await books.replay(job))
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from onward.conformance.case import FEED, IN, OUT, WORK, Case, Suite, app_spec, append, parked, raises, scenario
 from onward.errors import AlreadyCommitted, LeaseLost
-from onward.log import Attempt, Commit, Lease, Range, Replay, StageSpec, Totals
+from onward.log import Attempt, Commit, Forgetting, Lease, Range, Replay, StageSpec, Totals
 
 
 def job(*ranges: Range, **more: object) -> Replay:
@@ -105,6 +105,31 @@ class Replaying(Suite):
         with raises(LeaseLost):
             await case.log.commit(Commit(lease=lease, finished=[(2, 4)], next=4, totals=Totals(2)))
         assert await case.everything() == before
+
+    @scenario
+    async def test_it_is_forgotten_with_its_stage(self, case: Case) -> None:
+        await case.log.declare(app_spec())
+        await case.put(*range(10))
+        number = await case.books.replay(job())
+        commit = Commit(
+            lease=await self._lease(case, number),
+            finished=[(2, 4)],
+            next=4,
+            totals=Totals(2, 0, {OUT: 1}),
+            park=[parked(4)],
+            appends=[append(1, topic=OUT)],
+        )
+        await case.log.commit(commit)
+        await case.log.declare(app_spec(stages=[]))
+        case.clock.advance(60)
+        await case.books.forget(Forgetting(stages=(WORK,)))
+        survey = await case.survey()
+        assert list(survey.replays) == [] and survey.missing == 0
+        [out] = [one for one in survey.topics if one.topic == OUT]
+        assert (out.ends, out.forgotten) == (1, 1)
+        assert list(await case.books.parked(f"{WORK}~{number}", None, None, None)) == []
+        await case.log.declare(app_spec(stages=[StageSpec(WORK, IN, (OUT,), start="first")]))
+        assert await case.books.replay(job()) == number + 1
 
     @scenario
     async def test_it_goes_with_its_stage_when_that_is_renamed(self, case: Case) -> None:

@@ -142,6 +142,8 @@ def _said(event: Event) -> tuple[int, str]:
             return INFO if records else DEBUG, f"brought {records} records in {took:.2f} s"
         case events.SourceFailed(_, error, again_in):
             return ERROR, f"failed, called again in {again_in:.1f} s: {kind_of(error)}: {message_of(error)}"
+        case events.Waits(_, what):
+            return INFO, what
         case events.SourceElsewhere(_, worker):
             return WARNING, f"worker {worker} has it and does not hand it over; what it brings is not waited for"
         case events.SavedFailed(_, error):
