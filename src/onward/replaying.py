@@ -250,6 +250,8 @@ class Replays:
                 if not await self._replay(job):
                     return  # it was stopped, as the live lane is
             except Exception as error:
+                if self._stopping or self._live.lost:
+                    return  # the next holder goes on where it stood
                 # Live work goes on; whoever takes the lease next tries it again.
                 self._worker.say(job.name, f"{kind_of(error)}: {message_of(error)}")
             self._over.add(job.number)
