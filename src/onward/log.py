@@ -16,13 +16,18 @@ from typing import Literal, NamedTuple, Protocol
 from msgspec import Struct, field
 from msgspec.structs import replace
 
+from onward.document import Document, Documents, Edit, Field
 from onward.rate import Portion
+from onward.task_run import TaskRun
 
 Span = tuple[int, int]
 """Offsets from the first, to before the second."""
 
 MEETING = 15.0
 """Seconds for which a worker that was not heard of again still counts as living."""
+
+QUICK = 60.0
+"""A holder that is gone sooner than this many seconds after it took its lease may have met what ends every holder."""
 
 State = Literal["retrying", "dead", "waiting", "running", "behind"]
 STATES: tuple[State, ...] = ("retrying", "dead", "waiting", "running", "behind")
@@ -51,6 +56,24 @@ class StageSpec(Struct, frozen=True, omit_defaults=True):
     start: Literal["first", "now"] | None = None
     was: str | None = None
     within: str | None = None
+    choices: tuple[str, ...] = ()
+    """Of a review: what may be decided."""
+
+
+class TaskSpec(Struct, frozen=True, omit_defaults=True):
+    """A task, and each of its arguments as a person reads it."""
+
+    name: str
+    takes: tuple[str, ...] = ()
+
+
+class TableSpec(Struct, frozen=True):
+    """A table: its indexed fields, and where it has states, which may follow which."""
+
+    name: str
+    index: tuple[Field, ...] = ()
+    moves: dict[str, tuple[str, ...]] | None = None
+    was: str | None = None
 
 
 class AppSpec(Struct, frozen=True, omit_defaults=True):
@@ -60,6 +83,8 @@ class AppSpec(Struct, frozen=True, omit_defaults=True):
     topics: tuple[TopicSpec, ...]
     sources: tuple[SourceSpec, ...]
     stages: tuple[StageSpec, ...]
+    tasks: tuple[TaskSpec, ...] = ()
+    tables: tuple[TableSpec, ...] = ()
 
     def with_topic_renamed(self, was: str, name: str) -> AppSpec:
         """The same declaration, where a topic that it names has got another name."""
@@ -67,11 +92,11 @@ class AppSpec(Struct, frozen=True, omit_defaults=True):
         def now(topics: Iterable[str]) -> tuple[str, ...]:
             return tuple(name if topic == was else topic for topic in topics)
 
-        return AppSpec(
-            self.name,
-            tuple(replace(topic, name=now([topic.name])[0]) for topic in self.topics),
-            tuple(replace(source, to=now(source.to)) for source in self.sources),
-            tuple(replace(stage, topic=now([stage.topic])[0], to=now(stage.to)) for stage in self.stages),
+        return replace(
+            self,
+            topics=tuple(replace(topic, name=now([topic.name])[0]) for topic in self.topics),
+            sources=tuple(replace(source, to=now(source.to)) for source in self.sources),
+            stages=tuple(replace(stage, topic=now([stage.topic])[0], to=now(stage.to)) for stage in self.stages),
         )
 
 
@@ -149,12 +174,13 @@ class Lease(Struct, frozen=True):
 
 
 class Request(NamedTuple):
-    """What somebody asks the holder to do with parked records that match."""
+    """What somebody asks the holder to do with parked records that match. To decide, `match` says besides what: a
+    `decision` with `choice` and `note`."""
 
     id: int
     stage: str
     partition: int
-    action: Literal["retry", "drop"]
+    action: Literal["retry", "drop", "decide"]
     match: dict[str, object]
     by: str
     at: float
@@ -174,7 +200,7 @@ class Commit(Struct, frozen=True, kw_only=True):
     """All that one step changes, kept whole or not at all.
 
     Args:
-        lease: checked in the same transaction; None for records that somebody puts, then only `appends` counts.
+        lease: checked in the same transaction; None for what somebody puts, then only `appends` and `tables` count.
         appends: blocks, in order.
         finished: the spans of input offsets that are done with this commit, ascending; each offset only once, ever.
         next: the end of the gapless prefix of what is finished or parked; None where it does not move.
@@ -188,6 +214,8 @@ class Commit(Struct, frozen=True, kw_only=True):
         forget: an offset and an instant: marks before either may go, sooner or later.
         source: the state of a source to keep.
         answered: requests that are carried out with this commit, with what came of them; the first answer counts.
+        tables: changes of documents, in the order in which they were made; written before anything else is locked, by
+            table and key, so that commits wait for each other in one direction only.
         unit: a name, of this stage and partition, under which a repeated commit is recognised (`AlreadyCommitted`).
     """
 
@@ -204,6 +232,7 @@ class Commit(Struct, frozen=True, kw_only=True):
     forget: tuple[int, float] | None = None
     source: SourceState | None = None
     answered: Sequence[tuple[int, str]] = ()
+    tables: Sequence[Edit] = ()
     unit: str | None = None
 
 
@@ -212,7 +241,8 @@ class Claim(Struct, frozen=True):
 
     `ahead` are spans finished beyond `next`, ascending; `parked` is without copies, ascending by offset;
     `incarnation` is that of the stage's topic, and stays when the topic is renamed (empty for a source); `unit` is the
-    greatest that was kept, as text.
+    greatest that was kept, as text; `crashes` how many holders in a row, up to the last one, were gone without having
+    given the lease back, each within `QUICK` seconds (the first of them after any time).
     """
 
     lease: Lease
@@ -223,6 +253,7 @@ class Claim(Struct, frozen=True):
     incarnation: str
     source: SourceState
     unit: str | None = None
+    crashes: int = 0
 
 
 class News(NamedTuple):
@@ -261,6 +292,8 @@ class Log(Protocol):
 
     async def declare(self, app: AppSpec) -> None:
         """Makes the topics and stages that are new, renames by `was`, and remembers the declaration.
+
+        A table whose indexed fields are others than before is indexed anew.
 
         Declaring the same again changes nothing. What is renamed keeps all it has: a topic its records, counts and
         incarnation, and all who name it name it anew; a stage its progress, parked records and requests; a source
@@ -302,8 +335,15 @@ class Log(Protocol):
             LeaseLost: the lease has another token by now; nothing was kept.
             AlreadyCommitted: another commit has the same first offset in `finished`, or the same `unit`; nothing was
                 kept now. That other offsets are finished once only is for the holder to see to.
-            Refused: a topic or partition that nobody has declared; nothing was kept.
+            Conflict: a document in `tables` has another version than the one that it was changed on; nothing was
+                kept. Of a commit that was kept before, `AlreadyCommitted` says so first.
+            Refused: a topic, partition or table that nobody has declared; nothing was kept.
         """
+
+    @property
+    def tables(self) -> Documents:
+        """What reads tables, by plain calls and from any thread."""
+        ...
 
     async def news(self, topics: Iterable[str], stages: Iterable[str]) -> News:
         """The ends of all partitions of those of these topics that there are, and requests not yet answered for
@@ -362,6 +402,10 @@ class Log(Protocol):
         records, unless these are parked; requests that were answered before the instant go. What has been folded is
         recognised as `AlreadyCommitted` no more, but for the greatest `unit`.
         """
+
+    async def record_run(self, run: TaskRun) -> int:
+        """Keeps a run of a task: a new one where its `id` is 0, else what became of the one with that id. Returns its
+        id, which only grows. Of each task the newest `task_run.KEPT` stay."""
 
     async def close(self) -> None:
         """Ends what is under way and lets go. Calling it again does nothing."""
@@ -523,6 +567,17 @@ class Books(Protocol):
 
         `after` is a stage, partition and offset: rows up to it are left out, so that many are read in pages.
         """
+
+    @property
+    def tables(self) -> Documents:
+        """As `Log.tables`."""
+        ...
+
+    async def documents(self, table: str, after: str | None, limit: int) -> Sequence[Document]:
+        """Documents of a table that are there, by key from beyond `after` on (None: all)."""
+
+    async def runs(self, task: str | None, limit: int) -> Sequence[TaskRun]:
+        """Runs of a task, or of all, the newest first."""
 
     async def passed(self, instants: Mapping[str, float]) -> Mapping[tuple[str, int], int]:
         """How far each of these stages had come at an instant, by stage and partition: `next` as it was then, or

@@ -13,6 +13,7 @@ from onward.dedupe import Window
 from onward.handler import Handler
 from onward.rate import Rate
 from onward.retry import Retry
+from onward.review import Review
 from onward.topic import KeyOf, Topic
 
 T = TypeVar("T")
@@ -38,11 +39,13 @@ class Stage:
         parallel: int,
         limit: int | None,
         rate: str | Rate | None,
+        isolate: bool,
         timeout: str | float | timedelta | None,
         within: Database | None,
         effect: bool | None,
         split: bool | None,
         unordered: bool,
+        long: bool,
         on_dead: Literal["hold", "pass"],
         parked_most: int,
         dedupe: Window | None,
@@ -61,11 +64,13 @@ class Stage:
         self.parallel = parallel
         self.limit = limit
         self.rate = rate if isinstance(rate, Rate) else self._read("rate", partial(Rate, f"{name}.rate"), rate)
+        self.isolate = isolate
         self.timeout = self._read("timeout", units.duration, timeout)
         self.within = within
         self.effect = (not to and within is None) if effect is None else effect
         self.split = not self.effect if split is None else split
         self.unordered = unordered
+        self.long = long
         self.on_dead = on_dead
         self.parked_most = parked_most
         self.dedupe = dedupe
@@ -74,6 +79,7 @@ class Stage:
         self.start = start
         self.was = was
         self.where = self.handler.where
+        self.review: Review | None = None
 
     def _read(self, option: str, read: Callable[[V], T], value: V | None) -> T | None:
         try:

@@ -23,7 +23,9 @@ from onward.conformance.operating import Operating
 from onward.conformance.pausing import Pausing
 from onward.conformance.reading import Reading
 from onward.conformance.sharing import Sharing
+from onward.conformance.tables import Tables
+from onward.conformance.tasks import Tasks
 
 
-class LogSuite(Declaring, Leasing, Committing, Sharing, Reading, Looking, Ageing, Pausing, Operating):
+class LogSuite(Declaring, Leasing, Committing, Sharing, Reading, Looking, Ageing, Pausing, Operating, Tables, Tasks):
     """Subclass it with `open`, and `reopen` where the log is durable."""

@@ -16,6 +16,7 @@ from onward.errors import Refused
 from onward.forget import without
 from onward.limit import Seat
 from onward.log import (
+    QUICK,
     AppSpec,
     Attempt,
     Block,
@@ -31,8 +32,10 @@ from onward.log import (
     Span,
     Totals,
 )
+from onward.logs.memory_tables import MemoryTables
 from onward.rate import Account
 from onward.span import merged
+from onward.task_run import TaskRun
 
 EMPTY = b"[]"
 """The entries of a block that has lost them."""
@@ -85,10 +88,21 @@ class LeaseRow:
         self.worker = ""
         self.token = 0
         self.until = 0.0
+        self.taken = 0.0
+        self.crashes = 0
         self.state = ""
 
     def live(self, now: float) -> bool:
         return self.until > now and not process.is_dead(self.worker)
+
+    def take(self, worker: str, now: float, seconds: float) -> None:
+        """Gives it to a worker; notes how many holders in a row were gone without giving it back."""
+        if not self.until:
+            self.crashes = 0
+        elif self.worker != worker:
+            self.crashes = self.crashes + 1 if self.until - self.taken < QUICK else 1
+        self.worker, self.token, self.until, self.state = worker, self.token + 1, now + seconds, ""
+        self.taken = now
 
     def held(self, where: Where, now: float) -> Held:
         return Held(*where, self.worker, self.state, self.live(now))
@@ -183,6 +197,9 @@ class MemoryStore:
         self.leases: dict[Where, LeaseRow] = {}
         self.requests: dict[int, Request] = {}
         self.answers: dict[int, str] = {}
+        self.tables = MemoryTables()
+        self.runs: dict[int, TaskRun] = {}
+        self.next_run = 1
         self.answered: dict[int, float] = {}
         self.asked = 0
         self.gone: dict[str, float] = {}
@@ -270,6 +287,9 @@ class MemoryStore:
                 rows.totals = replace(rows.totals, emitted=_without(rows.totals.emitted, topic))
             for source, state in self.sources.items():
                 self.sources[source] = replace(state, emitted=_without(state.emitted, topic))
+        for app in what.apps:
+            self.tables.forget(app)
+            self.runs = {id_: run for id_, run in self.runs.items() if not run.task.startswith(f"{app}.")}
         self.apps = {name: without(app, what) for name, app in self.apps.items() if name not in what.apps}
 
     def _count_forgotten(self, emitted: dict[str, int]) -> None:

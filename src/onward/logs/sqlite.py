@@ -24,6 +24,7 @@ from onward.errors import AlreadyCommitted, LeaseLost, Refused, StoreAway, Store
 from onward.limit import Seat, granted
 from onward.log import (
     MEETING,
+    QUICK,
     Append,
     AppSpec,
     Block,
@@ -47,15 +48,18 @@ from onward.logs.sqlite_rows import (
     parked_rows,
     ports_of,
     requests_of,
+    run_to,
     seen_of,
     source_to,
     stands_at,
 )
+from onward.logs.sqlite_tables import SQLiteTables, write_edits
 from onward.rate import Account, Portion
 from onward.sqlite.connection import File, away, path_of, rows
 from onward.sqlite.hints import Hints, tell
 from onward.sqlite.pen import Pen
-from onward.units import instant_text
+from onward.task_run import KEPT, TaskRun
+from onward.units import instant, instant_text
 
 T = TypeVar("T")
 
@@ -80,6 +84,7 @@ class SQLiteLog:
             self._prepare(create)
             self._reading = self._file.connect(readonly=True)
             self._watching = self._file.connect(readonly=True)
+            self._tables = SQLiteTables(self._file, url)
             self._pen = Pen(self._file)
         except apsw.Error as error:
             self._file.close()
@@ -146,6 +151,10 @@ class SQLiteLog:
             self._news.set()
             tell(ports)
 
+    @property
+    def tables(self) -> SQLiteTables:
+        return self._tables
+
     async def news(self, topics: Iterable[str], stages: Iterable[str]) -> News:
         names, asked = list(topics), list(stages)
 
@@ -209,6 +218,15 @@ class SQLiteLog:
                 else:
                     found[name] = json.loads(other_wants)
             return found
+
+        return await self._write(job)
+
+    async def record_run(self, run: TaskRun) -> int:
+        def job(connection: apsw.Connection) -> int:
+            id_ = int(rows(connection, SQL.run_put, **run_to(run))[0][0])
+            if not run.id:
+                connection.execute(SQL.run_forget, {"task": run.task, "kept": KEPT})
+            return id_
 
         return await self._write(job)
 
@@ -310,9 +328,10 @@ class SQLiteLog:
         if held and held[0][0] != worker and held[0][2] > self._instant() and not process.is_dead(held[0][0]):
             return None
         lease = Lease(stage, partition, worker, (held[0][1] if held else 0) + 1)
-        until = self._instant(seconds)
-        connection.execute(SQL.lease_take, {**bound, "worker": worker, "token": lease.token, "until": until})
-        return claim_of(connection, lease)
+        crashes = _crashes(*held[0], worker) if held else 0
+        times = {"until": self._instant(seconds), "taken": self._instant(), "crashes": crashes}
+        connection.execute(SQL.lease_take, {**bound, "worker": worker, "token": lease.token, **times})
+        return msgspec.structs.replace(claim_of(connection, lease), crashes=crashes)
 
     def _commit(self, connection: apsw.Connection, commit: Commit) -> None:
         lease = commit.lease
@@ -321,6 +340,8 @@ class SQLiteLog:
             if not held or held[0][1] != lease.token:
                 raise LeaseLost(lease.stage, lease.partition, lease.token)
             self._finish(connection, lease, commit)
+        if commit.tables:
+            write_edits(connection, commit.tables)
         for append in commit.appends:
             self._append(connection, append)
             if lease is None:
@@ -394,3 +415,10 @@ class SQLiteLog:
             "entries": append.entries,
         }
         connection.execute(SQL.block_add, row)
+
+
+def _crashes(holder: str, token: int, until: str, taken: str, crashes: int, worker: str) -> int:
+    """How many holders in a row were gone, if this one is, too."""
+    if holder == worker or not until:
+        return crashes if until else 0
+    return crashes + 1 if taken and instant(until) - instant(taken) < QUICK else 1
