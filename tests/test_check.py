@@ -281,3 +281,12 @@ def test_options_of_sources() -> None:
     def g(cursor: int) -> None: ...
 
     agree(faults(app), marked(test_options_of_sources))
+
+
+def test_bounds() -> None:
+    app = App("bounds")
+    app.topic("a", dict, bound=10)
+    app.topic("b", dict, bound="10MB")
+    app.topic("c", dict, bound="10 records")  # fault: bound='10 records'
+    app.topic("d", dict, bound=0)  # fault: lets something pass
+    agree(faults(app), marked(test_bounds))

@@ -98,8 +98,10 @@ def test_the_imports_of_the_reference_work() -> None:
 
 @pytest.mark.parametrize("name", load.installed())
 def test_every_setting_of_an_app_is_documented(name: str) -> None:
-    class_ = load.app(name).settings_class
-    page = ROOT / "src" / "onward_apps" / name / "README.md"
+    app = load.app(name)
+    class_ = app.settings_class
+    assert app.demo_function is not None
+    page = Path(inspect.getfile(app.demo_function)).with_name("README.md")
     assert class_ is None or set(settings.names(class_)) <= code(page.read_text())
 
 

@@ -62,6 +62,7 @@ class App:
         partitions: int = 1,
         keep: str | timedelta | None = None,
         max_record: str | int = "1MB",
+        bound: str | int | None = None,
         was: str | None = None,
     ) -> Topic[T]:
         """A topic of values of `type` (any JSON value, or bytes, without it).
@@ -71,13 +72,15 @@ class App:
             partitions: how many sequences it has; fixed once made.
             keep: how long records stay after the last stage has passed them; 7 days unless set.
             max_record: the most bytes of one record.
+            bound: so many records, or bytes as in "10MB", may be outstanding; then sources and stages before it stop.
             was: the name that the topic had before.
         """
         where = _caller()
         full = self._full(name, where)
         made: Topic[T]
         try:
-            options: dict[str, Any] = {"partitions": partitions, "keep": keep, "max_record": max_record}
+            options: dict[str, Any] = {"partitions": partitions, "keep": keep}
+            options |= {"max_record": max_record, "bound": bound}
             made = Topic(full, type, key=key, was=was and f"{self.name}.{was}", where=where, **options)
         except ValueError as error:
             self._faults.append(Fault(where, f"topic {full}: {error}"))

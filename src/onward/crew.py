@@ -5,15 +5,16 @@ from __future__ import annotations
 import asyncio
 import itertools
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from onward.bound import Left
 from onward.breaker import Breaker
 from onward.codec import Codec
 from onward.emit import Emitter
 from onward.events import Event
 from onward.lane import Lane
-from onward.log import Log
+from onward.log import Append, Log
 from onward.ration import Ration
 from onward.resource import Resources
 from onward.slots import Slots
@@ -23,6 +24,8 @@ if TYPE_CHECKING:
     from onward.worker import Worker
 
 T = TypeVar("T")
+
+_NO_BOUND = Left()
 
 
 class Crew:
@@ -50,6 +53,7 @@ class Crew:
         self._slots = self._shared_slots() if stage.limit is not None else None
         self._served: dict[int, int] = {}
         self._number = itertools.count(1)
+        self._bounded = worker.gates.bounded(stage)
 
     @property
     def room(self) -> int:
@@ -68,6 +72,8 @@ class Crew:
             return f"stopped: {self.trouble}"
         if self.breaker.tripped:
             return f"tripped: {self.breaker.reason}"
+        if self.waits:
+            return self.waits
         if any(lane.full for lane in self.lanes.values()):
             return "stopped: as many records are parked as parked_most= allows; retry or drop some"
         if self.pace is not None and self.pace.at is not None and any(lane.pending for lane in self.lanes.values()):
@@ -75,6 +81,26 @@ class Crew:
         if self._slots is not None and self._waiting and self._slots.short:
             return f"running, waits for one of the {self.stage.limit} calls that all workers may make at once"
         return "running"
+
+    @property
+    def waits(self) -> str:
+        """What its lanes wait for before they emit more; empty while they may."""
+        return self._worker.gates.waits(self.stage) if self._bounded else ""
+
+    @property
+    def left(self) -> Left:
+        """How much its lanes may emit before they wait."""
+        return self._worker.gates.left(self.stage) if self._bounded else _NO_BOUND
+
+    def committed(self, appends: Sequence[Append]) -> None:
+        """A lane has committed, with these outputs."""
+        self._worker.gates.progressed(self.stage.topic.name)
+        for append in appends if self._bounded else ():
+            self._worker.gates.spent(append.topic, append.count, len(append.entries))
+
+    def down(self, now: float, patience: float) -> bool:
+        """Whether nothing that is parked here is tried within the patience: a probe is not due, or all wait."""
+        return self.breaker.down(now, patience) or bool(self.waits)
 
     def slot(self, lane: Lane) -> bool:
         """Takes a call slot; where none is free, all who asked are woken when one is: first who has waited longest."""

@@ -92,6 +92,14 @@ class GoneTooLong(Refused):
         )
 
 
+class InUse(Refused):
+    """What is to be forgotten or changed is in use; `faults` name all that stands in the way."""
+
+    def __init__(self, faults: Sequence[str]) -> None:
+        self.faults = tuple(faults)
+        super().__init__("; ".join(faults))
+
+
 class ForeignLibrary(Refused):
     """A second SQLite library in this process has, or wants, a file that Onward has open.
 

@@ -140,6 +140,14 @@ class SourceFailed(Event):
 
 
 @dataclass(frozen=True, slots=True)
+class Waits(Event):
+    """A source or stage waits, or goes slowly, as those behind it have too much to do; the text says who."""
+
+    name: str
+    what: str
+
+
+@dataclass(frozen=True, slots=True)
 class SourceElsewhere(Event):
     """A run that ends calls this source no more: another worker has it and did not hand it over."""
 

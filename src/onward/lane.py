@@ -165,6 +165,18 @@ class Lane:
         return self.stuck or self.full or self._crew.ration.over
 
     @property
+    def emits(self) -> frozenset[str]:
+        """The topics that it may emit to."""
+        return frozenset(topic.name for topic in self.stage.to)
+
+    def owed(self, topic: str) -> tuple[int, int]:
+        """Records and bytes that are in hand, or emitted to the topic and not committed."""
+        appends = [*self._draft.appends, *(self._writing.appends if self._writing is not None else ())]
+        mine = [append for append in appends if append.topic == topic]
+        records = sum(len(unit) for unit in self._units) + sum(append.count for append in mine)
+        return records, sum(unit.chunk.size for unit in self._units) + sum(len(append.entries) for append in mine)
+
+    @property
     def next_due(self) -> float | None:
         """When something may be done that waits for a time: a retry, a probe, a batch that fills, what the rate lets
         through; None while nothing does."""
@@ -315,7 +327,7 @@ class Lane:
 
     def _hand_out(self) -> None:
         breaker = self._crew.breaker
-        while not self._uncommitted_enough():
+        while not self._uncommitted_enough() and not self._crew.left.nothing:
             new = self._filling.ready(self._window.pending, self._crew.now())
             if not self._paced(new or breaker.tripped):
                 return
@@ -403,7 +415,8 @@ class Lane:
         stage = self.stage
         if self._uncommitted_enough():
             return False
-        most = self._most(1 if probe or self._singly or self._notes else stage.batch or self._share())
+        most = 1 if probe or self._singly or self._notes else stage.batch or self._share()
+        most = self._most(self._within_bound(most))
         busy: set[str] = set() if stage.unordered else self._busy
         if stage.fill:
             self._window.gather(most)
@@ -430,6 +443,12 @@ class Lane:
         self._units.add(unit)  # in hand from now on, and not only when its task has begun
         self._spawn_in_slot(self._work(unit), probe=probe)
         return True
+
+    def _within_bound(self, most: int) -> int:
+        """So many records that what they emit stays within the bounds, if each gives one of its own size."""
+        left = self._crew.left
+        size = max(1, self._window.size // max(1, self._window.held))
+        return max(1, int(min(most, left.records, left.bytes // size)))
 
     def _share(self) -> int:
         """How many records one slot takes, so that all slots get some."""
@@ -766,6 +785,7 @@ class Lane:
             return
         if self._repeats is not None:
             self._repeats.kept(commit.marks)
+        self._crew.committed(commit.appends)
         if commit.next is not None or commit.park or commit.unpark:
             finished = sum(b - a for a, b in commit.finished)
             emitted = sum(append.count for append in commit.appends)

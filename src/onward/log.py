@@ -53,6 +53,7 @@ class StageSpec(Struct, frozen=True, omit_defaults=True):
     to: tuple[str, ...]
     start: Literal["first", "now"] | None = None
     was: str | None = None
+    within: str | None = None
 
 
 class AppSpec(Struct, frozen=True, omit_defaults=True):
@@ -396,7 +397,7 @@ class TopicFacts(NamedTuple):
     """`records` and `bytes` are what is kept now; `put` those that came without a lease; `ends` all there ever were.
 
     `forgotten` are those that came from stages and sources which have been forgotten; `held` is the greatest number of
-    partitions that it ever had.
+    partitions that it ever had, 0 where that has never changed: until then a key tells the partition.
     """
 
     topic: str
@@ -424,6 +425,17 @@ class Survey(NamedTuple):
     paused: Mapping[str, Paused] = {}
 
 
+class Backlog(NamedTuple):
+    """What a stage has outstanding of its topic, over all partitions: records that are neither done nor parked, and
+    the bytes of the blocks that hold them (of very many blocks, of the first ones). `holders` are who has leases."""
+
+    stage: str
+    topic: str
+    records: int
+    bytes: int
+    holders: Sequence[Held]
+
+
 class Evidence(NamedTuple):
     """One stage and partition in full, for the audit: every finished span and every parked row.
 
@@ -443,6 +455,15 @@ class BlockRow(NamedTuple):
     partition: int
     offset: int
     count: int
+
+
+class Forgetting(Struct, frozen=True):
+    """What is to go from a store for good: full names."""
+
+    stages: tuple[str, ...] = ()
+    sources: tuple[str, ...] = ()
+    topics: tuple[str, ...] = ()
+    apps: tuple[str, ...] = ()
 
 
 class TopicStanding(NamedTuple):
@@ -484,6 +505,10 @@ class Books(Protocol):
     async def evidence(self) -> tuple[Survey, Sequence[Evidence], Sequence[BlockRow]]:
         """Every row that counts, for the audit."""
 
+    async def backlogs(self, topics: Iterable[str]) -> tuple[Sequence[AppSpec], Sequence[Backlog]]:
+        """All apps, and the backlog of each stage that has read one of these topics, by name. Quick also where much
+        is kept."""
+
     async def standing(self) -> Standing:
         """Where all work stands, without taking any lease."""
 
@@ -522,6 +547,31 @@ class Books(Protocol):
 
     async def resume(self, name: str) -> None:
         """Takes a pause back, if there is one."""
+
+    async def forget(self, what: Forgetting) -> Sequence[str]:
+        """Deletes all there is of these stages, sources and topics, and of them in declarations; and the declarations
+        of these apps. What a forgotten stage has brought into a topic that stays still counts there. Gives those of
+        the stages that have committed units of another database (`within=`), which keeps rows of theirs.
+
+        It goes in steps, each of which looks whether something stands in the way; if it ends half-way, what is left is
+        as it was, older rows apart, and calling it again does the rest.
+
+        Raises:
+            InUse: a living worker runs one of these or writes to a topic, or a stage that is not among these reads it.
+        """
+
+    async def repartition(self, topic: str, partitions: int) -> None:
+        """Makes a new incarnation of a topic, with this number of partitions. Offsets of partitions go on where they
+        are; kept records stay where they are, also in partitions that there are no more. Stages begin with the first
+        record of a partition that is new.
+
+        All writers wait meanwhile, so that records of a key keep their order: what was before is done with.
+
+        Raises:
+            InUse: a stage has not passed the topic's end, or has records parked; or a living worker runs one that reads
+                the topic or writes to it. All that is outstanding is named; nothing was changed.
+            Refused: there is no such topic.
+        """
 
     async def close(self) -> None:
         """Lets go. Calling it again does nothing."""

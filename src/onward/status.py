@@ -137,6 +137,8 @@ def _source(name: str, source: SourceState, held: Held | None, *, gone: bool) ->
     state = source.state
     if gone:
         state = "gone"
+    elif held is not None and held.live and held.state.startswith(("waiting:", "slowed:")):
+        state = held.state
     elif (held is None or not held.live) and not state.startswith("failed"):
         state = "not running"
     return SourceStatus(
@@ -173,7 +175,7 @@ def _state(holders: Sequence[Held], outstanding: int) -> str:
     """The worst that a living worker says; what stopped it for good stays until somebody takes it up again."""
     live = [held for held in holders if held.live]
     for held in live:
-        if held.state.startswith(("tripped:", "stopped:")):
+        if held.state.startswith(("tripped:", "stopped:", "waiting:")):
             return held.state
     for held in holders:
         if not held.live and held.state.startswith("stopped:"):

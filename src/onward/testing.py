@@ -130,7 +130,8 @@ class TestRun:
             Exception: the source's own, when it fails; what it closed by a Checkpoint before is kept.
         """
         found = _find(self._app.sources, source, "source")
-        self._work(Plan(stages=(found.name,), once=True, patience=0.0, retention=False, isolate=False))
+        plan = Plan(stages=(found.name,), once=True, patience=0.0, retention=False, bounded=False, isolate=False)
+        self._work(plan)
         for event in self._seen:
             if isinstance(event, SourceFailed):
                 raise event.error

@@ -14,6 +14,7 @@ from typing import Any, Generic, TypeVar
 import msgspec
 from msgspec import UNSET, UnsetType
 
+from onward import bound as bounds
 from onward import units
 from onward.errors import BadOutput
 from onward.record import Outgoing
@@ -36,6 +37,7 @@ class Topic(Generic[T]):
         partitions: int = 1,
         keep: str | timedelta | None = None,
         max_record: str | int = "1MB",
+        bound: str | int | None = None,
         was: str | None = None,
         where: str = "",
     ) -> None:
@@ -45,6 +47,7 @@ class Topic(Generic[T]):
         self.partitions = partitions
         self.keep = units.duration(keep) if keep is not None else 7 * DAY
         self.max_record = units.size(max_record)
+        self.bound = bounds.bound(bound)
         self.was = was
         self.where = where
         self._key_of = key_function(type, key)

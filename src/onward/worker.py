@@ -36,6 +36,7 @@ from onward.events import (
     WorkerStopped,
 )
 from onward.failure import message_of
+from onward.gates import Gates
 from onward.health import BEATS, Health
 from onward.intake import Intake
 from onward.isolate import Isolation
@@ -76,7 +77,8 @@ def spec_of(app: App) -> AppSpec:
         ),
         tuple(SourceSpec(s.name, tuple(t.name for t in s.to), s.was) for s in app.sources.values()),
         tuple(
-            StageSpec(s.name, s.topic.name, tuple(t.name for t in s.to), s.start, s.was) for s in app.stages.values()
+            StageSpec(s.name, s.topic.name, tuple(t.name for t in s.to), s.start, s.was, s.within and s.within.told)
+            for s in app.stages.values()
         ),
     )
 
@@ -95,6 +97,7 @@ class Plan(Struct, frozen=True, kw_only=True):
         dry_run: withhold effects outside; to be run on an overlay, with targets that are copies.
         limit: so many records at most per source and per stage.
         retention: let go, beside the work, of what the store is to keep no longer.
+        bounded: whether sources and stages wait at the bounds of topics, and slow down for a stage that has tripped.
         follow: under `once`, do not judge whether all is done: the process that leads this one does, and stops it.
     """
 
@@ -108,6 +111,7 @@ class Plan(Struct, frozen=True, kw_only=True):
     isolate: bool = True
     dry_run: bool = False
     limit: int | None = None
+    bounded: bool = True
 
 
 class Report(Struct):
@@ -185,6 +189,8 @@ class Worker:
         self._pause_until: dict[Wanted, float] = {}
         self._began = 0.0
         self._elsewhere: set[str] = set()
+        parts = {**self._sources, **self._stages} if plan.bounded else {}
+        self.gates = Gates(self, books, parts, [spec_of(app) for app in apps])
         wanted: list[Wanted] = [(name, 0) for name in self._sources]
         wanted += [(name, p) for name, stage in self._stages.items() for p in range(stage.topic.partitions)]
         self._wanted = wanted
@@ -230,7 +236,7 @@ class Worker:
             return self.report
         for rate in self._rates:
             rate.connect(self.pace(rate))
-        helpers = [asyncio.create_task(self.leases.run()), asyncio.create_task(self._watch())]
+        helpers = [asyncio.create_task(work) for work in (self.leases.run(), self._watch(), self.gates.run())]
         if self._plan.retention:
             helpers.append(asyncio.create_task(self.retention.run()))
         try:
@@ -353,6 +359,7 @@ class Worker:
         while True:
             try:
                 await self._news(topics)
+                await self.gates.look()
                 await self.log.changed(60.0)
             except (StoreAway, StoreUncertain) as error:  # only looking failed
                 self.store_away(error, LOOK)
@@ -385,11 +392,34 @@ class Worker:
             if name in paused:
                 intake.stop()
 
+    # what gates ask
+
+    def tripped(self, stage: str) -> bool | None:
+        """Whether a stage of this worker has tripped; None where others work on it too, or only others."""
+        crew = self._crews.get(stage)
+        return True if crew is not None and crew.breaker.tripped else None
+
+    def in_hand(self, topic: str) -> tuple[int, int]:
+        """Records and bytes that lanes here may yet emit into a topic, or have emitted and not committed."""
+        owed = [lane.owed(topic) for lane in self._lanes.values() if topic in lane.emits]
+        return sum(records for records, _ in owed), sum(size for _, size in owed)
+
+    def wake(self, names: Collection[str]) -> None:
+        """Sources and stages that waited may go on."""
+        for (name, _), lane in list(self._lanes.items()):
+            if name in names:
+                lane.wake()
+        for name in names:
+            if (intake := self._intakes.get(name)) is not None:
+                intake.wake()
+
     # once
 
     async def _all_done(self) -> bool:
         """Whether nothing is left that this run could still do, or should wait for."""
-        waiting = [name for name in self._sources if not self._source_done(name)]
+        # As it is now: nothing that waits may be taken for done when it could go on.
+        await self.patiently(self.gates.look, or_stop=True)
+        waiting = [name for name in self._sources if not self._source_done(name) and not self._at_rest(name)]
         if waiting and not await self._brought_elsewhere(waiting):
             return False
         asked = await self._news(sorted({stage.topic.name for stage in self._stages.values()}))
@@ -399,16 +429,21 @@ class Worker:
         if starting or any(not lane.idle for lane in self._lanes.values()):
             return False
         now, patience, horizon = self.clock.now(), self._plan.patience, self.horizon
-        lanes = [lane for lane in self._lanes.values() if not self._crews[lane.stage.name].breaker.down(now, patience)]
+        lanes = [lane for lane in self._lanes.values() if not self._crews[lane.stage.name].down(now, patience)]
         due = min((due for lane in lanes if (due := lane.next_due) is not None), default=None)
         if due is not None and due <= horizon:
             self.clock.idle(due)
             return False
         for lane in self._lanes.values():
             crew = self._crews[lane.stage.name]
-            if lane.outstanding and not crew.breaker.tripped and not lane.halted:
+            if lane.outstanding and not (crew.breaker.tripped or crew.waits) and not lane.halted:
                 return False
         return not await self._others_work()
+
+    def _at_rest(self, name: str) -> bool:
+        """Whether a source waits at a bound for somebody who does not go on: it is not waited for. What it has closed
+        is kept; the rest it brings in a run to come."""
+        return name in self._intakes and bool(self.gates.waits(self._sources[name]))
 
     async def _others_work(self) -> bool:
         """Whether another worker has, or should have, something of ours in hand."""
@@ -428,6 +463,8 @@ class Worker:
             if facts.stage in self._paused:
                 if holder is not None and holder.live and holder.worker != self.name:
                     return True  # it finishes what it has in hand
+                continue
+            if self.gates.waits(self._stages[facts.stage]):
                 continue
             if facts.parked.get("running"):
                 return True

@@ -114,5 +114,9 @@ def _into(emitted: Mapping[str, int]) -> str:
 
 
 def _cursor(before: msgspec.Raw | None, now: msgspec.Raw | None) -> str:
-    was, is_ = ("-" if cursor is None else bytes(cursor).decode() for cursor in (before, now))
+    was, is_ = ("-" if cursor is None else _short(bytes(cursor).decode()) for cursor in (before, now))
     return was if was == is_ else f"{was} to {is_}"
+
+
+def _short(text: str) -> str:
+    return text if len(text) <= 40 else f"{text[:40]}..."

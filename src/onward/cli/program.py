@@ -8,7 +8,24 @@ from typing import Annotated
 import typer
 
 import onward
-from onward.cli import audit, config, demo, doctor, graph, new, own, parked, pause, put, read, run, status
+from onward.cli import (
+    audit,
+    backup,
+    config,
+    demo,
+    doctor,
+    forget,
+    graph,
+    new,
+    own,
+    parked,
+    pause,
+    put,
+    read,
+    repartition,
+    run,
+    status,
+)
 from onward.cli.show import fail
 from onward.errors import OnwardError
 
@@ -34,6 +51,9 @@ program.add_typer(parked.program, name="parked")
 program.command("audit")(audit.audit)
 program.command("pause")(pause.pause)
 program.command("resume")(pause.resume)
+program.command("forget")(forget.forget)
+program.command("backup")(backup.backup)
+program.command("repartition")(repartition.repartition)
 program.command("doctor")(doctor.doctor)
 program.command("config")(config.config)
 program.command("new")(new.new)

@@ -232,7 +232,7 @@ class MemoryLog(MemoryBooks):
             if rows is not None and rows.partitions != topic.partitions:
                 raise Refused(
                     f"topic {topic.name} has {rows.partitions} partitions in {self.url} and {topic.partitions} in "
-                    "the program; the number is fixed once made, or keys would change their partition"
+                    f"the program; `onward repartition {topic.name} {topic.partitions}` once all is delivered"
                 )
         for stage in app.stages:
             self._check_stage(stage, app.topics, renamed)

@@ -3,14 +3,20 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 
+from onward import process
 from onward.clock import Clock, SystemClock
+from onward.errors import Refused
+from onward.forget import check, writers
 from onward.log import (
+    AppSpec,
     Attempt,
+    Backlog,
     Block,
     BlockRow,
     Evidence,
+    Forgetting,
     Lease,
     Parked,
     PartitionFacts,
@@ -24,6 +30,8 @@ from onward.log import (
     TopicStanding,
 )
 from onward.logs.memory_store import LeaseRow, MemoryStore, StageRows, TopicRows, Where
+from onward.repartition import Left
+from onward.repartition import check as check_left
 from onward.span import length
 
 
@@ -60,6 +68,23 @@ class MemoryBooks:
             for block, _ in part
         ]
         return survey, found, blocks
+
+    async def backlogs(self, topics: Iterable[str]) -> tuple[Sequence[AppSpec], Sequence[Backlog]]:
+        wanted, now = set(topics), self._clock.now()
+        found: dict[str, Backlog] = {}
+        for (stage, partition), rows in sorted(self.store.stages.items()):
+            if rows.topic not in wanted:
+                continue
+            before = found.get(stage, Backlog(stage, rows.topic, 0, 0, ()))
+            beyond = sum(offset >= rows.next for offset in rows.parked)
+            left = self.store.end(rows.topic, partition) - rows.next - length(rows.ahead) - beyond
+            lease = self.store.leases.get((stage, partition))
+            found[stage] = before._replace(
+                records=before.records + left,
+                bytes=before.bytes + sum(len(b.entries) for b in self.store.after(rows.topic, partition, rows.next)),
+                holders=(*before.holders, *([lease.held((stage, partition), now)] if lease is not None else ())),
+            )
+        return [app for _, app in sorted(self.store.apps.items())], list(found.values())
 
     async def standing(self) -> Standing:
         store, none = self.store, SourceState()
@@ -141,6 +166,42 @@ class MemoryBooks:
         self.store.paused.pop(name, None)
         self.store.tell()
 
+    async def forget(self, what: Forgetting) -> Sequence[str]:
+        readers = {stage: rows.topic for (stage, _), rows in self.store.stages.items() if rows.topic}
+        names = {*what.stages, *what.sources, *writers(self.store.apps.values(), what.topics)}
+        check(what, self.store.apps.values(), readers, self._users(names))
+        stages = {stage for (stage, _), rows in self.store.stages.items() if stage in what.stages and rows.units}
+        self.store.forget(what)
+        self.store.tell()
+        return [stage for stage in what.stages if stage in stages]
+
+    async def repartition(self, topic: str, partitions: int) -> None:
+        if topic not in self.store.topics:
+            raise Refused(f"there is no topic {topic}")
+        writing = writers(self.store.apps.values(), [topic])
+        reading = {where: rows for where, rows in sorted(self.store.stages.items()) if rows.topic == topic}
+        left = [
+            Left(stage, at, self.store.end(topic, at) - rows.next, len(rows.parked))
+            for (stage, at), rows in reading.items()
+        ]
+        check_left(topic, left, writing, self._users({*writing, *(stage for stage, _ in reading)}))
+        self.store.repartition(topic, partitions)
+        self.store.tell()
+
+    def _users(self, names: Collection[str]) -> list[tuple[str, str]]:
+        now = self._clock.now()
+        held = [
+            (stage, row.worker) for (stage, _), row in self.store.leases.items() if stage in names and row.live(now)
+        ]
+        living = [
+            (name, worker)
+            for worker, (until, wants) in self.store.workers.items()
+            if until >= now and not process.is_dead(worker)
+            for name in wants
+            if name in names
+        ]
+        return [*held, *living]
+
     async def close(self) -> None:
         return None
 
@@ -173,5 +234,5 @@ def _topic_facts(name: str, rows: TopicRows) -> TopicFacts:
         put=rows.put,
         ends=sum(rows.end(partition) for partition in range(len(rows.parts))),
         forgotten=rows.forgotten,
-        held=len(rows.parts),
+        held=rows.held,
     )

@@ -13,6 +13,7 @@ from msgspec.structs import replace
 
 from onward import process
 from onward.errors import Refused
+from onward.forget import without
 from onward.limit import Seat
 from onward.log import (
     QUICK,
@@ -20,6 +21,7 @@ from onward.log import (
     Attempt,
     Block,
     Claim,
+    Forgetting,
     Held,
     Lease,
     Mark,
@@ -53,7 +55,7 @@ class TopicRows:
     def __init__(self, partitions: int) -> None:
         self.incarnation = secrets.token_hex(4)
         self.partitions = partitions
-        self.put = self.forgotten = 0
+        self.put = self.forgotten = self.held = 0
         self.parts: list[list[Written]] = [[] for _ in range(partitions)]
 
     def end(self, partition: int) -> int:
@@ -256,6 +258,48 @@ class MemoryStore:
         for name in declared:
             self.gone.pop(name, None)
 
+    def forget(self, what: Forgetting) -> None:
+        """Deletes all there is of these; what they have brought into a topic that stays counts as forgotten."""
+        for (stage, partition), rows in list(self.stages.items()):
+            if stage in what.stages:
+                self._count_forgotten(rows.totals.emitted)
+                del self.stages[stage, partition]
+        for source in what.sources:
+            self._count_forgotten(self.sources.pop(source, SourceState()).emitted)
+        names = {*what.stages, *what.sources}
+        self.leases = {where: row for where, row in self.leases.items() if where[0] not in names}
+        old = [id_ for id_, request in self.requests.items() if request.stage in names]
+        for id_ in old:
+            del self.requests[id_]
+            self.answers.pop(id_, None)
+            self.answered.pop(id_, None)
+        for name in names:
+            self.paused.pop(name, None)
+            self.gone.pop(name, None)
+        for topic in what.topics:
+            self.topics.pop(topic, None)
+            for rows in self.stages.values():
+                rows.totals = replace(rows.totals, emitted=_without(rows.totals.emitted, topic))
+            for source, state in self.sources.items():
+                self.sources[source] = replace(state, emitted=_without(state.emitted, topic))
+        self.apps = {name: without(app, what) for name, app in self.apps.items() if name not in what.apps}
+
+    def _count_forgotten(self, emitted: dict[str, int]) -> None:
+        for topic, count in emitted.items():
+            if topic in self.topics:
+                self.topics[topic].forgotten += count
+
+    def repartition(self, topic: str, partitions: int) -> None:
+        """Gives a topic another number of partitions; the stages that read it begin at the start of new ones."""
+        rows = self.topics[topic]
+        rows.incarnation, rows.partitions = secrets.token_hex(4), partitions
+        rows.parts += [[] for _ in range(partitions - len(rows.parts))]
+        rows.held = len(rows.parts)
+        for stage in {stage for (stage, _), one in self.stages.items() if one.topic == topic}:
+            for at in range(partitions):
+                if (stage, at) not in self.stages:
+                    self.stages[stage, at] = StageRows(topic, rows.first(at))
+
     def rename_stage(self, was: str, name: str) -> None:
         self.gone.pop(was, None)
         self.rename_pause(was, name)
@@ -278,6 +322,10 @@ class MemoryStore:
             if stage == was:
                 del self.leases[stage, partition]
                 self.leases[name, partition] = lease
+
+
+def _without(counts: dict[str, int], gone: str) -> dict[str, int]:
+    return {topic: count for topic, count in counts.items() if topic != gone}
 
 
 def _renamed(counts: dict[str, int], was: str, name: str) -> dict[str, int]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import TypeVar
 
@@ -14,10 +14,13 @@ from onward import process
 from onward.clock import Clock, SystemClock
 from onward.errors import Refused, StoreNewer
 from onward.log import (
+    AppSpec,
     Attempt,
+    Backlog,
     Block,
     BlockRow,
     Evidence,
+    Forgetting,
     Held,
     Lease,
     Parked,
@@ -32,7 +35,9 @@ from onward.log import (
     TopicFacts,
     TopicStanding,
 )
+from onward.logs.sqlite_forget import forget_rest, forget_some
 from onward.logs.sqlite_life import folded_of
+from onward.logs.sqlite_repartition import repartition
 from onward.logs.sqlite_rows import (
     SCHEMA,
     SQL,
@@ -42,6 +47,7 @@ from onward.logs.sqlite_rows import (
     claim_of,
     end_of,
     first_of,
+    left_of,
     parked_from,
     ports_of,
     requests_of,
@@ -97,6 +103,28 @@ class SQLiteBooks:
                 parked = [(offset, key, state) for offset, key, state in rows(connection, SQL.parked_facts, **bound)]
                 found.append(Evidence(facts, sorted([*folded, *finished]), parked, counted - length(folded)))
             return survey, found, [BlockRow(*row) for row in rows(connection, SQL.block_rows)]
+
+        return await self._look(work)
+
+    async def backlogs(self, topics: Iterable[str]) -> tuple[Sequence[AppSpec], Sequence[Backlog]]:
+        wanted = set(topics)
+
+        def work(connection: apsw.Connection) -> tuple[list[AppSpec], list[Backlog]]:
+            held = self._leases(connection)
+            found: dict[str, Backlog] = {}
+            for stage, partition, topic, _ in rows(connection, SQL.begin_all):
+                if topic not in wanted:
+                    continue
+                before = found.get(stage, Backlog(stage, topic, 0, 0, ()))
+                records, size = left_of(connection, stage, topic, partition)
+                holder = held.get((stage, partition))
+                found[stage] = before._replace(
+                    records=before.records + records,
+                    bytes=before.bytes + size,
+                    holders=(*before.holders, *([holder] if holder is not None else ())),
+                )
+            apps = [spec_from(text) for _, text in rows(connection, SQL.app_all)]
+            return apps, sorted(found.values(), key=lambda backlog: backlog.stage)
 
         return await self._look(work)
 
@@ -186,6 +214,19 @@ class SQLiteBooks:
 
     async def resume(self, name: str) -> None:
         await self._write(lambda connection: connection.execute(SQL.pause_delete, {"name": name}))
+
+    async def forget(self, what: Forgetting) -> Sequence[str]:
+        def step(connection: apsw.Connection) -> list[str] | None:
+            now = instant_text(self._clock.now())
+            return forget_rest(connection, what, now) if forget_some(connection, what, now) else None
+
+        while (within := await self._write(step)) is None:
+            pass
+        return within
+
+    async def repartition(self, topic: str, partitions: int) -> None:
+        now = instant_text(self._clock.now())
+        await self._write(lambda connection: repartition(connection, topic, partitions, now))
 
     async def close(self) -> None:
         await asyncio.to_thread(self._one.shutdown)
@@ -282,7 +323,7 @@ class SQLiteBooks:
     def _topics(self, connection: apsw.Connection) -> list[TopicFacts]:
         found = []
         for name, partitions, held, put, forgotten, records, size in rows(connection, SQL.topic_facts):
-            ends = sum(end_of(connection, name, partition) for partition in range(held))
+            ends = sum(end_of(connection, name, partition) for partition in range(max(partitions, held)))
             found.append(TopicFacts(name, partitions, records, size, put, ends, forgotten, held))
         return found
 

@@ -52,7 +52,8 @@ def _declare_topic(connection: apsw.Connection, topic: TopicSpec, now: str) -> N
     elif found[0][1] != topic.partitions:
         raise Refused(
             f"topic {topic.name} has {found[0][1]} partitions in the store and {topic.partitions} in the program; "
-            "the number is fixed once made, or keys would change their partition"
+            "the number is fixed, or keys would change their partition; say the store's, or, once all is delivered, "
+            f"`onward repartition {topic.name} {topic.partitions}`"
         )
 
 

@@ -120,6 +120,8 @@ def _said(event: Event) -> tuple[int, str]:
             return WARNING, f"the lease of partition {partition} is somebody else's now"
         case events.Committed(_, partition, next_, finished, parked, emitted):
             return DEBUG, f"partition {partition} up to {next_}: {finished} done, {parked} parked, {emitted} emitted"
+        case events.Failed(state="retrying", error=None):
+            return DEBUG, "comes again later, as it asked for"
         case events.Failed():
             level = ERROR if event.state == "dead" else WARNING
             return level, f"attempt {event.attempt}, now {event.state}: {event.reason}"
@@ -142,6 +144,8 @@ def _said(event: Event) -> tuple[int, str]:
             return INFO if records else DEBUG, f"brought {records} records in {took:.2f} s"
         case events.SourceFailed(_, error, again_in):
             return ERROR, f"failed, called again in {again_in:.1f} s: {kind_of(error)}: {message_of(error)}"
+        case events.Waits(_, what):
+            return INFO, what
         case events.SourceElsewhere(_, worker):
             return WARNING, f"worker {worker} has it and does not hand it over; what it brings is not waited for"
         case events.SavedFailed(_, error):
