@@ -45,10 +45,24 @@ class Unit:
 
     `parked` is aligned with the chunk where the records were parked before, else None. `skipped` records before it
     were passed over, as they had failed when they were to probe. By index: `repeats` are dropped uncalled, by `marks`
-    repeats of the others are told. `ids` are by offset, where they are not made of the position.
+    repeats of the others are told. `ids` are by offset, where they are not made of the position. `note`: the
+    store is told before the call begins.
     """
 
-    __slots__ = ("_verdict", "at", "chunk", "ids", "keys", "marks", "parked", "probe", "repeats", "since", "skipped")
+    __slots__ = (
+        "_verdict",
+        "at",
+        "chunk",
+        "ids",
+        "keys",
+        "marks",
+        "note",
+        "parked",
+        "probe",
+        "repeats",
+        "since",
+        "skipped",
+    )
 
     def __init__(self, chunk: Chunk, parked: Sequence[Parked] | None = None, *, probe: bool = False) -> None:
         self.chunk = chunk
@@ -58,6 +72,7 @@ class Unit:
         self.ids: dict[int, str] = {}
         self.repeats: set[int] = set()
         self.marks: dict[int, str] = {}
+        self.note = False
         self.at = 0
         self.since = 0.0
         self.skipped = 0

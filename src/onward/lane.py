@@ -44,6 +44,9 @@ WINDOW_RECORDS = 10_000
 MOST_CAREFUL = 10
 """Conflicts in a row after which units are as small as they get: each halves them, each commit doubles them."""
 
+CAREFUL = 2 * READ_RECORDS
+"""So many records are noted before they are called when holders were gone in a row."""
+
 GATHER = 0.1
 """Seconds for which records that are due may wait for others while new ones are worked on."""
 
@@ -86,6 +89,7 @@ class Lane:
         self._units: set[Unit] = set()
         self._busy: set[str] = set()
         self._flying: set[int] = set()
+        self._careful = CAREFUL if claim.crashes > 1 and within is None and crew.isolation is None else 0
         self.running: set[int] = set()
         self._left: set[int] = set()
         self._landed = asyncio.Event()
@@ -443,6 +447,8 @@ class Lane:
             return False
         unit = Unit(chunk, probe=probe)
         unit.skipped = skip
+        unit.note = self._notes
+        self._careful = max(0, self._careful - 1)
         self._filling.handed_out()
         if self._crew.pace is not None:
             self._crew.pace.spend(len(unit))
@@ -507,11 +513,13 @@ class Lane:
     @property
     def _notes(self) -> bool:
         """Whether each call is noted in the store before it is made."""
-        return self.stage.long
+        return self.stage.long or self._careful > 0
 
     def _to_be_noted(self, unit: Unit) -> bool:
         suspect = unit.parked is not None and is_suspect(unit.parked[0])
-        return self._within is None and len(unit) == 1 and not unit.repeats and (self._notes or suspect)
+        return (
+            self._within is None and len(unit) == 1 and not unit.repeats and (unit.note or self.stage.long or suspect)
+        )
 
     async def _note(self, unit: Unit) -> None:
         """Notes that the call for its one record begins. From then on it is parked: others need not wait for it."""
@@ -553,6 +561,13 @@ class Lane:
         return [found[offset] for offset in offsets if offset in found]
 
     async def _work(self, unit: Unit) -> None:
+        if self.stage.long or not self._to_be_noted(unit):
+            await self._called(unit)
+            return
+        async with self._crew.alone:  # where several are noted, all are blamed for what one of them does
+            await self._called(unit)
+
+    async def _called(self, unit: Unit) -> None:
         self._units.add(unit)
         try:
             try:

@@ -26,6 +26,9 @@ Span = tuple[int, int]
 MEETING = 15.0
 """Seconds for which a worker that was not heard of again still counts as living."""
 
+QUICK = 60.0
+"""A holder that is gone sooner than this many seconds after it took its lease may have met what ends every holder."""
+
 State = Literal["retrying", "dead", "waiting", "running", "behind"]
 STATES: tuple[State, ...] = ("retrying", "dead", "waiting", "running", "behind")
 
@@ -238,7 +241,8 @@ class Claim(Struct, frozen=True):
 
     `ahead` are spans finished beyond `next`, ascending; `parked` is without copies, ascending by offset;
     `incarnation` is that of the stage's topic, and stays when the topic is renamed (empty for a source); `unit` is the
-    greatest that was kept, as text.
+    greatest that was kept, as text; `crashes` how many holders in a row, up to the last one, were gone without having
+    given the lease back, each within `QUICK` seconds (the first of them after any time).
     """
 
     lease: Lease
@@ -249,6 +253,7 @@ class Claim(Struct, frozen=True):
     incarnation: str
     source: SourceState
     unit: str | None = None
+    crashes: int = 0
 
 
 class News(NamedTuple):

@@ -194,6 +194,7 @@ class Worker:
         self._target_of = target
         self._targets: dict[str, Target] = {}
         self._opening = asyncio.Lock()
+        self.alone = asyncio.Lock()
         self._tasks: dict[Wanted, asyncio.Task[None]] = {}
         self._paused: Collection[str] = ()
         self._look = asyncio.Event()
