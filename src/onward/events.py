@@ -135,6 +135,17 @@ class Withheld(Event):
 
 
 @dataclass(frozen=True, slots=True)
+class Replayed(Event):
+    """A replay is over in one partition."""
+
+    stage: str
+    partition: int
+    number: int
+    done: int
+    failed: int
+
+
+@dataclass(frozen=True, slots=True)
 class SourceRan(Event):
     source: str
     records: int

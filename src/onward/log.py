@@ -26,11 +26,11 @@ Span = tuple[int, int]
 MEETING = 15.0
 """Seconds for which a worker that was not heard of again still counts as living."""
 
-OVERLAP = 3600.0
-"""Seconds for which two versions of a program may write to one topic, each its own shape."""
-
 QUICK = 60.0
 """A holder that is gone sooner than this many seconds after it took its lease may have met what ends every holder."""
+
+OVERLAP = 3600.0
+"""Seconds for which two versions of a program may write to one topic, each its own shape."""
 
 State = Literal["retrying", "dead", "waiting", "running", "behind"]
 STATES: tuple[State, ...] = ("retrying", "dead", "waiting", "running", "behind")
@@ -61,9 +61,9 @@ class StageSpec(Struct, frozen=True, omit_defaults=True):
     start: Literal["first", "now"] | None = None
     was: str | None = None
     within: str | None = None
-    upgrades: bool = False
     choices: tuple[str, ...] = ()
     """Of a review: what may be decided."""
+    upgrades: bool = False
 
 
 class TaskSpec(Struct, frozen=True, omit_defaults=True):
@@ -196,6 +196,43 @@ class Request(NamedTuple):
     at: float
 
 
+class Range(NamedTuple):
+    """What is to be replayed of one partition: from `first` to before `end`; `gone` before it were asked for, but are
+    kept no more."""
+
+    partition: int
+    first: int
+    end: int
+    gone: int = 0
+
+
+class Replay(Struct, frozen=True):
+    """A numbered job: a stage is given records once more, beside its live work and with counts of its own.
+
+    What it commits is kept under a name of its own, `STAGE~NUMBER`, and checked against the stage's lease.
+    """
+
+    stage: str
+    ranges: tuple[Range, ...]
+    key: str | None = None
+    rate: float | None = None
+    """Records a second, over all partitions."""
+    same_id: bool = False
+    by: str = ""
+    at: float = 0.0
+    number: int = 0
+    cancelled: bool = False
+
+    @property
+    def name(self) -> str:
+        return f"{self.stage}~{self.number}"
+
+
+def stage_of(name: str) -> str:
+    """The stage whose lease counts: of a replay's name that of its stage, else the name itself."""
+    return name.partition("~")[0]
+
+
 class SourceState(Struct, frozen=True):
     """Where a source is. `cursor` is JSON, None before the first checkpoint."""
 
@@ -226,6 +263,7 @@ class Commit(Struct, frozen=True, kw_only=True):
         answered: requests that are carried out with this commit, with what came of them; the first answer counts.
         tables: changes of documents, in the order in which they were made; written before anything else is locked, by
             table and key, so that commits wait for each other in one direction only.
+        closes: the replay that the lease names is over in this partition.
         unit: a name, of this stage and partition, under which a repeated commit is recognised (`AlreadyCommitted`).
     """
 
@@ -243,6 +281,7 @@ class Commit(Struct, frozen=True, kw_only=True):
     source: SourceState | None = None
     answered: Sequence[tuple[int, str]] = ()
     tables: Sequence[Edit] = ()
+    closes: bool = False
     unit: str | None = None
 
 
@@ -251,9 +290,9 @@ class Claim(Struct, frozen=True):
 
     `ahead` are spans finished beyond `next`, ascending; `parked` is without copies, ascending by offset;
     `incarnation` is that of the stage's topic, and stays when the topic is renamed (empty for a source); `unit` is the
-    greatest that was kept, as text; `shapes` are fingerprint and text of the shapes under which records of its topic
-    may have been written, the oldest first; `crashes` how many holders in a row, up to the last one, were gone without
-    having given the lease back, each within `QUICK` seconds (the first of them after any time).
+    greatest that was kept, as text; `crashes` how many holders in a row, up to the last one, were gone without having
+    given the lease back, each within `QUICK` seconds (the first of them after any time); `shapes` are fingerprint and
+    text of the shapes under which records of its topic may have been written, the oldest first.
     """
 
     lease: Lease
@@ -264,17 +303,19 @@ class Claim(Struct, frozen=True):
     incarnation: str
     source: SourceState
     unit: str | None = None
-    shapes: Sequence[tuple[str, str]] = ()
     crashes: int = 0
+    shapes: Sequence[tuple[str, str]] = ()
 
 
 class News(NamedTuple):
-    """What a worker looks for when something may have changed: the ends of partitions, open requests, and which
-    stages and sources are paused, whoever asked."""
+    """What a worker looks for when something may have changed: the ends of partitions, open requests, which
+    stages and sources are paused, whoever asked, and replays that are not over, by number, each with those of its
+    ranges that are not."""
 
     ends: Mapping[tuple[str, int], int]
     requests: Sequence[Request]
     paused: Collection[str] = ()
+    replays: Sequence[Replay] = ()
 
 
 class Paused(NamedTuple):
@@ -333,6 +374,10 @@ class Log(Protocol):
         The token is larger than any before; from then on no commit with an older one is kept. Time alone takes no
         lease away: one that is over and that nobody has taken still commits, and may be renewed.
         """
+
+    async def resume(self, lease: Lease, first: int) -> Claim:
+        """Where a replay stands whose name the lease has; `first` is where it begins. To be asked by who holds the
+        lease of its stage, whose token it carries."""
 
     async def renew(self, leases: Mapping[Lease, str], seconds: float) -> Sequence[Lease]:
         """Prolongs leases and notes each one's state; 0 seconds gives them back. Returns those that were lost."""
@@ -471,6 +516,15 @@ class TopicFacts(NamedTuple):
     held: int = 0
 
 
+class ReplayFacts(NamedTuple):
+    """A replay: of each of its ranges what was done, `begins` and `end` being the range's; and in which partitions it
+    is over."""
+
+    replay: Replay
+    parts: Sequence[PartitionFacts]
+    closed: Sequence[int]
+
+
 class Survey(NamedTuple):
     """What `status` shows, from one snapshot: apps and topics by name, stages by name and partition."""
 
@@ -484,6 +538,7 @@ class Survey(NamedTuple):
     gone: Mapping[str, float] = {}
     """Stages and sources that their app does not declare any more, and since when."""
     paused: Mapping[str, Paused] = {}
+    replays: Sequence[ReplayFacts] = ()
 
 
 class Backlog(NamedTuple):
@@ -585,7 +640,8 @@ class Books(Protocol):
         after: tuple[str, int, int] = ("", 0, 0),
     ) -> Sequence[tuple[str, int, Parked, Sequence[Attempt]]]:
         """Parked rows that match, with copy, stage, partition and attempts; by stage, partition and offset. What is
-        None matches all; attempts are in the order in which they were made.
+        None matches all, but those of replays are given only where one is named; attempts are in the order in which
+        they were made.
 
         `after` is a stage, partition and offset: rows up to it are left out, so that many are read in pages.
         """
@@ -610,6 +666,12 @@ class Books(Protocol):
 
     async def ask(self, requests: Sequence[Request]) -> Sequence[int]:
         """Writes requests (their `id` is not looked at) and returns their ids, which only grow."""
+
+    async def replay(self, replay: Replay) -> int:
+        """Writes a job (its number is not looked at) and returns its number; numbers only grow."""
+
+    async def cancel(self, number: int) -> bool:
+        """Asks who works on a replay to end it; what is done stays done. False where there is none, or it is over."""
 
     async def answers(self, ids: Sequence[int]) -> Mapping[int, str]:
         """What came of those of the requests that have been carried out."""

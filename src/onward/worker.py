@@ -45,6 +45,7 @@ from onward.lease import LOOK, Leases, Wanted
 from onward.log import AppSpec, Books, Claim, Lease, Log, SourceSpec, StageSpec, TableSpec, TaskSpec, TopicSpec
 from onward.pace import Pace
 from onward.rate import Portion, Rate
+from onward.replaying import Replays
 from onward.resource import Resources
 from onward.retention import Retention
 from onward.settings import packed
@@ -88,8 +89,8 @@ def spec_of(app: App) -> AppSpec:
                 s.start,
                 s.was,
                 s.within and s.within.told,
-                s.upgrade is not None,
                 s.review.choices if s.review else (),
+                s.upgrade is not None,
             )
             for s in app.stages.values()
         ),
@@ -195,6 +196,8 @@ class Worker:
         self._crews: dict[str, Crew] = {}
         self._paces: dict[str, Pace] = {}
         self._lanes: dict[Wanted, Lane] = {}
+        self._replays: dict[Wanted, Replays] = {}
+        self._to_replay: set[Wanted] = set()
         self._intakes: dict[str, Intake] = {}
         self._target_of = target
         self._targets: dict[str, Target] = {}
@@ -389,7 +392,7 @@ class Worker:
             try:
                 await resources.close()
             except Exception as error:  # the others are closed all the same
-                self._say(name, f"a resource failed when it was closed: {type(error).__name__}: {message_of(error)}")
+                self.say(name, f"a resource failed when it was closed: {type(error).__name__}: {message_of(error)}")
 
     async def _watch(self) -> None:
         """Tells lanes of new records and of requests."""
@@ -413,6 +416,9 @@ class Worker:
         for request in news.requests:
             if (lane := self._lanes.get((request.stage, request.partition))) is not None:
                 lane.asked(request)
+        self._to_replay = {(job.stage, one.partition) for job in news.replays for one in job.ranges}
+        for one in self._replays.values():
+            one.told(news.replays)
         return {(request.stage, request.partition) for request in news.requests} - set(self._lanes)
 
     def _heed(self, paused: Collection[str]) -> None:
@@ -463,6 +469,8 @@ class Worker:
         asked = await self._news(sorted({stage.topic.name for stage in self._stages.values()}))
         if any(wanted not in self._given_up and wanted[0] not in self._paused for wanted in asked):
             return False
+        if any(one.busy for one in self._replays.values()):
+            return False
         starting = any(wanted[0] in self._stages and wanted not in self._lanes for wanted in self._tasks)
         if starting or any(not lane.idle for lane in self._lanes.values()):
             return False
@@ -507,6 +515,8 @@ class Worker:
             if facts.parked.get("running"):
                 return True
             if facts.end - facts.begins - facts.totals.done - sum(facts.parked.values()) > 0:
+                return True
+            if wanted in self._to_replay:
                 return True
             if facts.parked.get("retrying") and await self._due_soon(wanted):
                 return True
@@ -602,7 +612,8 @@ class Worker:
         self._tasks.pop(wanted, None)
         self._lanes.pop(wanted, None)
         if (crew := self._crews.get(wanted[0])) is not None:
-            crew.lanes.pop(wanted[1], None)
+            crew.lanes.pop(wanted, None)
+        self._replays.pop(wanted, None)
         if not task.cancelled() and (error := task.exception()) is not None:
             self._trouble(wanted, error)
         self._look.set()
@@ -613,16 +624,12 @@ class Worker:
         if not isinstance(error, LeaseLost | StoreAway):
             if isinstance(error, CannotRead):
                 self.leases.leave_to_others(wanted[0])
-            self._say(wanted[0], what)
+            self.say(wanted[0], what)
             if (crew := self._crews.get(wanted[0])) is not None:
                 crew.trouble = what
         # What only the store's absence, or another worker, has ended is taken up again also under `once`.
         over = isinstance(error, CannotRead) or (self.once and not isinstance(error, LeaseLost | StoreAway))
         self._pause_until[wanted] = float("inf") if over else self._tick() + TROUBLE
-
-    def _say(self, name: str, what: str) -> None:
-        self.observe(Trouble(name, what))
-        self.report.troubles.append(f"{name}: {what}")
 
     async def _work_stage(self, claim: Claim) -> None:
         wanted = (claim.lease.stage, claim.lease.partition)
@@ -655,10 +662,12 @@ class Worker:
             raise
 
     async def _ran(self, crew: Crew, claim: Claim, within: Within | None) -> Lane:
-        """A lane that has run."""
+        """A lane that has run, and replays beside it."""
         stage, partition = crew.stage, claim.lease.partition
         lane = Lane(crew, claim, within)
-        self._lanes[stage.name, partition] = crew.lanes[partition] = lane
+        self.begin(crew, lane)
+        target = within.target if within is not None else None
+        replays = self._replays[stage.name, partition] = Replays(self, crew, lane, target)
         if self._stop.is_set() or stage.name in self._paused:
             lane.stop()
         lane.reached(self._ends.get((stage.topic.name, partition), 0))
@@ -666,7 +675,8 @@ class Worker:
         for request in news.requests:
             if request.partition == partition:
                 lane.asked(request)
-        await lane.run()
+        replays.told(news.replays)
+        await replays.beside()
         return lane
 
     async def _agreed(self, within: Within, crew: Crew, claim: Claim) -> Claim:
@@ -740,6 +750,23 @@ class Worker:
             await self.leases.give_back(source.name, 0)
 
     # for its parts
+
+    def begin(self, crew: Crew, lane: Lane) -> None:
+        """A lane is there, that of a replay too."""
+        wanted = (lane.lease.stage, lane.partition)
+        self._lanes[wanted] = crew.lanes[wanted] = lane
+
+    def end(self, crew: Crew, lane: Lane) -> None:
+        """The lane of a replay is over."""
+        wanted = (lane.lease.stage, lane.partition)
+        self._lanes.pop(wanted, None)
+        crew.lanes.pop(wanted, None)
+        self.look()
+
+    def say(self, name: str, what: str) -> None:
+        """Something cannot go on until somebody acts."""
+        self.observe(Trouble(name, what))
+        self.report.troubles.append(f"{name}: {what}")
 
     @property
     def _rates(self) -> list[Rate]:

@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import secrets
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 
 from msgspec.structs import replace
 
@@ -29,9 +29,11 @@ from onward.log import (
     Met,
     News,
     Parked,
+    Replay,
     SourceState,
     StageSpec,
     TopicSpec,
+    stage_of,
 )
 from onward.logs.memory_books import MemoryBooks
 from onward.logs.memory_store import EMPTY, LeaseRow, MemoryStore, ProgressRow, StageRows, TopicRows, Written
@@ -84,9 +86,14 @@ class MemoryLog(MemoryBooks):
         row.take(worker, now, seconds)
         rows = self.store.stages.get((stage, partition)) or StageRows()
         source = self.store.sources.get(stage, SourceState())
-        topic = self.store.topics.get(rows.topic)
-        claim = rows.claim(Lease(stage, partition, worker, row.token), topic, source)
+        claim = rows.claim(Lease(stage, partition, worker, row.token), self.store.topics.get(rows.topic), source)
         return replace(claim, crashes=row.crashes)
+
+    async def resume(self, lease: Lease, first: int) -> Claim:
+        rows = self.store.stages.get((lease.stage, lease.partition)) or StageRows("", first)
+        topic = self.store.stages[stage_of(lease.stage), lease.partition].topic
+        claim = rows.claim(lease, self.store.topics[topic], SourceState())
+        return replace(claim, next=max(claim.next, first))
 
     async def renew(self, leases: Mapping[Lease, str], seconds: float) -> Sequence[Lease]:
         lost = []
@@ -132,8 +139,10 @@ class MemoryLog(MemoryBooks):
             for partition in range(self.store.topics[topic].partitions)
         }
         left = [request for id_, request in self.store.requests.items() if id_ not in self.store.answers]
-        found = [request for stage in stages for request in left if request.stage == stage]
-        return News(ends, found, frozenset(self.store.paused))
+        asked = list(stages)
+        found = [request for stage in asked for request in left if request.stage == stage]
+        replays = tuple(replay for replay in self._open_replays() if replay.stage in asked)
+        return News(ends, found, frozenset(self.store.paused), replays)
 
     async def changed(self, seconds: float) -> None:
         with contextlib.suppress(TimeoutError):
@@ -242,8 +251,14 @@ class MemoryLog(MemoryBooks):
         self.store.tell()
         await asyncio.sleep(0)
 
+    def _open_replays(self) -> Iterator[Replay]:
+        for number, replay in self.store.replays.items():
+            left = tuple(one for one in replay.ranges if (number, one.partition) not in self.store.closed)
+            if left:
+                yield replace(replay, ranges=left)
+
     def _holds(self, lease: Lease) -> bool:
-        row = self.store.leases.get((lease.stage, lease.partition))
+        row = self.store.leases.get((stage_of(lease.stage), lease.partition))
         return row is not None and row.token == lease.token
 
     def _check(self, app: AppSpec) -> dict[str, str]:
@@ -321,6 +336,8 @@ class MemoryLog(MemoryBooks):
                 rows.parked[offset] = replace(rows.parked[offset], state="retrying", due=due, since=due)
         for attempt in commit.attempts:
             rows.attempts.setdefault(attempt.offset, []).append(attempt)
+        if commit.closes:
+            self.store.closed.add((int(lease.stage.partition("~")[2]), lease.partition))
         rows.seen |= {mark.text: mark for mark in commit.marks}
         if commit.forget is not None:
             before, since = commit.forget

@@ -28,10 +28,12 @@ from onward.log import (
     Mark,
     Parked,
     Paused,
+    Replay,
     Request,
     SourceState,
     Span,
     Totals,
+    stage_of,
 )
 from onward.logs.memory_tables import MemoryTables
 from onward.rate import Account
@@ -203,6 +205,10 @@ class MemoryStore:
         self.tables = MemoryTables()
         self.runs: dict[int, TaskRun] = {}
         self.next_run = 1
+        self.replays: dict[int, Replay] = {}
+        self.replayed = 0
+        self.closed: set[tuple[int, int]] = set()
+        """Numbers and partitions of replays that are over."""
         self.answered: dict[int, float] = {}
         self.asked = 0
         self.gone: dict[str, float] = {}
@@ -284,9 +290,10 @@ class MemoryStore:
     def forget(self, what: Forgetting) -> None:
         """Deletes all there is of these; what they have brought into a topic that stays counts as forgotten."""
         for (stage, partition), rows in list(self.stages.items()):
-            if stage in what.stages:
+            if stage_of(stage) in what.stages:
                 self._count_forgotten(rows.totals.emitted)
                 del self.stages[stage, partition]
+        self.replays = {n: replay for n, replay in self.replays.items() if replay.stage not in what.stages}
         for source in what.sources:
             self._count_forgotten(self.sources.pop(source, SourceState()).emitted)
         names = {*what.stages, *what.sources}
@@ -330,9 +337,13 @@ class MemoryStore:
         self.gone.pop(was, None)
         self.rename_pause(was, name)
         for (stage, partition), rows in list(self.stages.items()):
-            if stage == was:
+            if stage_of(stage) == was:
                 del self.stages[stage, partition]
-                self.stages[name, partition] = rows
+                self.stages[name + stage.removeprefix(was), partition] = rows
+        self.replays = {
+            number: replace(replay, stage=name) if replay.stage == was else replay
+            for number, replay in self.replays.items()
+        }
         self.requests = {
             id_: request._replace(stage=name) if request.stage == was else request
             for id_, request in self.requests.items()

@@ -34,6 +34,7 @@ from onward.log import (
     Met,
     News,
     Parked,
+    stage_of,
 )
 from onward.logs.sqlite_declare import declare
 from onward.logs.sqlite_life import fold, old_of, retain
@@ -48,6 +49,7 @@ from onward.logs.sqlite_rows import (
     parked_from,
     parked_rows,
     ports_of,
+    replays_open,
     requests_of,
     run_to,
     seen_of,
@@ -106,6 +108,10 @@ class SQLiteLog:
 
     async def claim(self, stage: str, partition: int, worker: str, seconds: float) -> Claim | None:
         return await self._write(lambda connection: self._claim(connection, stage, partition, worker, seconds))
+
+    async def resume(self, lease: Lease, first: int) -> Claim:
+        claim = await self._read(lambda connection: claim_of(connection, lease))
+        return msgspec.structs.replace(claim, next=max(claim.next, first))
 
     async def renew(self, leases: Mapping[Lease, str], seconds: float) -> Sequence[Lease]:
         def job(connection: apsw.Connection) -> list[Lease]:
@@ -166,7 +172,9 @@ class SQLiteLog:
                     for partition in range(partitions):
                         ends[topic, partition] = end_of(connection, topic, partition)
             requests = [request for name in asked for request in requests_of(connection, name)]
-            return News(ends, requests, frozenset(name for name, *_ in connection.execute(SQL.pause_all)))
+            paused = frozenset(name for name, *_ in connection.execute(SQL.pause_all))
+            replays = tuple(replay for replay in replays_open(connection) if replay.stage in asked)
+            return News(ends, requests, paused, replays)
 
         news = self._here(work) if len(names) + len(asked) <= AT_HAND else await self._read(work)
         self._ends = {**self._ends, **news.ends}
@@ -336,7 +344,7 @@ class SQLiteLog:
     def _commit(self, connection: apsw.Connection, commit: Commit) -> None:
         lease = commit.lease
         if lease is not None:
-            held = rows(connection, SQL.lease_get, stage=lease.stage, partition=lease.partition)
+            held = rows(connection, SQL.lease_get, stage=stage_of(lease.stage), partition=lease.partition)
             if not held or held[0][1] != lease.token:
                 raise LeaseLost(lease.stage, lease.partition, lease.token)
             self._finish(connection, lease, commit)
@@ -360,6 +368,9 @@ class SQLiteLog:
             connection.execute(SQL.parked_promote, {**bound, "offset": offset, "due": instant_text(due)})
         if commit.attempts:
             connection.execute(SQL.attempt_add, {**bound, "rows": attempt_rows(commit.attempts)})
+        if commit.closes:
+            number = int(lease.stage.partition("~")[2])
+            connection.execute(SQL.replay_close, {"number": number, "partition": lease.partition, "now": now})
         if commit.marks:
             connection.execute(SQL.seen_put, {**bound, "rows": mark_rows(commit.marks)})
         if commit.forget is not None:

@@ -109,7 +109,8 @@ def _check_seen(connection: apsw.Connection, stage: StageSpec) -> None:
 
 
 def _rename_stage(connection: apsw.Connection, was: str, name: str) -> None:
-    for table in ("begin", "progress", "statistic", "folded", "parked", "attempt", "lease", "request", "seen"):
+    tables = ("begin", "progress", "statistic", "folded", "parked", "attempt", "lease", "request", "seen", "replay")
+    for table in tables:
         statement = getattr(SQL, f"rename_stage_{table}")
         connection.execute(statement, {"name": name, "was": was})
     connection.execute(SQL.rename_pause, {"name": name, "was": was})

@@ -142,6 +142,8 @@ def _said(event: Event) -> tuple[int, str]:
             return DEBUG, f"{done} of {total}" if total is not None else f"{done}"
         case events.Withheld(_, _, _, _, id_):
             return DEBUG, f"not called, as this is a dry run; its id would be {id_}"
+        case events.Replayed(_, partition, number, done, failed):
+            return INFO, f"replay {number} is over in partition {partition}: {done} done, {failed} failed"
         case events.SourceRan(_, records, took):
             return INFO if records else DEBUG, f"brought {records} records in {took:.2f} s"
         case events.SourceFailed(_, error, again_in):
