@@ -70,14 +70,14 @@ class Unit:
 class Called:
     """What came of a unit: indices that are done, failures, those behind a failure, and those not looked at."""
 
-    __slots__ = ("appends", "behind", "done", "dropped", "failures", "outage", "records", "rest")
+    __slots__ = ("appends", "behind", "done", "drops", "failures", "outage", "records", "rest")
 
     def __init__(self) -> None:
         self.done: Sequence[int] = ()
         self.failures: list[Failure] = []
         self.behind: list[int] = []
         self.rest: Sequence[int] = ()
-        self.dropped = 0
+        self.drops: list[tuple[int, str]] = []
         self.appends: list[Append] = []
         self.records: dict[str, int] = {}
         self.outage = ""
@@ -253,13 +253,13 @@ class Caller:
         if behind:
             called.failures = [failure for failure in called.failures if failure.index not in behind]
             called.behind = sorted({*called.behind, *behind})
-            called.appends, called.records, called.dropped = [], {}, 0
+            called.appends, called.records, called.drops = [], {}, []
             kept = [(i, result) for i, result in zip(done, results, strict=True) if i not in out and i not in behind]
             self._add(called, self._emitter.emit(chunk, [i for i, _ in kept], [r for _, r in kept], self._prefix))
 
     def _add(self, called: Called, made: Emitted) -> None:
         called.appends.extend(made.appends)
-        called.dropped += made.dropped
+        called.drops += made.drops
         for topic, count in made.records.items():
             called.records[topic] = called.records.get(topic, 0) + count
 
@@ -351,7 +351,8 @@ class Caller:
             if result.end is not None and not isinstance(result.end, Drop):
                 raise BadOutput("a batch that yields cannot park as a whole; return one outcome per record instead")
             self._add(called, self._emitter.whole(chunk, result, self._prefix))
-            called.dropped += len(indices) if isinstance(result.end, Drop) else 0
+            if isinstance(result.end, Drop):
+                called.drops += [(index, result.end.reason) for index in indices]
             called.done = sorted([*called.done, *indices])
             return
         if not isinstance(result, list) or len(result) != len(indices):
@@ -372,7 +373,7 @@ class Caller:
         called.behind = sorted([*called.behind, *(indices[i] for i in part.behind)])
         called.done = sorted([*called.done, *(indices[i] for i in part.done)])
         called.appends += part.appends
-        called.dropped += part.dropped
+        called.drops += [(indices[index], reason) for index, reason in part.drops]
         for topic, count in part.records.items():
             called.records[topic] = called.records.get(topic, 0) + count
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import array
 import base64
+import sys
 import zlib
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any
@@ -128,4 +129,11 @@ def key_summary(keys: Iterable[str | None]) -> bytes | None:
 
 def may_hold(summary: bytes | None, key: str) -> bool:
     """Whether a block with this summary can have records of the key; it is seldom wrong, and never when it says no."""
-    return summary is not None and zlib.crc32(key.encode()) in memoryview(summary).cast("I")
+    if summary is None:
+        return False
+    wanted = zlib.crc32(key.encode()).to_bytes(4, sys.byteorder)
+    # Found as bytes, then whether it begins where a number does: some hundred times as fast as number by number.
+    at = summary.find(wanted)
+    while at % 4 and at >= 0:
+        at = summary.find(wanted, at + 1)
+    return at >= 0

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any
 
 import msgspec
 
-from onward.log import Append, Attempt, Commit, Lease, Parked, Span, Totals
-from onward.span import merged
+from onward.log import Answer, Append, Attempt, Commit, Lease, Parked, Span, Totals
+from onward.span import merged, spans_of
 
 
 class Draft:
@@ -23,18 +24,27 @@ class Draft:
         self.unpark: dict[int, None] = {}
         self.promote: dict[int, float] = {}
         self.attempts: list[Attempt] = []
-        self.answered: list[tuple[int, str]] = []
+        self.answered: list[Answer] = []
+        self.drops: dict[str, list[int]] = {}
         self.units = 0
 
     @property
     def empty(self) -> bool:
         return not (self.units or self.park or self.unpark or self.promote or self.answered)
 
+    def drop(self, drops: Iterable[tuple[str, int]]) -> None:
+        """Counts records, each given by a reason and its offset, as dropped."""
+        for reason, offset in drops:
+            self.drops.setdefault(reason, []).append(offset)
+            self.dropped += 1
+
     def add(self, other: Draft) -> None:
         """Takes over what ended after this."""
         self.appends += other.appends
         self.finished += other.finished
         self.dropped += other.dropped
+        for reason, offsets in other.drops.items():
+            self.drops.setdefault(reason, []).extend(offsets)
         self.done += other.done
         for topic, count in other.emitted.items():
             self.emitted[topic] = self.emitted.get(topic, 0) + count
@@ -71,6 +81,7 @@ class Draft:
             promote=list(self.promote.items()),
             attempts=self.attempts,
             answered=self.answered,
+            drops=[(reason, spans_of(sorted(offsets))) for reason, offsets in self.drops.items()],
             unit=unit,
         )
 

@@ -82,13 +82,15 @@ class Block(NamedTuple):
 
 
 class Append(NamedTuple):
-    """A block of at least one record to be written; `keys` is the summary that `codec.key_summary` makes."""
+    """A block of at least one record to be written; `keys` is the summary that `codec.key_summary` makes, `origins`
+    the narrowest span of input offsets that its records were made from, None where they came from outside."""
 
     topic: str
     partition: int
     count: int
     entries: bytes
     keys: bytes | None
+    origins: Span | None = None
 
 
 class Totals(Struct, frozen=True):
@@ -138,15 +140,24 @@ class Lease(Struct, frozen=True):
 
 
 class Request(NamedTuple):
-    """What somebody asks the holder to do with parked records that match."""
+    """What somebody asks the holder to do with parked records that match. `value` is JSON: what an edit puts in."""
 
     id: int
     stage: str
     partition: int
-    action: Literal["retry", "drop"]
+    action: Literal["retry", "drop", "edit"]
     match: dict[str, object]
     by: str
     at: float
+    value: str | None = None
+
+
+class Answer(NamedTuple):
+    """What came of a request, and the offsets that it was carried out on."""
+
+    id: int
+    result: str
+    offsets: Sequence[Span] = ()
 
 
 class SourceState(Struct, frozen=True):
@@ -175,6 +186,7 @@ class Commit(Struct, frozen=True, kw_only=True):
         attempts: to be remembered.
         source: the state of a source to keep.
         answered: requests that are carried out with this commit, with what came of them; the first answer counts.
+        drops: which of `finished` a handler or a person has dropped, by reason.
         unit: a name, of this stage and partition, under which a repeated commit is recognised (`AlreadyCommitted`).
     """
 
@@ -188,7 +200,8 @@ class Commit(Struct, frozen=True, kw_only=True):
     promote: Sequence[tuple[int, float]] = ()
     attempts: Sequence[Attempt] = ()
     source: SourceState | None = None
-    answered: Sequence[tuple[int, str]] = ()
+    answered: Sequence[Answer] = ()
+    drops: Sequence[tuple[str, Sequence[Span]]] = ()
     unit: str | None = None
 
 
@@ -343,6 +356,8 @@ class Survey(NamedTuple):
     leases: Sequence[Held]
     missing: int = 0
     """Rows of progress that were written and are gone; counted for the audit only."""
+    gone: Mapping[tuple[str, int], int] = {}
+    """As `Trail.gone`; told to the audit only."""
 
 
 class Evidence(NamedTuple):
@@ -354,15 +369,75 @@ class Evidence(NamedTuple):
 
 
 class BlockRow(NamedTuple):
-    """A block that is there, with or without its entries."""
+    """A block that is there; `full` where it has its entries."""
 
     topic: str
     partition: int
     offset: int
     count: int
+    full: bool = True
 
 
-class Books(Protocol):
+class Stored(NamedTuple):
+    """A block with what is known of it: when it was written, and by which stage or source (None: put, or not known).
+
+    Its entries are `[]` where retention has taken them.
+    """
+
+    topic: str
+    partition: int
+    block: Block
+    written: float
+    maker: str | None
+
+
+class Spot(NamedTuple):
+    """Where a block lies that may hold records of a key."""
+
+    topic: str
+    partition: int
+    offset: int
+
+
+class Fate(NamedTuple):
+    """What a stage has made of one record.
+
+    `done` with `at` None is done so long ago that it is not known when; `dropped` is the reason, None where it was
+    not dropped. `requests` are those that were carried out on it, each with when and what came of it.
+    """
+
+    done: bool
+    at: float | None
+    dropped: str | None
+    parked: Parked | None
+    attempts: Sequence[Attempt]
+    requests: Sequence[tuple[Request, float, str]]
+
+
+class Trail(Protocol):
+    """What following one record through a store needs. Each answer comes from one snapshot."""
+
+    async def stored(self, topic: str, partition: int, offset: int) -> Stored | None:
+        """The block that has this offset, also one without its entries; None where none is there."""
+
+    async def gone(self) -> Mapping[tuple[str, int], int]:
+        """By topic and partition the offset before which retention has deleted; what is not named kept all."""
+
+    async def fate(self, stage: str, partition: int, offset: int) -> Fate:
+        """What the stage has made of this record by now."""
+
+    async def made(self, stage: str, partition: int, offset: int) -> Sequence[Stored]:
+        """The blocks that may hold what the stage made of this record, the oldest first; they may be a few too many,
+        never too few."""
+
+    async def holding(self, key: str, before: int | None) -> tuple[Sequence[Spot], int | None]:
+        """Blocks that may hold records of a key, the newest first, and where to go on (as `before`), None at the end.
+
+        Each call looks at so many blocks as a snapshot may take; it may find none and yet have to go on.
+        """
+
+
+class Books(Trail, Protocol):
     """What looking at a store needs. Each answer comes from one snapshot; several may be asked for at once."""
 
     async def survey(self, recent: float = 60.0) -> Survey:

@@ -16,10 +16,11 @@ needs no plugin. `open` is told the clock that the log must use; the handles are
 
 from onward.conformance.committing import Committing
 from onward.conformance.declaring import Declaring
+from onward.conformance.following import Following
 from onward.conformance.leasing import Leasing
 from onward.conformance.looking import Looking
 from onward.conformance.reading import Reading
 
 
-class LogSuite(Declaring, Leasing, Committing, Reading, Looking):
+class LogSuite(Declaring, Leasing, Committing, Reading, Looking, Following):
     """Subclass it with `open`, and `reopen` where the log is durable."""

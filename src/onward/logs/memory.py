@@ -19,6 +19,7 @@ from onward.clock import Clock
 from onward.errors import AlreadyCommitted, LeaseLost, Refused, StartNeeded
 from onward.log import (
     MEETING,
+    Answer,
     Append,
     AppSpec,
     Block,
@@ -107,7 +108,7 @@ class MemoryLog(MemoryBooks):
                 raise LeaseLost(lease.stage, lease.partition, lease.token)
             self._finish(lease, commit)
         for append in commit.appends:
-            self._append(append)
+            self._append(append, lease)
             if lease is None:
                 self.store.topics[append.topic].put += append.count
         await self._changed()
@@ -146,11 +147,14 @@ class MemoryLog(MemoryBooks):
             kept: list[Written] = []
             part = self.store.part(topic, partition)
             for written in part:
-                block, at = written
+                block, at = written.block, written.at
                 if at >= written_before or block.offset + block.count > offset:
                     kept.append(written)
-                elif written is part[-1]:
-                    kept.append(Written(block._replace(entries=EMPTY), at))
+                    continue
+                gone = self.store.topics[topic].gone
+                gone[partition] = max(gone.get(partition, 0), block.offset + block.count)
+                if written is part[-1]:
+                    kept.append(written._replace(block=block._replace(entries=EMPTY), keys=None))
                 else:
                     deleted += 1
             part[:] = kept
@@ -227,6 +231,7 @@ class MemoryLog(MemoryBooks):
             rows.finished += [(now, span) for span in commit.finished]
         if commit.unit is not None:
             rows.units.add(commit.unit)
+        rows.drops += [(reason, span) for reason, spans in commit.drops for span in spans]
         rows.next = rows.next if commit.next is None else commit.next
         rows.totals = commit.totals or rows.totals
         for offset in commit.unpark:
@@ -240,11 +245,16 @@ class MemoryLog(MemoryBooks):
             rows.attempts.setdefault(attempt.offset, []).append(attempt)
         if commit.source is not None:
             self.store.sources[lease.stage] = commit.source
-        for id_, result in commit.answered:
-            if id_ in self.store.requests:
-                self.store.answers.setdefault(id_, result)
+        for id_, result, offsets in (Answer(*answer) for answer in commit.answered):
+            if id_ in self.store.requests and id_ not in self.store.answers:
+                self.store.answers[id_] = result
+                self.store.carried[id_] = now, list(offsets)
 
-    def _append(self, append: Append) -> None:
+    def _append(self, append: Append, lease: Lease | None) -> None:
         end = self.store.topics[append.topic].end(append.partition)
         block = Block(end, append.count, append.entries, secrets.token_hex(4))
-        self.store.part(append.topic, append.partition).append(Written(block, self._clock.now()))
+        self.store.places += 1
+        origin = (lease.partition, append.origins) if lease is not None and append.origins is not None else None
+        maker = lease.stage if lease is not None else None
+        written = Written(block, self._clock.now(), self.store.places, append.keys, maker, origin)
+        self.store.part(append.topic, append.partition).append(written)

@@ -17,11 +17,12 @@ from onward.log import (
     Survey,
     TopicFacts,
 )
-from onward.logs.memory_store import MemoryStore, StageRows, TopicRows, Where
+from onward.logs.memory_store import EMPTY, MemoryStore, StageRows, TopicRows, Where
+from onward.logs.memory_trail import MemoryTrail
 from onward.span import length
 
 
-class MemoryBooks:
+class MemoryBooks(MemoryTrail):
     """A handle for looking at a `MemoryStore`; see `onward.log.Books` for what each method promises."""
 
     def __init__(self, store: MemoryStore, *, clock: Clock | None = None) -> None:
@@ -46,12 +47,12 @@ class MemoryBooks:
             finished = sorted(span for _, span in rows.finished)
             found.append(Evidence(facts, finished, [(row.offset, row.key, row.state) for row in rows.parked_rows()]))
         blocks = [
-            BlockRow(name, partition, block.offset, block.count)
+            BlockRow(name, partition, block.offset, block.count, block.entries != EMPTY)
             for name, topic in sorted(self.store.topics.items())
             for partition, part in enumerate(topic.parts)
-            for block, _ in part
+            for block, *_ in part
         ]
-        return survey, found, blocks
+        return survey._replace(gone=await self.gone()), found, blocks
 
     async def read(self, topic: str, partition: int, offset: int, records: int, size: int) -> Sequence[Block]:
         found: list[Block] = []

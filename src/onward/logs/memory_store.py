@@ -22,6 +22,7 @@ from onward.log import (
     Request,
     SourceState,
     Span,
+    Stored,
     Totals,
 )
 
@@ -33,10 +34,17 @@ Where = tuple[str, int]
 
 
 class Written(NamedTuple):
-    """A block and when it was written."""
+    """A block, when it was written, as which of all (`place`), by whom, and from which records of which partition."""
 
     block: Block
     at: float
+    place: int = 0
+    keys: bytes | None = None
+    maker: str | None = None
+    origin: tuple[int, Span] | None = None
+
+    def stored(self, topic: str, partition: int) -> Stored:
+        return Stored(topic, partition, self.block, self.at, self.maker)
 
 
 class TopicRows:
@@ -46,6 +54,7 @@ class TopicRows:
         self.incarnation = secrets.token_hex(4)
         self.put = 0
         self.parts: list[list[Written]] = [[] for _ in range(partitions)]
+        self.gone: dict[int, int] = {}
 
     def end(self, partition: int) -> int:
         """The offset that the next record of a partition gets."""
@@ -59,7 +68,7 @@ class TopicRows:
 
     def kept(self, partition: int) -> list[Block]:
         """The blocks that have their entries."""
-        return [block for block, _ in self.parts[partition] if block.entries != EMPTY]
+        return [block for block, *_ in self.parts[partition] if block.entries != EMPTY]
 
 
 class LeaseRow:
@@ -89,6 +98,7 @@ class StageRows:
         self.finished: list[tuple[float, Span]] = []
         self.firsts: set[int] = set()
         self.units: set[str] = set()
+        self.drops: list[tuple[str, Span]] = []
         self.parked: dict[int, Parked] = {}
         self.attempts: dict[int, list[Attempt]] = {}
 
@@ -112,6 +122,8 @@ class MemoryStore:
         self.leases: dict[Where, LeaseRow] = {}
         self.requests: dict[int, Request] = {}
         self.answers: dict[int, str] = {}
+        self.carried: dict[int, tuple[float, list[Span]]] = {}
+        self.places = 0
         self.workers: dict[str, tuple[float, tuple[str, ...]]] = {}
         self.watching: set[asyncio.Event] = set()
 
@@ -128,7 +140,7 @@ class MemoryStore:
         rows = self.topics.get(topic)
         part = rows.parts[partition] if rows is not None and partition < len(rows.parts) else []
         start = max(0, bisect_right(part, offset, key=lambda written: written.block.offset) - 1)
-        for block, _ in islice(part, start, None):
+        for block, *_ in islice(part, start, None):
             if block.entries != EMPTY and block.offset + block.count > offset:
                 yield block
 
@@ -161,6 +173,10 @@ class MemoryStore:
         self.rename_leases(was, name)
 
     def rename_leases(self, was: str, name: str) -> None:
+        """And as whose work blocks stand."""
+        for topic in self.topics.values():
+            for part in topic.parts:
+                part[:] = [written._replace(maker=name) if written.maker == was else written for written in part]
         for (stage, partition), lease in list(self.leases.items()):
             if stage == was:
                 del self.leases[stage, partition]

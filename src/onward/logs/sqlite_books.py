@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import json
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import TypeVar
@@ -36,11 +35,13 @@ from onward.logs.sqlite_rows import (
     end_of,
     parked_from,
     ports_of,
+    request_row,
     source_from,
     spans_from,
     spec_from,
     stands_at,
 )
+from onward.logs.sqlite_trail import SQLiteTrail, gone_of
 from onward.span import length
 from onward.sqlite.connection import File, away, path_of, rows
 from onward.sqlite.hints import tell
@@ -50,7 +51,7 @@ from onward.units import instant_text
 T = TypeVar("T")
 
 
-class SQLiteBooks:
+class SQLiteBooks(SQLiteTrail):
     """A handle for looking at a store file; see `onward.log.Books` for what each method promises."""
 
     def __init__(self, url: str, *, clock: Clock | None = None) -> None:
@@ -75,7 +76,8 @@ class SQLiteBooks:
     async def evidence(self) -> tuple[Survey, Sequence[Evidence], Sequence[BlockRow]]:
         def work(connection: apsw.Connection) -> tuple[Survey, list[Evidence], list[BlockRow]]:
             survey = self._survey(connection, 0.0)
-            survey = survey._replace(missing=rows(connection, SQL.progress_missing)[0][0])
+            missing = rows(connection, SQL.progress_missing)[0][0]
+            survey = survey._replace(missing=missing, gone=gone_of(connection))
             found = []
             for facts in survey.stages:
                 bound = {"stage": facts.stage, "partition": facts.partition}
@@ -84,7 +86,7 @@ class SQLiteBooks:
                 ]
                 parked = [(offset, key, state) for offset, key, state in rows(connection, SQL.parked_facts, **bound)]
                 found.append(Evidence(facts, sorted(finished), parked))
-            return survey, found, [BlockRow(*row) for row in rows(connection, SQL.block_rows)]
+            return survey, found, [BlockRow(*row[:4], bool(row[4])) for row in rows(connection, SQL.block_rows)]
 
         return await self._look(work)
 
@@ -119,10 +121,7 @@ class SQLiteBooks:
                 with turn, self._connection as connection:
                     ids = []
                     for request in requests:
-                        row = request._asdict()
-                        row |= {"match": json.dumps(request.match), "at": instant_text(request.at)}
-                        del row["id"]
-                        ids.append(rows(connection, SQL.request_add, **row)[0][0])
+                        ids.append(rows(connection, SQL.request_add, **request_row(request))[0][0])
                 tell(ports_of(self._connection, ""))
                 return ids
             except apsw.Error as error:

@@ -45,7 +45,7 @@ def _declare_topic(connection: apsw.Connection, topic: TopicSpec, now: str) -> N
 
 
 def _rename_topic(connection: apsw.Connection, was: str, name: str, now: str) -> None:
-    for part in ("", "_block", "_begin", "_progress", "_source"):
+    for part in ("", "_block", "_begin", "_progress", "_source", "_gone"):
         statement = getattr(SQL, f"rename_topic{part}")
         connection.execute(statement, {"name": name, "was": was})
     for _, text in rows(connection, SQL.app_all):
@@ -56,7 +56,7 @@ def _rename_topic(connection: apsw.Connection, was: str, name: str, now: str) ->
 
 def _declare_source(connection: apsw.Connection, source: SourceSpec) -> None:
     if source.was and not rows(connection, SQL.source_get, name=source.name):
-        for statement in (SQL.rename_source, SQL.rename_stage_lease):
+        for statement in (SQL.rename_source, SQL.rename_stage_lease, SQL.rename_stage_block):
             connection.execute(statement, {"name": source.name, "was": source.was})
 
 
@@ -75,7 +75,7 @@ def _declare_stage(connection: apsw.Connection, stage: StageSpec) -> None:
 
 
 def _rename_stage(connection: apsw.Connection, was: str, name: str) -> None:
-    for table in ("begin", "progress", "parked", "attempt", "lease", "request"):
+    for table in ("begin", "progress", "parked", "attempt", "lease", "request", "block"):
         statement = getattr(SQL, f"rename_stage_{table}")
         connection.execute(statement, {"name": name, "was": was})
 

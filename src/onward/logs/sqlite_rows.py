@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from typing import Any
 
 import apsw
 import msgspec
 
-from onward.log import AppSpec, Attempt, Block, Parked, SourceState, Span, Totals
+from onward.log import Answer, AppSpec, Attempt, Block, Parked, Request, SourceState, Span, Stored, Totals
 from onward.sql import Statements
 from onward.sqlite.connection import rows
 from onward.units import instant, instant_text
@@ -19,9 +20,11 @@ SCHEMA = len(SQL.migrations)
 Row = tuple[Any, ...]
 
 _spans = msgspec.json.Decoder(list[Span])
+_drops = msgspec.json.Decoder(list[tuple[str, list[Span]]])
 _totals = msgspec.json.Decoder(Totals)
 spans_from = _spans.decode
 totals_from = _totals.decode
+drops_from = _drops.decode
 spec_from = msgspec.json.Decoder(AppSpec).decode
 
 
@@ -130,6 +133,27 @@ def attempt_rows(attempts: Sequence[Attempt]) -> str:
 
 def _json(rows_: Sequence[Row]) -> str:
     return msgspec.json.encode(rows_).decode()
+
+
+def request_from(row: Row) -> Request:
+    id_, stage, partition, action, match, by, at, value = row
+    return Request(id_, stage, partition, action, json.loads(match), by, instant(at), value)
+
+
+def request_row(request: Request) -> dict[str, Any]:
+    row = request._asdict() | {"match": json.dumps(request.match), "at": instant_text(request.at)}
+    del row["id"]
+    return row
+
+
+def answer_row(answer: Answer, now: str) -> dict[str, Any]:
+    id_, result, offsets = Answer(*answer)
+    return {"id": id_, "done": now, "result": result, "offsets": _json(offsets) if offsets else None}
+
+
+def stored_from(row: Row) -> Stored:
+    topic, partition, offset, count, nonce, entries, written, maker = row
+    return Stored(topic, partition, Block(offset, count, entries, nonce), instant(written), maker)
 
 
 def source_from(found: Sequence[Row]) -> SourceState:

@@ -1,0 +1,1 @@
+UPDATE gone SET topic = :name WHERE topic = :was
