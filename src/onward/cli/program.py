@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 import onward
-from onward.cli import audit, demo, graph, parked, put, read, run, status
+from onward.cli import audit, demo, graph, parked, put, read, run, status, trace
 from onward.cli.show import fail
 from onward.errors import OnwardError
 
@@ -29,6 +29,7 @@ program.command("status")(status.status)
 program.command("graph")(graph.graph)
 program.command("read")(read.read)
 program.command("put")(put.put)
+program.command("trace")(trace.trace)
 program.add_typer(parked.program, name="parked")
 program.command("audit")(audit.audit)
 

@@ -100,15 +100,15 @@ class MemoryLog(MemoryBooks):
         return [rows.parked[offset] for offset in sorted(offsets) if offset in rows.parked]
 
     async def commit(self, commit: Commit) -> None:
-        lease = commit.lease
+        lease, now = commit.lease, self._clock.now()
         for append in commit.appends:
             self.store.part(append.topic, append.partition)
         if lease is not None:
             if not self._holds(lease):
                 raise LeaseLost(lease.stage, lease.partition, lease.token)
-            self._finish(lease, commit)
+            self._finish(lease, commit, now)
         for append in commit.appends:
-            self._append(append, lease)
+            self._append(append, lease, now)
             if lease is None:
                 self.store.topics[append.topic].put += append.count
         await self._changed()
@@ -221,8 +221,7 @@ class MemoryLog(MemoryBooks):
             begins = rows.end(partition) if stage.start == "now" else rows.first(partition)
             self.store.stages[stage.name, partition] = StageRows(stage.topic, begins)
 
-    def _finish(self, lease: Lease, commit: Commit) -> None:
-        now = self._clock.now()
+    def _finish(self, lease: Lease, commit: Commit, now: float) -> None:
         rows = self.store.stages.setdefault((lease.stage, lease.partition), StageRows())
         if (commit.finished and commit.finished[0][0] in rows.firsts) or commit.unit in rows.units:
             raise AlreadyCommitted(f"{lease.stage} partition {lease.partition}: {commit.unit or commit.finished[0]}")
@@ -250,11 +249,11 @@ class MemoryLog(MemoryBooks):
                 self.store.answers[id_] = result
                 self.store.carried[id_] = now, list(offsets)
 
-    def _append(self, append: Append, lease: Lease | None) -> None:
+    def _append(self, append: Append, lease: Lease | None, now: float) -> None:
         end = self.store.topics[append.topic].end(append.partition)
         block = Block(end, append.count, append.entries, secrets.token_hex(4))
         self.store.places += 1
         origin = (lease.partition, append.origins) if lease is not None and append.origins is not None else None
         maker = lease.stage if lease is not None else None
-        written = Written(block, self._clock.now(), self.store.places, append.keys, maker, origin)
+        written = Written(block, now, self.store.places, append.keys, maker, origin)
         self.store.part(append.topic, append.partition).append(written)
