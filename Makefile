@@ -1,10 +1,10 @@
-# make setup | test | lint | demo | bench
+# make setup | test | lint | demo | bench | backlog
 # Everything is set up by itself, in .venv, from PyPI; on a machine without Python's venv say VENV=... of your own.
 PYTHON ?= python3
 VENV ?= .venv
 BIN = $(VENV)/bin
 
-.PHONY: setup test lint demo bench
+.PHONY: setup test lint demo bench backlog
 
 setup: $(VENV)/.ready
 
@@ -29,3 +29,6 @@ bench: setup
 	$(BIN)/python bench/hops.py
 	$(BIN)/python bench/latency.py
 	$(BIN)/python bench/orders.py
+
+backlog: setup
+	$(BIN)/python bench/backlog.py

@@ -30,7 +30,7 @@ README = (ROOT / "README.md").read_text()
 
 FLOW = [
     "App", "Topic", "Record", "Position", "Checkpoint", "Drop", "Later", "Hold", "Reject", "Retry", "Database",
-    "Secret", "OnwardError", "Unavailable",
+    "Secret", "open", "Client", "OnwardError", "Unavailable",
 ]  # fmt: skip
 
 
@@ -61,7 +61,7 @@ def test_every_public_name_is_documented() -> None:
     [
         App.topic, App.source, App.stage, Topic.record, Topic.key_of, Position, Position.parse, Record, Checkpoint,
         Drop, Later, Hold, Reject, Retry, Database, TestRun, TestRun.put, TestRun.poll, TestRun.until_idle,
-        ParkedRecord,
+        ParkedRecord, onward.open, onward.Client.put, onward.Client.commit,
     ],
     ids=lambda documented: documented.__qualname__,
 )  # fmt: skip
@@ -70,7 +70,7 @@ def test_every_option_is_documented(documented: Any) -> None:
     assert set(names) | {documented.__name__} <= code(PROGRAM)
 
 
-@pytest.mark.parametrize("class_", [App, Topic, TestRun])
+@pytest.mark.parametrize("class_", [App, onward.Client, Topic, TestRun])
 def test_every_method_is_documented(class_: type) -> None:
     ours = {name for name, value in vars(class_).items() if inspect.isfunction(value) and not name.startswith("_")}
     assert ours - {"accepts"} <= code(PROGRAM)

@@ -20,6 +20,7 @@ and runs an `intake` for each source and a `lane` for each stage and partition; 
 """
 
 from onward.app import App
+from onward.client import Client, open
 from onward.database import Database
 from onward.errors import OnwardError, Unavailable
 from onward.outcome import Drop, Hold, Later, Reject
@@ -45,6 +46,8 @@ __all__ = [  # noqa: RUF022
     "Retry",
     "Database",
     "Secret",
+    "open",
+    "Client",
     "OnwardError",
     "Unavailable",
 ]

@@ -229,6 +229,12 @@ class App:
         yield from self.stages.values()
 
 
+def topics_of(app: App) -> dict[str, Topic[Any]]:
+    """The topics that an app declares, and those of other apps that its parts name, by name."""
+    named = [stage.topic for stage in app.stages.values()] + [topic for part in app for topic in part.to]
+    return {topic.name: topic for topic in [*named, *app.topics.values()]}
+
+
 class _Settings:
     """Stands for the settings until they are known."""
 

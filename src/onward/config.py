@@ -14,6 +14,7 @@ from typing import Any
 from onward import settings
 from onward.app import App
 from onward.errors import Refused, SettingError
+from onward.settings import Setting
 
 FILE = "onward.toml"
 DEFAULT_STORE = "sqlite:///onward.db"
@@ -49,6 +50,18 @@ class Config:
         """The store's URL: the one given, else `ONWARD_STORE`, else that of `onward.toml`, else the default."""
         return given or self._environment.get("ONWARD_STORE") or self._file.get("store") or DEFAULT_STORE
 
+    def effective(self, given: str | None = None) -> list[Setting]:
+        """What is not any app's: the store, who acts and the log level, and where each comes from."""
+        file, environment = self._file, self._environment
+        store = "--store" if given else _origin("ONWARD_STORE", environment, "onward.toml" if "store" in file else "")
+        found = [Setting("store", self.store(given), store)]
+        found.append(Setting("user", self.user(), _origin("ONWARD_USER", environment, "the system's user")))
+        try:
+            found.append(Setting("log", self.log_level(), _origin("ONWARD_LOG", environment, "")))
+        except SettingError as error:
+            found.append(Setting("log", None, "environment ONWARD_LOG", str(error)))
+        return found
+
     def demo_store(self, given: str | None = None) -> str:
         """The store of a demo, which leaves the one of `onward.toml` alone."""
         return given or self._environment.get("ONWARD_STORE") or DEMO_STORE
@@ -83,6 +96,16 @@ class Config:
             app.name, app.settings_class, file=self._file, environment=self._environment, given=given
         )
         return made
+
+    def look(self, app: App, given: Mapping[str, Any] | None = None) -> list[Setting]:
+        """Every setting of the app, where it comes from, and what is wrong with it."""
+        if app.settings_class is None:
+            return []
+        return settings.look(app.name, app.settings_class, file=self._file, environment=self._environment, given=given)
+
+
+def _origin(variable: str, environment: Mapping[str, str], otherwise: str) -> str:
+    return f"environment {variable}" if environment.get(variable) else otherwise or "default"
 
 
 def assigned(texts: Sequence[str], apps: Sequence[App]) -> dict[str, dict[str, str]]:

@@ -14,6 +14,7 @@ from onward.emit import Emitter
 from onward.events import Event
 from onward.lane import Lane
 from onward.log import Log
+from onward.ration import Ration
 from onward.resource import Resources
 from onward.stage import Stage
 
@@ -33,6 +34,7 @@ class Crew:
         self.emitter = Emitter(stage.to, codecs)
         self.breaker = Breaker(stage.retry, worker.chance)
         self.log: Log = worker.log
+        self.ration = Ration(worker.limit)
         self.trouble = ""
         self._worker = worker
         self._resources = resources
@@ -46,6 +48,11 @@ class Crew:
     def room(self) -> int:
         """Bytes of records that one lane may have in hand."""
         return self._worker.room
+
+    @property
+    def horizon(self) -> float:
+        """Up to which instant a run that ends waits for what is due."""
+        return self._worker.horizon
 
     @property
     def state(self) -> str:
@@ -81,7 +88,7 @@ class Crew:
         """What handlers are given besides the value; opens resources at first need."""
         if self._arguments is None:
             found = await self._resources.get(self.stage.handler)
-            flags = {"dry_run": False, "once": self._worker.once}
+            flags = {"dry_run": self._worker.dry_run, "once": self._worker.once}
             found |= {name: flag for name, flag in flags.items() if name in self.stage.handler.needs}
             self._arguments = found
         return self._arguments

@@ -107,6 +107,17 @@ class Progressed(Event):
 
 
 @dataclass(frozen=True, slots=True)
+class Withheld(Event):
+    """In a dry run, a call that would act outside and was not made; `id` is the `Record.id` that it would have."""
+
+    stage: str
+    position: str
+    key: str | None
+    value: object
+    id: str
+
+
+@dataclass(frozen=True, slots=True)
 class SourceRan(Event):
     source: str
     records: int

@@ -100,7 +100,7 @@ class Intake:
         """Calls the source once; returns how many records it brought."""
         started = time.monotonic()
         arguments = await self._resources.get(self.source.handler)
-        flags = {"dry_run": False, "once": self._worker.once}
+        flags = {"dry_run": self._worker.dry_run, "once": self._worker.once}
         arguments |= {name: flag for name, flag in flags.items() if name in self.source.handler.needs}
         self._state = msgspec.structs.replace(self._state, last_run=begun, state="running")
         self._feed = feed = Feed(self.source.name, self._emitter, self._worker.memory // 4, self._worker.clock.now)

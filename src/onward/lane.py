@@ -52,7 +52,8 @@ class Lane:
         self._last = claim.unit
         self._incarnation = claim.incarnation
         self._totals = claim.totals
-        self._parking = Parking(claim.parked, ordered=not stage.unordered, dead_hold=stage.on_dead == "hold")
+        rows = crew.ration.parked(claim.parked, crew.horizon)
+        self._parking = Parking(rows, ordered=not stage.unordered, dead_hold=stage.on_dead == "hold")
         parked = [(row.offset, row.offset + 1) for row in claim.parked]
         self._window = Window(claim.next, [*claim.ahead, *parked])
         self._caller = Caller(
@@ -129,13 +130,19 @@ class Lane:
         return self._end - self._window.next
 
     @property
+    def halted(self) -> bool:
+        """It reads nothing more until somebody acts: a call hangs, too many records are parked, or the run is limited
+        to what it has taken on."""
+        return self.stuck or self.full or self._crew.ration.over
+
+    @property
     def next_due(self) -> float | None:
         """When a parked record, or a probe, may be tried; None while nothing waits for a time."""
         due = self._parking.next_due()
         breaker = self._crew.breaker
         if not breaker.tripped:
             return due
-        if self._window.pending or (self._window.reach < self._end and not self.full):
+        if self._window.pending or (self._window.reach < self._end and not self.halted):
             return breaker.probe_at  # what is not parked may probe, whenever what is parked is due
         return None if due is None else max(breaker.probe_at, due)
 
@@ -223,7 +230,7 @@ class Lane:
             return
         if window.held + READ_RECORDS > self._room or (window.held and window.size + READ_BYTES > self._crew.room):
             return
-        if self._is_full():
+        if self._is_full() or self._crew.ration.over:
             return
         self._reading = True
         self._spawn(self._read())
@@ -256,7 +263,8 @@ class Lane:
                     f"{self.stage.name} has yet to see; `onward audit` says what is missing"
                 )
             reach = blocks[-1].offset + blocks[-1].count
-            window.add(chunk_of(blocks, window.reach, window.skip, self._crew.reader), reach)
+            chunk = chunk_of(blocks, window.reach, window.skip, self._crew.reader)
+            window.add(*self._crew.ration.read(chunk, reach))
         finally:
             self._reading = False
 

@@ -37,6 +37,8 @@ class Leases:
         self.held: dict[Wanted, Lease] = {}
         self.safe_until = time.monotonic() + SECONDS
         self._renewed = 0.0
+        self.pulse = time.monotonic()
+        """When it last came round, whether or not the store was there."""
 
     def note(self) -> None:
         """A state has changed that `status` shows."""
@@ -52,6 +54,7 @@ class Leases:
                 await self._take()
             except (StoreAway, StoreUncertain) as error:  # what was kept of it shows when it is done again
                 self._worker.store_away(error, LOOK)
+            self.pulse = time.monotonic()
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(LOOK):
                     await self._noted.wait()

@@ -437,6 +437,35 @@ class Trail(Protocol):
         """
 
 
+class TopicStanding(NamedTuple):
+    """A topic: by partition the offset of the first record that is kept, and that of the next record."""
+
+    incarnation: str
+    firsts: Sequence[int]
+    ends: Sequence[int]
+
+
+class StageStanding(NamedTuple):
+    """One stage and partition: the claim that taking its lease would give, under the last holder's lease."""
+
+    topic: str
+    begins: int
+    claim: Claim
+
+
+class Standing(NamedTuple):
+    """Where all work stands, from one snapshot: all that is needed to go on from there without touching it.
+
+    `stages` are by name and partition, `requests` those not answered yet, the oldest first.
+    """
+
+    apps: Sequence[AppSpec]
+    topics: Mapping[str, TopicStanding]
+    stages: Mapping[tuple[str, int], StageStanding]
+    sources: Mapping[str, SourceState]
+    requests: Sequence[Request]
+
+
 class Books(Trail, Protocol):
     """What looking at a store needs. Each answer comes from one snapshot; several may be asked for at once."""
 
@@ -445,6 +474,9 @@ class Books(Trail, Protocol):
 
     async def evidence(self) -> tuple[Survey, Sequence[Evidence], Sequence[BlockRow]]:
         """Every row that counts, for the audit."""
+
+    async def standing(self) -> Standing:
+        """Where all work stands, without taking any lease."""
 
     async def read(self, topic: str, partition: int, offset: int, records: int, size: int) -> Sequence[Block]:
         """As `Log.read`."""

@@ -15,6 +15,7 @@ import time
 from collections.abc import Callable, Sequence
 from types import FrameType
 
+from onward.health import Health
 from onward.run import STOPPING
 
 FIRST_WAIT, LONGEST_WAIT = 1.0, 30.0
@@ -76,6 +77,15 @@ class Parent:
                     self._spawn(child)
             time.sleep(LOOK)
         return max(child.code or 0 for child in self._children)
+
+    def health(self) -> Health:
+        """Whether all of them run; from any thread. Each child's own state is in the store."""
+        parts = {
+            f"process {child.number}": "running" if child.process is not None else "ended" for child in self._children
+        }
+        down = [name for name, state in parts.items() if state != "running"]
+        told = f"{', '.join(down)} does not run" if down else "at work"
+        return Health(True, not down and not self._ending, told, parts)
 
     def _spawn(self, child: Child) -> None:
         child.due = 0.0

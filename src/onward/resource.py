@@ -47,11 +47,19 @@ class Resources:
             if name in self._open:
                 found[name] = self._open[name]
             elif name in self._declared:
-                async with self._turn:
-                    found[name] = await self._opened(name)
+                found[name] = await self.open(name)
             elif self._is_settings(handler, name):
                 found[name] = self._settings
         return found
+
+    async def open(self, name: str) -> Any:
+        """One resource by its name, opened if it is not open yet.
+
+        Raises:
+            Unavailable: it cannot be opened now.
+        """
+        async with self._turn:
+            return await self._opened(name)
 
     async def close(self) -> None:
         """Closes what is open, the last first. Calling it again does nothing."""

@@ -18,8 +18,10 @@ from onward import stores
 from onward.app import App
 from onward.errors import StoreAway
 from onward.events import Observer, StoreAbsent
+from onward.health import Address, Health, serving
 from onward.log import Survey
 from onward.names import full_name
+from onward.prints import to_stderr
 from onward.process import spare_the_collector
 from onward.worker import Plan, Report, Worker
 
@@ -78,6 +80,7 @@ def run(
     *,
     observers: Sequence[Observer] = (),
     watch: Callable[[Survey], None] | None = None,
+    health: Address | None = None,
 ) -> Ended:
     """Runs until a signal stops it or, under `once`, all is done. To be called in the main thread.
 
@@ -86,14 +89,15 @@ def run(
     Args:
         settings: by app.
         watch: called with what the store holds, about twice a second.
+        health: where to tell over HTTP whether this process is well.
 
     Raises:
-        Refused: the declaration does not fit the store.
+        Refused: the declaration does not fit the store, or the address of `health` cannot be used.
         StoreAway: under `once`, the store was away for longer than the patience.
     """
     spare_the_collector()
-    with Signals() as signals, contextlib.redirect_stdout(sys.stderr):
-        return asyncio.run(_run(apps, store, plan, settings, observers, watch, signals))
+    with Signals() as signals, to_stderr():
+        return asyncio.run(_run(apps, store, plan, settings, observers, watch, health, signals))
 
 
 async def _run(
@@ -103,6 +107,7 @@ async def _run(
     settings: Mapping[str, Any],
     observers: Sequence[Observer],
     watch: Callable[[Survey], None] | None,
+    health: Address | None,
     signals: Signals,
 ) -> Ended:
     loop = asyncio.get_running_loop()
@@ -112,7 +117,14 @@ async def _run(
     async def opened(work: Callable[[], T]) -> T:
         return await _patiently(work, plan, observers, stopping)
 
+    worker: Worker | None = None
+
+    def look() -> Health:
+        return Health(True, False, "waits for the store", {}) if worker is None else worker.health()
+
     async with contextlib.AsyncExitStack() as stack:
+        if health is not None:
+            stack.enter_context(serving(health, look))
         log = await opened(lambda: stores.open_log(store, listen=True))
         stack.push_async_callback(log.close)
         books = await opened(lambda: stores.open_books(store))

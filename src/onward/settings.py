@@ -68,11 +68,15 @@ def masked(text: str) -> str:
 
 
 class Setting(typing.NamedTuple):
-    """One effective value: its field, the value (secrets are `Secret`), and where it comes from."""
+    """One effective value: its field, the value (secrets are `Secret`), and where it comes from.
+
+    `fault` says what is wrong with it, and then `value` is None.
+    """
 
     field: str
     value: Any
     origin: str
+    fault: str = ""
 
 
 def resolve(
@@ -88,14 +92,31 @@ def resolve(
     Raises:
         SettingError: a required one is missing, one is unknown, or one cannot be read as its type.
     """
+    found = look(app, class_, file=file, environment=environment, given=given)
+    for setting in found:
+        if setting.fault:
+            raise SettingError(setting.fault)
+    return class_(**{setting.field: setting.value for setting in found}), found
+
+
+def look(
+    app: str,
+    class_: type,
+    *,
+    file: Mapping[str, Any] | None = None,
+    environment: Mapping[str, str] | None = None,
+    given: Mapping[str, str] | None = None,
+) -> list[Setting]:
+    """Every field's effective value and where it came from, with what is wrong with it; also fields that are set and
+    that there are none of."""
     environment = os.environ if environment is None else environment
     table = dict((file or {}).get("apps", {}).get(app, {}))
     known = {name: (type_, default, env) for name, type_, default, env in _fields(class_)}
+    found: list[Setting] = []
     for source, names in (("onward.toml", table), ("--set", given or {})):
         for unknown in sorted(set(names) - set(known)):
-            raise SettingError(f"{source}: app {app} has no setting {unknown!r}; it has {', '.join(sorted(known))}")
-    values: dict[str, Any] = {}
-    found: list[Setting] = []
+            told = f"{source}: app {app} has no setting {unknown!r}; it has {', '.join(sorted(known))}"
+            found.append(Setting(unknown, None, source, told))
     for name, (type_, default, env) in known.items():
         variable = env or f"{app}_{name}".upper().replace("-", "_")
         if given and name in given:
@@ -105,17 +126,20 @@ def resolve(
         elif name in table:
             raw, origin = table[name], f"onward.toml [apps.{app}]"
         elif default is not msgspec.NODEFAULT:
-            values[name] = default
             found.append(Setting(name, default, "default"))
             continue
         else:
-            raise SettingError(
+            told = (
                 f"app {app} needs the setting {name!r}; give it as --set {name}=..., as {variable} in the "
                 f"environment, or under [apps.{app}] in onward.toml"
             )
-        values[name] = _read(app, name, type_, raw, origin, environment)
-        found.append(Setting(name, values[name], origin))
-    return class_(**values), found
+            found.append(Setting(name, None, "missing", told))
+            continue
+        try:
+            found.append(Setting(name, _read(app, name, type_, raw, origin, environment), origin))
+        except SettingError as error:
+            found.append(Setting(name, None, origin, str(error)))
+    return found
 
 
 def names(class_: type) -> list[str]:

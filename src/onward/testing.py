@@ -8,8 +8,6 @@ assert run.values(issued) == [Credential("a", {"number": 1})]
 
 from __future__ import annotations
 
-import asyncio
-import threading
 from collections import Counter
 from collections.abc import Callable, Coroutine, Mapping
 from datetime import UTC, datetime, timedelta
@@ -20,25 +18,29 @@ from msgspec import UNSET, Struct, UnsetType
 
 from onward import settings as settings_
 from onward import units
-from onward.app import App
+from onward.app import App, topics_of
 from onward.clock import HandClock
 from onward.codec import HEADERS, KEY, ORIGIN, TIME, VALUE, Codec
+from onward.dryrun import dry_run
 from onward.emit import Emitter
 from onward.errors import OnwardError, RecordDied, Refused, Unavailable
-from onward.events import Event, Failed, SourceFailed, Tripped
+from onward.events import Event, Failed, SourceFailed, Tripped, Withheld
 from onward.log import Commit, State
 from onward.logs.memory import MemoryLog
+from onward.loop import LoopThread
 from onward.record import Position, Record
 from onward.source import Source
 from onward.stage import Stage
 from onward.topic import Topic
 from onward.window import chunk_of
 from onward.worker import Plan, Worker, spec_of
+from onward.would import DryRun
 
 T = TypeVar("T")
 
 MOST_STEPS = 10_000
 MOST_PROBES = 20
+DAY = 86_400.0
 
 
 class TestClock(HandClock):
@@ -46,8 +48,8 @@ class TestClock(HandClock):
 
     __test__ = False
 
-    def __init__(self, call: Callable[[Callable[[], None]], None]) -> None:
-        super().__init__()
+    def __init__(self, call: Callable[[Callable[[], None]], None], *, start: float = HandClock().now()) -> None:
+        super().__init__(start)
         self._call = call
         self.steps = 0
         self.endless: Callable[[], None] = lambda: None
@@ -99,15 +101,12 @@ class TestRun:
         app.configure(self._settings)
         self._resources = dict(resources or {})
         self._chance = chance
-        self._loop = asyncio.new_event_loop()
-        self._thread = threading.Thread(target=self._loop.run_forever, name="onward-test", daemon=True)
-        self._thread.start()
+        self._loop = LoopThread("onward-test")
         self.clock = TestClock(lambda work: self._wait(_call(work)))
         self._log = MemoryLog(clock=self.clock)
         self._seen: list[Event] = []
         self._wait(self._log.declare(spec_of(app)))
-        topics = {topic for part in app for topic in part.to} | {s.topic for s in app.stages.values()}
-        self._topics = {topic.name: topic for topic in {*topics, *app.topics.values()}}
+        self._topics = topics_of(app)
         self._codecs = {name: Codec(topic.type) for name, topic in self._topics.items()}
 
     def put(
@@ -150,6 +149,40 @@ class TestRun:
             if raises and isinstance(event, Failed) and event.state == "dead":
                 raise event.error or RecordDied(event.stage, event.position, event.key, event.reason)
 
+    def dry_run(self, *, limit: int | None = None) -> tuple[DryRun, list[Withheld]]:
+        """What calling all sources and working through a day of retries would do, and the effects that it would have;
+        nothing changes, the clock neither. Stages with effects outside are called only where they take `dry_run`.
+
+        Args:
+            limit: so many records at most per source and per stage.
+        """
+        seen: list[Withheld] = []
+
+        def see(event: Event) -> None:
+            if isinstance(event, Withheld):
+                seen.append(event)
+
+        async def work() -> DryRun:
+            clock = TestClock(lambda work: work(), start=self.clock.now())
+
+            def started(worker: Worker) -> None:
+                clock.endless = worker.stop
+
+            return await dry_run(
+                [self._app],
+                self._log,
+                self._log.url,
+                Plan(patience=DAY, limit=limit),
+                {self._app.name: self._settings},
+                resources=self._resources,
+                observers=[see],
+                clock=clock,
+                chance=lambda: self._chance,
+                started=started,
+            )
+
+        return self._wait(work()), seen
+
     def values(self, topic: Topic[T]) -> list[T]:
         """All values of a topic, partition by partition in the order of their offsets."""
         return [record.value for record in self.records(topic)]
@@ -177,10 +210,7 @@ class TestRun:
 
     def close(self) -> None:
         """Ends the run. Not closing it costs no more than a sleeping thread."""
-        if not self._loop.is_closed():
-            self._loop.call_soon_threadsafe(self._loop.stop)
-            self._thread.join()
-            self._loop.close()
+        self._loop.close()
 
     def __enter__(self) -> TestRun:
         return self
@@ -251,7 +281,7 @@ class TestRun:
         return found
 
     def _wait(self, work: Coroutine[Any, Any, T]) -> T:
-        return asyncio.run_coroutine_threadsafe(work, self._loop).result()
+        return self._loop.wait(work)
 
 
 async def _call(work: Callable[[], None]) -> None:

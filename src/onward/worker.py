@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import random
+import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, TypeVar
@@ -16,7 +17,7 @@ from typing import Any, TypeVar
 from msgspec import Struct
 
 from onward import process
-from onward.app import App
+from onward.app import App, topics_of
 from onward.clock import Clock, SystemClock
 from onward.codec import Codec
 from onward.crew import Crew
@@ -24,12 +25,14 @@ from onward.emit import Emitter
 from onward.errors import LeaseLost, Refused, StoreAway, StoreUncertain
 from onward.events import Event, Failed, Observer, Observers, StoreAbsent, Trouble, WorkerStarted, WorkerStopped
 from onward.failure import message_of
+from onward.health import BEATS, Health
 from onward.intake import Intake
 from onward.lane import Lane
 from onward.lease import LOOK, SECONDS, Leases, Wanted
 from onward.log import AppSpec, Books, Claim, Lease, Log, SourceSpec, StageSpec, TopicSpec
 from onward.resource import Resources
 from onward.sqlite.connection import path_of
+from onward.withhold import limited, withheld
 from onward.within import SQLiteTarget, Target, Within
 
 T = TypeVar("T")
@@ -65,6 +68,8 @@ class Plan(Struct, frozen=True, kw_only=True):
         patience: seconds; how far ahead a retry may be due for `once` to wait for it, and how long it waits for
             a store that is away.
         grace: seconds that work in hand has to finish at a stop.
+        dry_run: withhold effects outside; to be run on an overlay, with targets that are copies.
+        limit: so many records at most per source and per stage.
         follow: under `once`, do not judge whether all is done: the process that leads this one does, and stops it.
     """
 
@@ -74,6 +79,8 @@ class Plan(Struct, frozen=True, kw_only=True):
     patience: float = 60.0
     grace: float = 10.0
     follow: bool = False
+    dry_run: bool = False
+    limit: int | None = None
 
 
 class Report(Struct):
@@ -106,19 +113,23 @@ class Worker:
         observers: Sequence[Observer] = (),
         clock: Clock | None = None,
         chance: Callable[[], float] = random.random,
+        target: Callable[[str], Target] = SQLiteTarget,
     ) -> None:
         self.name = process.new_name()
         self.log = log
         self.clock: Clock = clock or SystemClock()
         self.chance = chance
         self.once = plan.once
+        self.dry_run = plan.dry_run
+        self._begun = self.clock.now()
+        self.limit = plan.limit
         self.memory = plan.memory
         self.report = Report()
         self._apps = list(apps)
         self._books = books
         self._plan = plan
         self._observers = Observers(observers)
-        self._codecs = {topic.name: Codec(topic.type) for app in apps for topic in self._topics(app)}
+        self._codecs = {topic.name: Codec(topic.type) for app in apps for topic in topics_of(app).values()}
         self._resources = {
             app.name: Resources(app.resources, (settings or {}).get(app.name), resources) for app in apps
         }
@@ -127,9 +138,13 @@ class Worker:
         selected = [name for name in self._app_of if not plan.stages or name in plan.stages]
         self._sources = {n: app.sources[n] for n in selected if n in (app := self._app_of[n]).sources}
         self._stages = {n: app.stages[n] for n in selected if n in (app := self._app_of[n]).stages}
+        if plan.dry_run:
+            self._sources = {n: limited(source, plan.limit) for n, source in self._sources.items()}
+            self._stages = {n: withheld(stage, self.observe) for n, stage in self._stages.items()}
         self._crews: dict[str, Crew] = {}
         self._lanes: dict[Wanted, Lane] = {}
         self._intakes: dict[str, Intake] = {}
+        self._target_of = target
         self._targets: dict[str, Target] = {}
         self._opening = asyncio.Lock()
         self._tasks: dict[Wanted, asyncio.Task[None]] = {}
@@ -143,6 +158,12 @@ class Worker:
         self.leases = Leases(self, wanted)
         calls = sum(2 * stage.parallel for stage in self._stages.values() if not stage.handler.is_async)
         self.threads = ThreadPoolExecutor(max(4, calls), thread_name_prefix="onward-call")
+
+    @property
+    def horizon(self) -> float:
+        """Up to which instant a retry may be due for `once` to wait for it. A dry run always comes to its end: what is
+        tried for ever is not waited for again and again."""
+        return (self._begun if self.dry_run else self.clock.now()) + self._plan.patience
 
     @property
     def room(self) -> int:
@@ -182,6 +203,15 @@ class Worker:
         """Takes no more work; what is in hand is finished within the grace, the rest is left as it was."""
         self._stop.set()
         self._look.set()
+
+    def health(self) -> Health:
+        """Whether it works, and can; from any thread."""
+        now = time.monotonic()
+        live, ready = now - self.leases.pulse < BEATS, now < self.leases.safe_until
+        told = "at work" if live and ready else "the store is away" if live else "the event loop stands still"
+        parts = {name: intake.state for name, intake in list(self._intakes.items())}
+        parts |= {name: crew.state for name, crew in list(self._crews.items())}
+        return Health(live, live and ready and not self._stop.is_set(), told, parts)
 
     def replace(self) -> None:
         """A call hangs in a thread that cannot be stopped; the process has to go."""
@@ -283,8 +313,7 @@ class Worker:
         starting = any(wanted[0] in self._stages and wanted not in self._lanes for wanted in self._tasks)
         if starting or any(not lane.idle for lane in self._lanes.values()):
             return False
-        now, patience = self.clock.now(), self._plan.patience
-        horizon = now + patience
+        now, patience, horizon = self.clock.now(), self._plan.patience, self.horizon
         lanes = [lane for lane in self._lanes.values() if not self._crews[lane.stage.name].breaker.down(now, patience)]
         due = min((due for lane in lanes if (due := lane.next_due) is not None), default=None)
         if due is not None and due <= horizon:
@@ -292,7 +321,7 @@ class Worker:
             return False
         for lane in self._lanes.values():
             crew = self._crews[lane.stage.name]
-            if lane.outstanding and not crew.breaker.tripped and not lane.stuck and not lane.full:
+            if lane.outstanding and not crew.breaker.tripped and not lane.halted:
                 return False
         return not await self._others_work()
 
@@ -319,7 +348,7 @@ class Worker:
 
     async def _due_soon(self, wanted: Wanted) -> bool:
         """Whether a parked record of another worker's is to be tried again within the patience."""
-        horizon, after = self.clock.now() + self._plan.patience, ("", 0, 0)
+        horizon, after = self.horizon, ("", 0, 0)
 
         def page() -> Awaitable[Sequence[Any]]:
             return self._books.parked(wanted[0], None, "retrying", 100, after)
@@ -475,7 +504,7 @@ class Worker:
                     f"stage {name}: within= names the store's own file, whose writer would wait for the stage for "
                     "ever; name another file"
                 )
-            self._targets[url] = await asyncio.to_thread(SQLiteTarget, url)
+            self._targets[url] = await asyncio.to_thread(self._target_of, url)
         return self._targets[url]
 
     async def _work_source(self, claim: Claim) -> None:
@@ -531,8 +560,3 @@ class Worker:
                     async with asyncio.timeout(wait):
                         await (self._stop.wait() if or_stop else asyncio.sleep(wait))
                 wait = min(wait * 2, 5.0)
-
-    def _topics(self, app: App) -> set[Any]:
-        read = {stage.topic for stage in app.stages.values()}
-        written = {topic for part in app for topic in part.to}
-        return {*app.topics.values(), *read, *written}

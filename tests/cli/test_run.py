@@ -6,8 +6,12 @@ import json
 import os
 import shutil
 import signal
+import socket
 import subprocess
 import sys
+import urllib.error
+import urllib.request
+from typing import Any
 
 import pytest
 
@@ -201,3 +205,28 @@ def test_as_process_number_1(command: Command) -> None:
         pytest.skip(ended.stderr)
     assert ended.returncode == 0, ended.stderr
     assert len((command.folder / "mailed.txt").read_text().splitlines()) == 20
+
+
+def _asked(port: int, path: str) -> tuple[int, Any]:
+    try:
+        with urllib.request.urlopen(f"http://127.0.0.1:{port}{path}", timeout=5) as answer:
+            return answer.status, json.load(answer)
+    except urllib.error.HTTPError as error:
+        return error.code, json.load(error)
+    except OSError:
+        return 0, None
+
+
+@pytest.mark.parametrize("processes", ["1", "2"])
+def test_health_is_told_until_it_ends(command: Command, processes: str) -> None:
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    process = command.start("run", SHOP, "--processes", processes, "--health", f"{port}")
+    until(lambda: _asked(port, "/health")[0] == 200)
+    parts = {"1": {"shop.arrive", "shop.bill", "shop.mail"}, "2": {"process 0", "process 1"}}[processes]
+    until(lambda: set(_asked(port, "/health")[1]["parts"]) == parts)
+    process.send_signal(signal.SIGTERM)
+    assert process.wait(20) == 0
+    assert _asked(port, "/live")[0] == 0
+    assert "is no address" in command("run", SHOP, "--health", "here", exits=2).stderr

@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 import onward
-from onward.cli import audit, demo, graph, parked, put, read, run, status, trace
+from onward.cli import audit, config, demo, doctor, graph, parked, put, read, run, status, trace
 from onward.cli.show import fail
 from onward.errors import OnwardError
 
@@ -32,6 +32,8 @@ program.command("put")(put.put)
 program.command("trace")(trace.trace)
 program.add_typer(parked.program, name="parked")
 program.command("audit")(audit.audit)
+program.command("doctor")(doctor.doctor)
+program.command("config")(config.config)
 
 
 def _version(asked: bool) -> None:

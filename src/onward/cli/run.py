@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
 import threading
 from collections.abc import Sequence
@@ -13,11 +14,13 @@ import typer
 from onward import load, stores
 from onward import run as running
 from onward.app import App
+from onward.cli import dryrun as dry
 from onward.cli import options, show
 from onward.cli.progress import Progress, log_lines
 from onward.cli.show import Column
 from onward.config import Config, assigned
 from onward.errors import Refused
+from onward.health import Address, address, serving
 from onward.log import Survey
 from onward.observers.logging import LoggingObserver
 from onward.parent import Parent
@@ -41,7 +44,18 @@ def run(
     memory: options.Memory = "256MB",
     patience: options.Patience = "60s",
     grace: options.Grace = "10s",
-    json: Annotated[bool, typer.Option("--json", help="With --once: print what stays as JSON.")] = False,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Show what --once would do; change nothing.")] = False,
+    limit: Annotated[
+        int | None,
+        typer.Option(
+            metavar="N", min=1, help="With --dry-run: at most N records per source and stage.", show_default=False
+        ),
+    ] = None,
+    health: Annotated[
+        str | None,
+        typer.Option(metavar="HOST:PORT", help="Tell there over HTTP whether it is well.", show_default=False),
+    ] = None,
+    json: Annotated[bool, typer.Option("--json", help="With --once or --dry-run: print JSON.")] = False,
     store: options.Store = None,
     failed: options.Failed = False,
     child: Annotated[int | None, typer.Option("--child", hidden=True)] = None,
@@ -57,8 +71,13 @@ def run(
     follow = bool(child) and once
     if follow:
         selected = tuple(name for app in found for name in app.stages if not selected or name in selected)
+    if limit is not None and not dry_run:
+        raise Refused("--limit goes with --dry-run; a run that changes something works on all there is")
+    if dry_run and processes > 1:
+        raise Refused("a dry run is one process; leave --processes out")
     plan = Plan(
         stages=selected,
+        limit=limit,
         once=once,
         memory=options.size("--memory", memory),
         patience=options.duration("--patience", patience),
@@ -67,15 +86,18 @@ def run(
     )
     log_lines(config.log_level())
     url = config.store(store)
+    if dry_run:
+        dry.show_run(found, url, plan, settings, json=json)
+    at = None if health is None else address(health)
     # Process number 1 has to reap what others leave behind, which a worker cannot without taking from its handlers.
     if child is None and (processes > 1 or os.getpid() == 1):
-        _several(found, url, processes, once=once, json=json)
+        _several(found, url, processes, at, once=once, json=json)
     if child is not None:
         _end_with_parent()
     if follow and not selected:
         running.leave(0)
     drawing = Progress(found, url) if once and child is None and show.err.is_terminal else None
-    ended = ran(found, url, plan, settings, drawing)
+    ended = ran(found, url, plan, settings, drawing, at if child is None else None)
     failed = failed or (once and ended.report.failed)
     if ended.report.replace and not ended.stopped:
         running.again(*["--failed"] * failed)
@@ -84,12 +106,20 @@ def run(
     running.leave(int(failed))
 
 
-def ran(apps: Sequence[App], url: str, plan: Plan, settings: dict[str, Any], drawing: Progress | None) -> Ended:
+def ran(
+    apps: Sequence[App],
+    url: str,
+    plan: Plan,
+    settings: dict[str, Any],
+    drawing: Progress | None,
+    health: Address | None = None,
+) -> Ended:
     """Runs them, with a drawing of it for a person, or log lines only."""
     if drawing is None:
-        return running.run(apps, url, plan, settings, observers=[LoggingObserver()])
+        return running.run(apps, url, plan, settings, observers=[LoggingObserver()], health=health)
     with drawing:
-        return running.run(apps, url, plan, settings, observers=[LoggingObserver(), drawing.see], watch=drawing.update)
+        observers = [LoggingObserver(), drawing.see]
+        return running.run(apps, url, plan, settings, observers=observers, watch=drawing.update, health=health)
 
 
 _LEFT = ("outstanding", "retrying", "dead", "waiting", "running", "behind")
@@ -114,13 +144,15 @@ def _row(stage: StageStatus) -> list[str]:
     return [stage.name, *(f"{getattr(stage, count)}" for count in _LEFT), state]
 
 
-def _several(apps: Sequence[App], url: str, count: int, *, once: bool, json: bool) -> None:
+def _several(apps: Sequence[App], url: str, count: int, health: Address | None, *, once: bool, json: bool) -> None:
     """Leads children that do the work, then ends."""
 
     def command(number: int) -> list[str]:
         return running.command("--child", str(number))
 
-    code = Parent(command, count, once=once, say=show.note).run()
+    parent = Parent(command, count, once=once, say=show.note)
+    with contextlib.nullcontext() if health is None else serving(health, parent.health):
+        code = parent.run()
     if once:
         left_over(url, apps, asyncio.run(_survey(url)), json=json)
     running.leave(code)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 
+from msgspec.structs import replace
+
 from onward.conformance.case import (
     FEED,
     IN,
@@ -79,6 +81,40 @@ class Looking(Suite):
             (OUT, 2, 1, len((await case.read(OUT))[0].entries), 0, 1),
         ]
         assert survey.sources == {FEED: SourceState(emitted={IN: 2})}
+
+    @scenario
+    async def test_where_work_stands_is_what_a_claim_would_give(self, case: Case) -> None:
+        await case.log.declare(app_spec())
+        await case.put(*range(10))
+        feed, claim = await case.claim(FEED), await case.claim()
+        state = SourceState(cursor=b"7", emitted={IN: 1})
+        await case.log.commit(Commit(lease=feed.lease, appends=[append("x")], source=state))
+        totals = Totals(4, 1, {OUT: 1})
+        given = [append("o", topic=OUT)]
+        rows = [parked(2), parked(3, "l", "waiting")]
+        await case.log.commit(
+            Commit(
+                lease=claim.lease, finished=[(0, 2), (6, 8)], next=4, totals=totals, park=rows, appends=given, unit="1"
+            )
+        )
+        request = Request(0, WORK, 0, "retry", {"key": "k"}, "tester", 5.0)
+        [answered, asked] = await case.books.ask([request, request])
+        await case.log.commit(Commit(lease=claim.lease, answered=[(answered, "done")]))
+        before = await case.everything()
+        standing = await case.books.standing()
+        assert await case.everything() == before
+        assert standing.apps == [app_spec()] and standing.sources == {FEED: state}
+        assert standing.requests == [request._replace(id=asked)]
+        assert [(list(topic.firsts), list(topic.ends)) for topic in (standing.topics[IN], standing.topics[OUT])] == [
+            ([0, 0], [11, 0]),
+            ([0, 0], [1, 0]),
+        ]
+        assert sorted(standing.stages) == [(WORK, 0), (WORK, 1)]
+        topic, begins, stands = standing.stages[WORK, 0]
+        assert (topic, begins, stands.lease) == (IN, 0, claim.lease)
+        again = await case.again()
+        assert again == replace(stands, lease=again.lease) and again.lease.token > stands.lease.token
+        assert standing.topics[IN].incarnation == again.incarnation
 
     @scenario
     async def test_what_is_given_is_what_is_done_outstanding_or_parked(self, case: Case) -> None:

@@ -73,16 +73,9 @@ class MemoryLog(MemoryBooks):
             return None
         row.worker, row.token, row.until, row.state = worker, row.token + 1, now + seconds, ""
         rows = self.store.stages.get((stage, partition)) or StageRows()
-        return Claim(
-            lease=Lease(stage, partition, worker, row.token),
-            next=rows.next,
-            ahead=rows.ahead,
-            totals=rows.totals,
-            parked=[replace(parked, entry=b"", nonce="") for parked in rows.parked_rows()],
-            incarnation=self.store.topics[rows.topic].incarnation if rows.topic else "",
-            source=self.store.sources.get(stage, SourceState()),
-            unit=max(rows.units, default=None),
-        )
+        incarnation = self.store.topics[rows.topic].incarnation if rows.topic else ""
+        source = self.store.sources.get(stage, SourceState())
+        return rows.claim(Lease(stage, partition, worker, row.token), incarnation, source)
 
     async def renew(self, leases: Mapping[Lease, str], seconds: float) -> Sequence[Lease]:
         lost = []

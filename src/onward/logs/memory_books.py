@@ -11,13 +11,18 @@ from onward.log import (
     Block,
     BlockRow,
     Evidence,
+    Lease,
     Parked,
     PartitionFacts,
     Request,
+    SourceState,
+    StageStanding,
+    Standing,
     Survey,
     TopicFacts,
+    TopicStanding,
 )
-from onward.logs.memory_store import EMPTY, MemoryStore, StageRows, TopicRows, Where
+from onward.logs.memory_store import EMPTY, LeaseRow, MemoryStore, StageRows, TopicRows, Where
 from onward.logs.memory_trail import MemoryTrail
 from onward.span import length
 
@@ -53,6 +58,24 @@ class MemoryBooks(MemoryTrail):
             for block, *_ in part
         ]
         return survey._replace(gone=await self.gone()), found, blocks
+
+    async def standing(self) -> Standing:
+        store, none = self.store, SourceState()
+        stages = {}
+        for where, rows in sorted(store.stages.items()):
+            if rows.topic:
+                held = store.leases.get(where) or LeaseRow()
+                claim = rows.claim(Lease(*where, held.worker, held.token), store.topics[rows.topic].incarnation, none)
+                stages[where] = StageStanding(rows.topic, rows.begins, claim)
+        topics = {}
+        for name, topic in store.topics.items():
+            partitions = range(len(topic.parts))
+            topics[name] = TopicStanding(
+                topic.incarnation, list(map(topic.first, partitions)), list(map(topic.end, partitions))
+            )
+        apps = [app for _, app in sorted(store.apps.items())]
+        asked = [request for id_, request in sorted(store.requests.items()) if id_ not in store.answers]
+        return Standing(apps, topics, stages, dict(store.sources), asked)
 
     async def read(self, topic: str, partition: int, offset: int, records: int, size: int) -> Sequence[Block]:
         found: list[Block] = []

@@ -17,7 +17,9 @@ from onward.log import (
     AppSpec,
     Attempt,
     Block,
+    Claim,
     Held,
+    Lease,
     Parked,
     Request,
     SourceState,
@@ -106,6 +108,19 @@ class StageRows:
     def ahead(self) -> list[Span]:
         """What is finished beyond `next`."""
         return sorted((max(first, self.next), end) for _, (first, end) in self.finished if end > self.next)
+
+    def claim(self, lease: Lease, incarnation: str, source: SourceState) -> Claim:
+        """What there is to do under a lease."""
+        return Claim(
+            lease=lease,
+            next=self.next,
+            ahead=self.ahead,
+            totals=self.totals,
+            parked=[replace(parked, entry=b"", nonce="") for parked in self.parked_rows()],
+            incarnation=incarnation,
+            source=source,
+            unit=max(self.units, default=None),
+        )
 
     def parked_rows(self) -> list[Parked]:
         return [self.parked[offset] for offset in sorted(self.parked)]

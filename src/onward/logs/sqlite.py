@@ -36,16 +36,15 @@ from onward.logs.sqlite_declare import declare
 from onward.logs.sqlite_rows import (
     SCHEMA,
     SQL,
-    ahead_of,
     answer_row,
     attempt_rows,
     blocks_of,
+    claim_of,
     end_of,
     parked_from,
     parked_rows,
     ports_of,
-    request_from,
-    source_from,
+    requests_of,
     source_to,
     stands_at,
 )
@@ -143,9 +142,7 @@ class SQLiteLog:
                 for _, partitions in connection.execute(SQL.topic_get, {"name": topic}):
                     for partition in range(partitions):
                         ends[topic, partition] = end_of(connection, topic, partition)
-            requests = [
-                request_from(row) for name in asked for row in connection.execute(SQL.request_open, {"stage": name})
-            ]
+            requests = [request for name in asked for request in requests_of(connection, name)]
             return News(ends, requests)
 
         news = self._here(work) if len(names) + len(asked) <= AT_HAND else await self._read(work)
@@ -273,17 +270,7 @@ class SQLiteLog:
         lease = Lease(stage, partition, worker, (held[0][1] if held else 0) + 1)
         until = self._instant(seconds)
         connection.execute(SQL.lease_take, {**bound, "worker": worker, "token": lease.token, "until": until})
-        next_, totals = stands_at(connection, stage, partition)
-        return Claim(
-            lease=lease,
-            next=next_,
-            ahead=ahead_of(connection, stage, partition, next_),
-            totals=totals,
-            parked=[parked_from(row) for row in rows(connection, SQL.parked_keys, **bound)],
-            incarnation=found[0][0] if (found := rows(connection, SQL.incarnation_of, **bound)) else "",
-            source=source_from(rows(connection, SQL.source_get, name=stage)),
-            unit=rows(connection, SQL.progress_unit, **bound)[0][0],
-        )
+        return claim_of(connection, lease)
 
     def _commit(self, connection: apsw.Connection, commit: Commit) -> None:
         lease, now = commit.lease, self._instant()

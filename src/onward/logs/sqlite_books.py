@@ -18,13 +18,17 @@ from onward.log import (
     BlockRow,
     Evidence,
     Held,
+    Lease,
     Parked,
     PartitionFacts,
     Request,
     SourceState,
+    StageStanding,
+    Standing,
     State,
     Survey,
     TopicFacts,
+    TopicStanding,
 )
 from onward.logs.sqlite_rows import (
     SCHEMA,
@@ -32,10 +36,13 @@ from onward.logs.sqlite_rows import (
     ahead_of,
     attempt_from,
     blocks_of,
+    claim_of,
     end_of,
+    first_of,
     parked_from,
     ports_of,
     request_row,
+    requests_of,
     source_from,
     spans_from,
     spec_from,
@@ -87,6 +94,30 @@ class SQLiteBooks(SQLiteTrail):
                 parked = [(offset, key, state) for offset, key, state in rows(connection, SQL.parked_facts, **bound)]
                 found.append(Evidence(facts, sorted(finished), parked))
             return survey, found, [BlockRow(*row[:4], bool(row[4])) for row in rows(connection, SQL.block_rows)]
+
+        return await self._look(work)
+
+    async def standing(self) -> Standing:
+        def work(connection: apsw.Connection) -> Standing:
+            stages = {}
+            for stage, partition, topic, begins in rows(connection, SQL.begin_all):
+                held = rows(connection, SQL.lease_get, stage=stage, partition=partition)
+                worker, token = held[0][:2] if held else ("", 0)
+                claim = claim_of(connection, Lease(stage, partition, worker, token))
+                stages[stage, partition] = StageStanding(topic, begins, claim)
+            topics = {
+                name: TopicStanding(
+                    rows(connection, SQL.topic_get, name=name)[0][0],
+                    [first_of(connection, name, partition) for partition in range(partitions)],
+                    [end_of(connection, name, partition) for partition in range(partitions)],
+                )
+                for name, partitions, *_ in rows(connection, SQL.topic_facts)
+            }
+            asked = [request for name in {name for name, _ in stages} for request in requests_of(connection, name)]
+            apps = [spec_from(text) for _, text in rows(connection, SQL.app_all)]
+            return Standing(
+                apps, topics, stages, self._sources(connection), sorted(asked, key=lambda request: request.id)
+            )
 
         return await self._look(work)
 

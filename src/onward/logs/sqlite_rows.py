@@ -9,7 +9,20 @@ from typing import Any
 import apsw
 import msgspec
 
-from onward.log import Answer, AppSpec, Attempt, Block, Parked, Request, SourceState, Span, Stored, Totals
+from onward.log import (
+    Answer,
+    AppSpec,
+    Attempt,
+    Block,
+    Claim,
+    Lease,
+    Parked,
+    Request,
+    SourceState,
+    Span,
+    Stored,
+    Totals,
+)
 from onward.sql import Statements
 from onward.sqlite.connection import rows
 from onward.units import instant, instant_text
@@ -52,6 +65,27 @@ def ahead_of(connection: apsw.Connection, stage: str, partition: int, next_: int
     """What a stage has finished beyond `next`, ascending."""
     found = rows(connection, SQL.progress_ahead, stage=stage, partition=partition, next=next_)
     return sorted((max(a, next_), b) for (text,) in found for a, b in spans_from(text) if b > next_)
+
+
+def claim_of(connection: apsw.Connection, lease: Lease) -> Claim:
+    """What there is to do under a lease."""
+    stage, bound = lease.stage, {"stage": lease.stage, "partition": lease.partition}
+    next_, totals = stands_at(connection, stage, lease.partition)
+    return Claim(
+        lease=lease,
+        next=next_,
+        ahead=ahead_of(connection, stage, lease.partition, next_),
+        totals=totals,
+        parked=[parked_from(row) for row in rows(connection, SQL.parked_keys, **bound)],
+        incarnation=found[0][0] if (found := rows(connection, SQL.incarnation_of, **bound)) else "",
+        source=source_from(rows(connection, SQL.source_get, name=stage)),
+        unit=rows(connection, SQL.progress_unit, **bound)[0][0],
+    )
+
+
+def requests_of(connection: apsw.Connection, stage: str) -> list[Request]:
+    """What is asked of a stage and not answered yet, the oldest first."""
+    return [request_from(row) for row in connection.execute(SQL.request_open, {"stage": stage})]
 
 
 def blocks_of(

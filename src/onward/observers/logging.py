@@ -134,6 +134,8 @@ def _said(event: Event) -> tuple[int, str]:
             return ERROR, f"partition {partition} stops reading: {parked} records are parked{most}; retry or drop some"
         case events.Progressed(_, _, _, done, total):
             return DEBUG, f"{done} of {total}" if total is not None else f"{done}"
+        case events.Withheld(_, _, _, _, id_):
+            return DEBUG, f"not called, as this is a dry run; its id would be {id_}"
         case events.SourceRan(_, records, took):
             return INFO if records else DEBUG, f"brought {records} records in {took:.2f} s"
         case events.SourceFailed(_, error, again_in):

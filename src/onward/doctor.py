@@ -1,0 +1,156 @@
+"""What `doctor` looks at: versions, the store, and for each app its settings, resources and databases.
+
+Each check is a finding of its own, so one that fails hides no other. Nothing is written.
+"""
+
+from __future__ import annotations
+
+import os
+import platform
+import shutil
+from collections.abc import AsyncIterator, Iterator, Sequence
+from typing import Literal
+
+import apsw
+from msgspec import Struct
+
+import onward
+from onward import stores
+from onward.app import App
+from onward.config import Config
+from onward.errors import OnwardError, StoreNotFound
+from onward.failure import kind_of, message_of
+from onward.log import AppSpec, Survey
+from onward.resource import Resources
+from onward.sqlite.connection import path_of
+from onward.worker import spec_of
+
+LITTLE = 1_000_000_000
+"""Bytes; with less than this free a store's disk is said to be nearly full."""
+
+State = Literal["ok", "warning", "failed"]
+
+
+class Finding(Struct, frozen=True):
+    """One thing that was looked at; `told` is what was seen and, unless it is fine, what to do."""
+
+    name: str
+    state: State
+    told: str
+
+
+async def examine(config: Config, store: str, apps: Sequence[App]) -> AsyncIterator[Finding]:
+    """All findings, as they come."""
+    yield Finding(
+        "versions",
+        "ok",
+        f"onward {onward.__version__}, Python {platform.python_version()}, SQLite {apsw.sqlite_lib_version()}",
+    )
+    survey: Survey | None = None
+    try:
+        async with stores.looking(store) as books:
+            survey = await books.survey()
+        yield Finding("store", "ok", f"{store} holds {len(survey.apps)} apps and {len(survey.topics)} topics")
+    except StoreNotFound:
+        yield Finding("store", "ok", f"{store} is not there yet; the first command that writes makes it")
+    except OnwardError as error:
+        yield Finding("store", "failed", str(error))
+    if store.startswith("sqlite:"):
+        yield _disk("store", store)
+    for finding in _working(survey):
+        yield finding
+    for app in apps:
+        async for finding in _app(config, survey, app):
+            yield finding
+
+
+def _disk(name: str, url: str) -> Finding:
+    """Whether there is room, and leave, to write a SQLite file."""
+    path = path_of(url).absolute()
+    folder = next(folder for folder in path.parents if folder.exists())
+    if not os.access(path if path.exists() else folder, os.W_OK):
+        return Finding(f"{name}: disk", "failed", f"{path} cannot be written by this user; change its owner or mode")
+    free = shutil.disk_usage(folder).free
+    if free < LITTLE:
+        return Finding(f"{name}: disk", "warning", f"{free / 1e6:,.0f} MB are free in {folder}; make room")
+    return Finding(f"{name}: disk", "ok", f"{free / 1e9:,.1f} GB are free in {folder}")
+
+
+def _working(survey: Survey | None) -> Iterator[Finding]:
+    """What the living workers say of what they run."""
+    if survey is None:
+        return
+    workers = {held.worker for held in survey.leases if held.live}
+    yield Finding("workers", "ok", f"{len(workers)} at work" if workers else "none at work")
+    for held in sorted(survey.leases, key=lambda held: (held.stage, held.partition)):
+        if held.live and held.state.startswith(("tripped", "stopped", "failed")):
+            yield Finding(f"{held.stage}:{held.partition}", "failed", held.state)
+
+
+async def _app(config: Config, survey: Survey | None, app: App) -> AsyncIterator[Finding]:
+    for told in misfits(survey, spec_of(app)) if survey is not None else ():
+        yield Finding(f"{app.name}: declaration", "failed", told)
+    faults = [setting.fault for setting in config.look(app) if setting.fault]
+    for fault in faults:
+        yield Finding(f"{app.name}: settings", "failed", fault)
+    if faults:
+        return
+    settings = config.settings(app)
+    yield Finding(f"{app.name}: settings", "ok", f"{len(config.look(app))} read")
+    app.configure(settings)
+    for stage in app.stages.values():
+        if stage.within is not None:
+            yield _target(stage.name, stage.within.resolve(settings))
+    resources = Resources(app.resources, settings)
+    try:
+        for name in app.resources:
+            try:
+                await resources.open(name)
+                yield Finding(f"{app.name}: resource {name}", "ok", "opens")
+            except OnwardError as error:
+                yield Finding(f"{app.name}: resource {name}", "failed", message_of(error))
+    finally:
+        try:
+            await resources.close()
+        except Exception as error:
+            told = f"one failed when it was closed: {kind_of(error)}: {message_of(error)}"
+            yield Finding(f"{app.name}: resources", "failed", told)
+
+
+def _target(stage: str, url: str) -> Finding:
+    if not url.startswith("sqlite:"):
+        return Finding(f"{stage}: within", "failed", f"{url.split(':')[0]}: is no kind of database that there is")
+    try:
+        return _disk(f"{stage}: within", url)
+    except OnwardError as error:
+        return Finding(f"{stage}: within", "failed", str(error))
+
+
+def misfits(survey: Survey, app: AppSpec) -> list[str]:
+    """Why this declaration does not fit what the store holds, or would need a word of its author's."""
+    kept = {topic.topic: topic for topic in survey.topics}
+    reads = {facts.stage: facts.topic for facts in survey.stages}
+    found = [
+        f"topic {topic.name} has {kept[topic.name].partitions} partitions in the store and {topic.partitions} in the "
+        "program; the number is fixed once made"
+        for topic in app.topics
+        if topic.name in kept and kept[topic.name].partitions != topic.partitions
+    ]
+    for stage in app.stages:
+        known = reads.get(stage.name) or (reads.get(stage.was) if stage.was else None)
+        if known is None:
+            records = kept[stage.topic].ends if stage.topic in kept else 0
+            if records and stage.start is None:
+                found.append(
+                    f"stage {stage.name} is new and topic {stage.topic} already holds {records} records; say "
+                    'start="first" or start="now"'
+                )
+        elif known != stage.topic and not any(topic.was == known for topic in app.topics):
+            found.append(f"stage {stage.name} has read topic {known} until now, {stage.topic} in the program")
+    return found
+
+
+def worst(findings: Sequence[Finding]) -> State:
+    """The gravest of their states."""
+    states = {finding.state for finding in findings}
+    return "failed" if "failed" in states else "warning" if "warning" in states else "ok"
