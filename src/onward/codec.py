@@ -22,6 +22,7 @@ from onward.log import Block
 
 Entry = tuple[str | None, str | None, str, dict[str, str] | None, Any]
 ORIGIN, KEY, TIME, HEADERS, VALUE = range(5)
+UNFIT = "the stored value does not fit the topic's type: "
 
 _encoder = msgspec.json.Encoder()
 _raw = msgspec.json.Decoder(list[msgspec.Raw])
@@ -58,7 +59,7 @@ class Codec:
         try:
             found: Any = self._entry.decode(entry)
         except msgspec.MsgspecError as error:
-            raise BadRecord(f"the stored value does not fit the topic's type: {error}") from error
+            raise BadRecord(f"{UNFIT}{error}") from error
         return (*found[:VALUE], self._unmark(found[VALUE])) if self._bytes or self._any else found
 
     def stored(self, value: Any) -> Any:

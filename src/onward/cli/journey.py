@@ -14,6 +14,7 @@ from rich.tree import Tree
 from onward.cli.show import in_line
 from onward.difference import Change
 from onward.log import Attempt
+from onward.parked import carried_out_told
 from onward.settings import masked
 from onward.trace import KEPT, Journey, Passage, Step, edits
 from onward.units import instant_text
@@ -232,14 +233,7 @@ def _stage(step: Step, passage: Passage) -> dict[str, Any]:
             for attempt in passage.attempts
         ],
         "requests": [
-            {
-                "action": request.action,
-                "by": request.by,
-                "at": instant_text(request.at),
-                "done": instant_text(done),
-                "result": result,
-                "difference": edited.get(request.id),
-            }
+            {**carried_out_told(request, done, result), "difference": edited.get(request.id)}
             for request, done, result in passage.requests
         ],
         "outputs": [str(output.place) for output in passage.outputs],
