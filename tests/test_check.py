@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from msgspec import Struct
 
-from onward import App, Database, Record, Retry
+from onward import App, Database, Record, Retry, Window
 from onward.errors import DeclarationError
 
 
@@ -136,7 +136,7 @@ def test_options_of_a_stage() -> None:
     @app.stage(seen, batch=0)  # fault: batch=0; it is at least 1
     def a(cats: list[Cat]) -> None: ...
 
-    @app.stage(seen, parallel=0, parked_most=-1)  # fault: parallel=0 & parked_most=-1
+    @app.stage(seen, parallel=0, limit=0, parked_most=-1)  # fault: parallel=0 & limit=0 & parked_most=-1
     def b(cat: Cat) -> None: ...
 
     @app.stage(seen, retry=Retry(attempts=0))  # fault: Retry(attempts=0)
@@ -159,6 +159,33 @@ def test_options_of_a_stage() -> None:
 
     @app.stage(seen, timeout="long")  # fault: 'long' is no duration
     def i(cat: Cat) -> None: ...
+
+    @app.stage(seen, timeout="long", rate="fast", parallel=0)  # fault: timeout='long' & rate='fast' & parallel=0
+    def j(cat: Cat) -> None: ...
+
+    @app.stage(seen, batch=2, fill="slow")  # fault: fill='slow': 'slow' is no duration
+    def k(cats: list[Cat]) -> None: ...
+
+    @app.stage(seen, fill="1s")  # fault: say batch=, too
+    def m(cat: Cat) -> None: ...
+
+    @app.stage(seen, batch=2, split=True)  # fault: cannot be taken back
+    def n(cats: list[Cat]) -> None: ...
+
+    @app.stage(seen, idempotency="nom")  # fault: idempotency='nom' is no field of Cat; it has name
+    def o(cat: Cat) -> None: ...
+
+    @app.stage(seen, dedupe=Window("nom", "a day", most=0))  # fault: 'a day' is & dedupe='nom' is no & over 0; at least
+    def q(cat: Cat) -> None: ...
+
+    @app.stage(app.topic("spread", Cat, partitions=2), dedupe=Window("name", "1d"))  # fault: without a key
+    def r(cat: Cat) -> None: ...
+
+    app.rate("calls", "0/s")  # fault: rate cats.calls: '0/s' is no rate
+    app.rate("Bad-Name", "1/s")  # fault: is no name
+
+    @app.stage(seen, rate=App("dogs").rate("calls", "1/s"))  # fault: was made by another app
+    def p(cat: Cat) -> None: ...
 
     agree(faults(app), marked(test_options_of_a_stage))
 
@@ -217,3 +244,31 @@ def test_a_function_is_returned_as_it_was() -> None:
     assert app.source(to=seen)(poll) is poll
     assert app.stage(seen)(work) is work
     assert app.resource(agent) is agent
+
+
+def test_options_of_sources() -> None:
+    app = App("sources")
+    out = app.topic("out", dict)
+
+    @app.source(to=out, every="0s", stall="soon")  # fault: every='0s' & stall='soon'
+    def a(cursor: int) -> None: ...
+
+    @app.source(to=out, every=("30s", "15s"), cron="0 8 * * *")  # fault: lower one & exclude each other
+    def b(cursor: int) -> None: ...
+
+    @app.source(to=out, cron="0 0 31 2 *", zone="Mars")  # fault: no time zone
+    def c(cursor: int) -> None: ...
+
+    @app.source(to=out, cron="0 0 31 2 *")  # fault: never comes
+    def d(cursor: int) -> None: ...
+
+    @app.source(to=out, zone="UTC", saved=3)  # fault: is for cron= & is no function
+    def e(cursor: int) -> None: ...
+
+    @app.source(to=out, saved=lambda: None)  # fault: takes no cursor
+    def f(cursor: int) -> None: ...
+
+    @app.source(to=out, saved=lambda cursor, client: None)  # fault: nothing provides its parameter 'client'
+    def g(cursor: int) -> None: ...
+
+    agree(faults(app), marked(test_options_of_sources))

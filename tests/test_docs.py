@@ -17,7 +17,22 @@ import apsw
 import pytest
 
 import onward
-from onward import App, Checkpoint, Database, Drop, Hold, Later, Position, Record, Reject, Retry, Topic, load, settings
+from onward import (
+    App,
+    Checkpoint,
+    Database,
+    Drop,
+    Hold,
+    Later,
+    Position,
+    Record,
+    Reject,
+    Retry,
+    Topic,
+    Window,
+    load,
+    settings,
+)
 from onward.sql import Statements
 from onward.testing import ParkedRecord, TestRun
 
@@ -29,8 +44,8 @@ ARCHITECTURE = (ROOT / "ARCHITECTURE.md").read_text()
 README = (ROOT / "README.md").read_text()
 
 FLOW = [
-    "App", "Topic", "Record", "Position", "Checkpoint", "Drop", "Later", "Hold", "Reject", "Retry", "Database",
-    "Secret", "open", "Client", "OnwardError", "Unavailable",
+    "App", "Topic", "Record", "Position", "Checkpoint", "Drop", "Later", "Hold", "Reject", "Retry", "Window",
+    "Database", "Secret", "open", "Client", "OnwardError", "Unavailable",
 ]  # fmt: skip
 
 
@@ -60,7 +75,7 @@ def test_every_public_name_is_documented() -> None:
     "documented",
     [
         App.topic, App.source, App.stage, Topic.record, Topic.key_of, Position, Position.parse, Record, Checkpoint,
-        Drop, Later, Hold, Reject, Retry, Database, TestRun, TestRun.put, TestRun.poll, TestRun.until_idle,
+        Drop, Later, Hold, Reject, Retry, Window, Database, TestRun, TestRun.put, TestRun.poll, TestRun.until_idle,
         ParkedRecord, onward.open, onward.Client.put, onward.Client.commit,
     ],
     ids=lambda documented: documented.__qualname__,

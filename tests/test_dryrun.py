@@ -248,3 +248,21 @@ def test_a_source_that_fails_and_a_stage_that_trips_are_told() -> None:
         assert source.error == "OSError: no route" and source.emitted == {"sick.topic": 1}
         [stage] = told.stages
         assert stage.records == 101
+
+
+@pytest.mark.parametrize("limit", [None, 1])
+def test_nobody_is_told_that_a_cursor_is_saved(limit: int | None) -> None:
+    app, told = App("saving"), []
+    numbers = app.topic("numbers", int)
+
+    @app.source(to=numbers, saved=told.append)
+    def count(cursor: int | None):
+        for n in range(cursor or 0, 3):
+            yield n
+            yield Checkpoint(n + 1)
+
+    with TestRun(app) as run:
+        run.dry_run(limit=limit)
+        assert told == []
+        run.poll(count)
+        assert told[-1] == 3

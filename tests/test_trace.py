@@ -54,7 +54,7 @@ class Bench:
         await self.log.commit(Commit(appends=emitter.pack(records)))
 
     async def run(self) -> None:
-        plan = Plan(once=True, patience=3_600.0)
+        plan = Plan(once=True, patience=3_600.0, retention=False)
         await Worker(self.apps, self.log, self.log, plan, clock=self.clock, chance=lambda: 0.5).run()
         self.clock.advance(11.0)
 

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from onward.units import duration, instant, instant_text, moment_text, size
+from onward.units import duration, instant, instant_text, moment_text, rate, size
 
 
 @pytest.mark.parametrize(
@@ -100,3 +100,14 @@ def test_moments() -> None:
 @given(st.datetimes(min_value=datetime(1900, 1, 1), max_value=datetime(2999, 1, 1)))
 def test_moments_keep_their_microseconds(moment: datetime) -> None:
     assert moment_text(moment) == moment.isoformat(timespec="microseconds") + "Z"
+
+
+@pytest.mark.parametrize(("text", "per_second"), [("100/s", 100.0), ("120/m", 2.0), (" 36 / h ", 0.01), ("0.5/s", 0.5)])
+def test_rates(text: str, per_second: float) -> None:
+    assert rate(text) == pytest.approx(per_second)
+
+
+@pytest.mark.parametrize("text", ["", "5", "/s", "0/s", "-1/s", "5/d", "5 per s", 5, None])
+def test_what_is_no_rate(text: object) -> None:
+    with pytest.raises(ValueError):
+        rate(text)  # type: ignore[arg-type]

@@ -22,6 +22,7 @@ and runs an `intake` for each source and a `lane` for each stage and partition; 
 from onward.app import App
 from onward.client import Client, open
 from onward.database import Database
+from onward.dedupe import Window
 from onward.errors import OnwardError, Unavailable
 from onward.outcome import Drop, Hold, Later, Reject
 from onward.record import Position, Record
@@ -44,6 +45,7 @@ __all__ = [  # noqa: RUF022
     "Hold",
     "Reject",
     "Retry",
+    "Window",
     "Database",
     "Secret",
     "open",

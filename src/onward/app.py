@@ -10,8 +10,10 @@ from typing import Any, Literal, TypeVar, cast
 
 from onward import check
 from onward.database import Database
+from onward.dedupe import Window
 from onward.errors import DeclarationError, Fault, SettingError
 from onward.handler import place
+from onward.rate import Rate
 from onward.resource import Resource
 from onward.retry import Retry
 from onward.source import Source
@@ -39,8 +41,10 @@ class App:
         self.sources: dict[str, Source] = {}
         self.stages: dict[str, Stage] = {}
         self.resources: dict[str, Resource] = {}
+        self.rates: dict[str, Rate] = {}
         self.settings_class: type | None = None
         self.demo_function: Callable[..., Any] | None = None
+        self.own_command: Any = None
         self._settings = _Settings(name)
         self._faults: list[Fault] = []
         self._named(name, self.where)
@@ -86,24 +90,48 @@ class App:
         self,
         *,
         to: Topic[Any] | Sequence[Topic[Any]],
-        every: str | timedelta | None = None,
+        every: str | timedelta | tuple[str | timedelta, str | timedelta] | None = None,
+        cron: str | None = None,
+        zone: str | None = None,
+        saved: Callable[..., Any] | None = None,
+        stall: str | timedelta | None = None,
+        at_least_once: bool = False,
         name: str | None = None,
         was: str | None = None,
     ) -> Callable[[F], F]:
         """A function `f(cursor, ...)` that yields values and `Checkpoint(cursor)`s.
 
-        Without `every=` it is continuous: called again when it returns. Exactly once into its topics: what lies
-        between two checkpoints and the cursor are one commit. On an error what followed the last checkpoint is
+        Without `every=` or `cron=` it is continuous: called again when it returns. Exactly once into its topics: what
+        lies between two checkpoints and the cursor are one commit. On an error what followed the last checkpoint is
         discarded and it is called again, later; on return it is kept.
+
+        Args:
+            every: from start to start; of two durations each pause is drawn between both, inclusive. It runs when a
+                worker starts, never overlaps itself, and runs that were missed become one.
+            cron: five fields. It does not run when a worker starts, unless a run was missed since the last one.
+            zone: the time zone of `cron=`; UTC unless said.
+            saved: called with each cursor after its commit, in order; what it raises is told and harms nothing.
+            stall: a source that yields nothing for so long loses its lease.
+            at_least_once: what lies between two checkpoints may be larger than a quarter of the byte budget; it is
+                then committed in parts, which come again if the source fails before the checkpoint.
+            was: the name that the source had before.
         """
 
         def declare(function: F) -> F:
             full = self._full(name or function.__name__, place(function))
-            try:
-                made = Source(full, function, to=_listed(to), every=every, was=was and f"{self.name}.{was}")
-                self._add(self.sources, full, made, made.where)
-            except ValueError as error:
-                self._faults.append(Fault(place(function), f"source {full}: {error}"))
+            made = Source(
+                full,
+                function,
+                to=_listed(to),
+                every=every,
+                cron=cron,
+                zone=zone,
+                saved=saved,
+                stall=stall,
+                at_least_once=at_least_once,
+                was=was and f"{self.name}.{was}",
+            )
+            self._add(self.sources, full, made, made.where)
             return function
 
         return declare
@@ -115,13 +143,19 @@ class App:
         to: Topic[Any] | Sequence[Topic[Any]] = (),
         retry: Retry = _DEFAULT_RETRY,
         batch: int | None = None,
+        fill: str | timedelta | None = None,
         parallel: int = 1,
+        limit: int | None = None,
+        rate: str | Rate | None = None,
         timeout: str | timedelta | None = None,
         within: Database | None = None,
         effect: bool | None = None,
+        split: bool | None = None,
         unordered: bool = False,
         on_dead: Literal["hold", "pass"] = "hold",
         parked_most: int = 100_000,
+        dedupe: Window | None = None,
+        idempotency: str | KeyOf | None = None,
         start: Literal["first", "now"] | None = None,
         name: str | None = None,
         was: str | None = None,
@@ -136,42 +170,66 @@ class App:
             to: where what it returns or yields goes.
             retry: how often a failed record is tried, and when.
             batch: the handler gets lists of 1..batch records of one partition; not waited for.
+            fill: how long a batch is waited for after all.
             parallel: calls at once per worker process, never two for one key.
+            limit: calls at once over all workers.
+            rate: the most records per second, minute or hour, over all workers; or a budget made by `rate()`.
             timeout: the most time of one call.
             within: a database whose transaction the handler shares.
+            split: whether a batch that failed is halved until the bad record is alone; where it acts outside it cannot.
             unordered: keys do not matter here.
             on_dead: whether later records of a dead record's key wait for a person ("hold") or go on ("pass").
             parked_most: the most parked records; at that bound it stops reading.
+            dedupe: by what repeats are told, which are dropped, and for how long.
+            idempotency: a field, or a function of the value, that `Record.id` is made of instead of the position.
             start: where a stage that is new begins on a topic that already has records.
             was: the name that the stage had before.
         """
 
         def declare(function: F) -> F:
             full = self._full(name or function.__name__, place(function))
-            try:
-                made = Stage(
-                    full,
-                    function,
-                    topic,
-                    to=_listed(to),
-                    retry=retry,
-                    batch=batch,
-                    parallel=parallel,
-                    timeout=timeout,
-                    within=within,
-                    effect=effect,
-                    unordered=unordered,
-                    on_dead=on_dead,
-                    parked_most=parked_most,
-                    start=start,
-                    was=was and f"{self.name}.{was}",
-                )
-                self._add(self.stages, full, made, made.where)
-            except ValueError as error:
-                self._faults.append(Fault(place(function), f"stage {full}: {error}"))
+            made = Stage(
+                full,
+                function,
+                topic,
+                to=_listed(to),
+                retry=retry,
+                batch=batch,
+                fill=fill,
+                parallel=parallel,
+                limit=limit,
+                rate=rate,
+                timeout=timeout,
+                within=within,
+                effect=effect,
+                split=split,
+                unordered=unordered,
+                on_dead=on_dead,
+                parked_most=parked_most,
+                dedupe=dedupe,
+                idempotency=idempotency,
+                start=start,
+                was=was and f"{self.name}.{was}",
+            )
+            self._add(self.stages, full, made, made.where)
             return function
 
         return declare
+
+    def rate(self, name: str, rate: str) -> Rate:
+        """A budget of calls, as `"120/m"`, that its name shares over all workers of the store.
+
+        A handler says `await rate()` before each call, a plain `def` `rate()`; a stage may take it as its `rate=`, too.
+        """
+        where = _caller()
+        full = self._full(name, where)
+        try:
+            made = Rate(full, rate, where)
+        except ValueError as error:
+            self._faults.append(Fault(where, f"rate {full}: {error}"))
+            made = Rate(full, "1/s", where)
+        self._add(self.rates, full, made, where)
+        return made
 
     def resource(self, function: F) -> F:
         """A function that yields what it opens: once per process, at first need, closed in order at the end."""
@@ -194,6 +252,13 @@ class App:
         """A function `f(folder: Path)` that makes the app's sandbox there and returns settings for `onward demo`."""
         self.demo_function = function
         return function
+
+    def command(self, command: F) -> F:
+        """A command of the app's own name, `onward NAME ...`: a function with typed parameters, as Typer takes it, or
+        a whole `typer.Typer`. Settings and signals are for `onward.service.Service` to look after.
+        """
+        self.own_command = command
+        return command
 
     def configure(self, settings: Any) -> None:
         """Fills what `settings()` returned; done by whoever runs the app."""

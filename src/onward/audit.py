@@ -46,7 +46,9 @@ def breaches(survey: Survey, evidence: Sequence[Evidence], blocks: Sequence[Bloc
         at = (row.topic, row.partition)
         kept[at] = min(row.offset, kept.get(at, row.offset))
     for one in evidence:
-        found += _stage(one, kept.get((one.facts.topic, one.facts.partition), 0))
+        # A stage that is gone holds nothing up for ever: what it has not seen may be kept no more.
+        first = kept.get((one.facts.topic, one.facts.partition), 0) if one.facts.stage not in survey.gone else 0
+        found += _stage(one, first)
     found += _topics(survey, blocks)
     if survey.missing:
         found.append(Breach("the store", None, 0, survey.missing, "rows of progress are gone"))
@@ -90,6 +92,9 @@ def _stage(evidence: Evidence, kept: int) -> Iterator[Breach]:
         yield Breach(name, partition, 0, length(missing), f"outstanding, but kept no more: {_told(missing)}")
     if facts.totals.done != length(evidence.finished):
         yield Breach(name, partition, facts.totals.done, length(evidence.finished), "done")
+    if evidence.folded:
+        length_, what = length(evidence.finished), "what was folded, as the statistics per minute count it"
+        yield Breach(name, partition, length_, length_ + evidence.folded, what)
     waiting = sum(facts.parked.values())
     if waiting != len(parked):
         yield Breach(name, partition, waiting, len(parked), "parked")
@@ -123,9 +128,11 @@ def _topics(survey: Survey, blocks: Sequence[BlockRow]) -> Iterator[Breach]:
         ends[topic] = ends.get(topic, 0) + rows[-1].offset + rows[-1].count
     for facts in survey.topics:
         name = facts.topic
-        came = facts.put + brought.get(name, 0) + emitted.get(name, 0)
+        came = facts.put + brought.get(name, 0) + emitted.get(name, 0) + facts.forgotten
         if came != ends.get(name, 0):
             parts = f"{facts.put} put, {brought.get(name, 0)} brought by sources, {emitted.get(name, 0)} emitted"
+            if facts.forgotten:
+                parts += f", {facts.forgotten} by what was forgotten"
             yield Breach(name, None, came, ends.get(name, 0), f"records = {parts}")
 
 

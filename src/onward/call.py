@@ -24,11 +24,17 @@ from onward.log import Append, Parked
 from onward.outcome import OUTCOMES, Drop, Hold, Later, Reject
 from onward.record import Position, Record
 from onward.stage import Stage
+from onward.topic import key_function, key_text
 from onward.window import Chunk
 
 T = TypeVar("T")
 
+_REPEAT = Drop("it has come before")
+
 _PARKING = frozenset([Later, Hold, Reject])
+
+REPEAT = "came before"
+"""Why a repeat is dropped."""
 
 SLICE = 0.2
 """Seconds after which a unit stops between two calls, so that what is done can be committed."""
@@ -38,16 +44,20 @@ class Unit:
     """Records of one partition that are handed to one call slot, ascending by offset.
 
     `parked` is aligned with the chunk where the records were parked before, else None. `skipped` records before it
-    were passed over, as they had failed when they were to probe.
+    were passed over, as they had failed when they were to probe. By index: `repeats` are dropped uncalled, by `marks`
+    repeats of the others are told. `ids` are by offset, where they are not made of the position.
     """
 
-    __slots__ = ("_verdict", "at", "chunk", "keys", "parked", "probe", "since", "skipped")
+    __slots__ = ("_verdict", "at", "chunk", "ids", "keys", "marks", "parked", "probe", "repeats", "since", "skipped")
 
     def __init__(self, chunk: Chunk, parked: Sequence[Parked] | None = None, *, probe: bool = False) -> None:
         self.chunk = chunk
         self.parked = parked
         self.probe = probe
         self.keys: set[str] = set()
+        self.ids: dict[int, str] = {}
+        self.repeats: set[int] = set()
+        self.marks: dict[int, str] = {}
         self.at = 0
         self.since = 0.0
         self.skipped = 0
@@ -126,12 +136,14 @@ class Caller:
         self._wants_record = handler.wants_record
         self._wants_progress = "progress" in handler.needs
         self._wants_approved = "approved" in handler.needs
+        self._name_of = key_function(stage.topic.type, stage.idempotency)
 
     async def run(self, unit: Unit, arguments: dict[str, Any], undo: Undo) -> Called:
         """Calls the handler for the records of the unit, in order, until all are done or the time slice is over."""
         called = Called()
+        self._name(unit)
         if self._stage.batch:
-            await self._batch(called, unit, unit.chunk, range(len(unit)), arguments, undo)
+            await self._whole(called, unit, arguments, undo)
         else:
             await self._each(called, unit, arguments, undo)
         for failure in called.failures:
@@ -142,6 +154,29 @@ class Caller:
             called.rest = sorted([*called.rest, *called.behind, *(failure.index for failure in called.failures)])
             called.failures, called.behind = [], []
         return called
+
+    async def _whole(self, called: Called, unit: Unit, arguments: dict[str, Any], undo: Undo) -> None:
+        chunk, indices = unit.chunk, range(len(unit))
+        if unit.repeats:
+            called.done = sorted(unit.repeats)
+            called.drops = [(index, REPEAT) for index in called.done]
+            indices = [i for i in indices if i not in unit.repeats]  # type: ignore[assignment]
+            chunk = chunk.part(indices)
+        if indices:
+            await self._batch(called, unit, chunk, indices, arguments, undo)
+
+    def _name(self, unit: Unit) -> None:
+        """Takes the ids of the records from their values, before any handler may change those."""
+        if self._name_of is None or unit.ids:
+            return
+        for offset, entry in zip(unit.chunk.offsets, unit.chunk.entries, strict=True):
+            if offset not in unit.chunk.bad:
+                try:
+                    unit.ids[offset] = f"{self._stage.name}:{key_text(self._name_of(entry[VALUE]))}"
+                except Exception as error:
+                    unit.chunk.bad[offset] = BadRecord(
+                        f"idempotency= gives no id for it: {type(error).__name__}: {message_of(error)}"
+                    )
 
     async def _each(self, called: Called, unit: Unit, arguments: dict[str, Any], undo: Undo) -> None:
         chunk, bad = unit.chunk, unit.chunk.bad
@@ -155,6 +190,7 @@ class Caller:
         out: list[int] = []
         ordered = not self._stage.unordered
         behind: set[int] = set()
+        repeats = unit.repeats
         passed = 0
         begun = now = time.monotonic()
         check = stride = 1
@@ -167,6 +203,9 @@ class Caller:
                     break
                 stride = stride * 2 if now - before < SLICE / 8 else max(1, stride // 4)
                 check = index + stride
+            if index in repeats:
+                results.append(_REPEAT)
+                continue
             if behind and index in behind:
                 called.behind.append(index)
                 out.append(index)
@@ -293,7 +332,7 @@ class Caller:
                 raise
             undo.back()
             took = time.monotonic() - begun
-            if len(indices) > 1 and self._stage.repeatable:
+            if len(indices) > 1 and (not self._stage.whole or (self._stage.repeatable and isinstance(error, _Apart))):
                 await self._halves(called, unit, chunk, indices, arguments, undo)
             else:
                 self._failed_together(called, unit, chunk, indices, error, took)
@@ -415,7 +454,8 @@ class Caller:
                 position=Position(topic, partition, offset),
                 origin=entry[ORIGIN],
                 attempt=1 if unit.parked is None else unit.parked[index].attempts + 1,
-                id=f"{identity}:{offset}:{unit.parked[index].nonce if unit.parked else chunk.nonce(offset)}",
+                id=unit.ids.get(offset)
+                or f"{identity}:{offset}:{unit.parked[index].nonce if unit.parked else chunk.nonce(offset)}",
             )
             for index, offset, entry in zip(indices, chunk.offsets, chunk.entries, strict=True)
         ]

@@ -6,8 +6,11 @@ import typing
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
+from msgspec import Struct
+
 from onward.errors import Fault
 from onward.handler import GIVEN, Handler
+from onward.source import Source
 from onward.stage import Stage
 from onward.topic import Topic, classes_of, fields_of
 
@@ -25,12 +28,13 @@ def faults(app: App) -> Iterator[Fault]:
             yield Fault(source.where, f"source {source.name} takes no cursor; its first parameter is the cursor")
         if not source.to:
             yield Fault(source.where, f"source {source.name} has no topic; say to=")
+        yield from _source_options(app, source)
     for stage in app.stages.values():
         given = GIVEN if stage.within else GIVEN - {"tx"}
         yield from _provided(app, stage.handler, f"stage {stage.name}", given)
         yield from _takes_its_topic(stage)
         yield from _gives_its_topics(stage)
-        yield from _options(stage)
+        yield from _options(app, stage)
     for resource in app.resources.values():
         yield from _provided(app, resource.handler, f"resource {resource.name}", frozenset())
     yield from _cycles(app)
@@ -50,7 +54,7 @@ def _key_is_a_field(topic: Topic[Any]) -> Iterator[Fault]:
 def _provided(app: App, handler: Handler, who: str, given: frozenset[str]) -> Iterator[Fault]:
     for name, parameter in handler.needs.items():
         hint = handler.hints.get(name)
-        is_settings = app.settings_class is not None and hint is app.settings_class
+        is_settings = _takes_settings(hint, app.settings_class)
         if name in given or name in app.resources or is_settings or parameter.default is not parameter.empty:
             continue
         extra = "; tx needs within=" if name == "tx" else ""
@@ -92,8 +96,11 @@ def _takes(topic: Topic[Any], class_: type) -> bool:
     return topic.classes is None or class_ in topic.classes
 
 
-def _options(stage: Stage) -> Iterator[Fault]:
-    for option, value in (("batch", stage.batch), ("parallel", stage.parallel), ("parked_most", stage.parked_most)):
+def _options(app: App, stage: Stage) -> Iterator[Fault]:
+    for what in stage.wrong:
+        yield Fault(stage.where, f"stage {stage.name}: {what}")
+    for option in ("batch", "parallel", "limit", "parked_most"):
+        value = getattr(stage, option)
         if value is not None and value < 1:
             yield Fault(stage.where, f"stage {stage.name}: {option}={value}; it is at least 1")
     if stage.retry.attempts is not None and stage.retry.attempts < 1:
@@ -106,10 +113,46 @@ def _options(stage: Stage) -> Iterator[Fault]:
         yield Fault(stage.where, f'stage {stage.name}: on_dead={stage.on_dead!r}; it is "hold" or "pass"')
     if stage.start not in (None, "first", "now"):
         yield Fault(stage.where, f'stage {stage.name}: start={stage.start!r}; it is "first" or "now"')
+    if stage.fill is not None and stage.batch is None:
+        yield Fault(stage.where, f"stage {stage.name}: fill= is how long a batch is waited for; say batch=, too")
+    if stage.split and stage.effect:
+        yield Fault(stage.where, f"stage {stage.name}: split=True, but what it does outside cannot be taken back")
+    if stage.rate is not None and stage.rate.where and stage.rate not in app.rates.values():
+        yield Fault(stage.where, f"stage {stage.name}: rate={stage.rate!r} was made by another app")
+    yield from _is_a_field(stage, "idempotency", stage.idempotency)
+    if stage.dedupe is not None:
+        yield from _is_a_field(stage, "dedupe", stage.dedupe.by)
+        if stage.dedupe.most < 1:
+            yield Fault(stage.where, f"stage {stage.name}: dedupe= looks back over {stage.dedupe.most}; at least 1")
+        if stage.topic.key is None and stage.topic.partitions > 1:
+            yield Fault(
+                stage.where,
+                f"stage {stage.name}: dedupe= tells repeats within a partition, and topic {stage.topic.name} spreads "
+                "records over several without a key; give the topic a key=",
+            )
     if stage.within and stage.handler.is_async:
         yield Fault(stage.where, f"stage {stage.name}: within= a SQLite database takes a plain def")
     if stage.within and stage.effect:
         yield Fault(stage.where, f"stage {stage.name}: within= and effect=True exclude each other; use two stages")
+
+
+def _source_options(app: App, source: Source) -> Iterator[Fault]:
+    for fault in source.faults:
+        yield Fault(source.where, f"source {source.name}: {fault}")
+    if source.saved is not None:
+        yield from _provided(app, source.saved, f"source {source.name}: saved={source.saved.name}", frozenset())
+        if source.saved.first is None:
+            yield Fault(source.where, f"source {source.name}: saved={source.saved.name} takes no cursor")
+
+
+def _is_a_field(stage: Stage, option: str, value: Any) -> Iterator[Fault]:
+    fields = fields_of(stage.topic.type)
+    if isinstance(value, str) and fields is not None and value not in fields:
+        yield Fault(
+            stage.where,
+            f"stage {stage.name}: {option}={value!r} is no field of {_named(stage.topic.type)}; "
+            f"it has {', '.join(sorted(fields))}",
+        )
 
 
 def _cycles(app: App) -> Iterator[Fault]:
@@ -136,3 +179,8 @@ def _one_name_each(app: App) -> Iterator[Fault]:
 
 def _named(type_: Any) -> str:
     return type_.__name__ if isinstance(type_, type) and not typing.get_args(type_) else str(type_)
+
+
+def _takes_settings(hint: Any, class_: type | None) -> bool:
+    """Whether it is the settings class, or one that it extends."""
+    return class_ is not None and hint in class_.__mro__ and hint not in (object, Struct)

@@ -16,6 +16,7 @@ from onward.lane import Lane
 from onward.log import Log
 from onward.ration import Ration
 from onward.resource import Resources
+from onward.slots import Slots
 from onward.stage import Stage
 
 if TYPE_CHECKING:
@@ -36,11 +37,15 @@ class Crew:
         self.log: Log = worker.log
         self.ration = Ration(worker.limit)
         self.trouble = ""
+        self.pace = worker.pace(stage.rate) if stage.rate is not None else None
+        if self.pace is not None:
+            self.pace.listen(self.wake_lanes, stage.batch or 1)
         self._worker = worker
         self._resources = resources
         self._arguments: dict[str, Any] | None = None
         self._free = stage.parallel
         self._waiting: set[Lane] = set()
+        self._slots = self._shared_slots() if stage.limit is not None else None
         self._served: dict[int, int] = {}
         self._number = itertools.count(1)
 
@@ -63,11 +68,15 @@ class Crew:
             return f"tripped: {self.breaker.reason}"
         if any(lane.full for lane in self.lanes.values()):
             return "stopped: as many records are parked as parked_most= allows; retry or drop some"
+        if self.pace is not None and self.pace.at is not None and any(lane.pending for lane in self.lanes.values()):
+            return f"running, waits for its rate of {self.pace.rate.text}"
+        if self._slots is not None and self._waiting and self._slots.short:
+            return f"running, waits for one of the {self.stage.limit} calls that all workers may make at once"
         return "running"
 
     def slot(self, lane: Lane) -> bool:
         """Takes a call slot; where none is free, all who asked are woken when one is: first who has waited longest."""
-        if self._free:
+        if self._free and (self._slots is None or self._slots.take()):
             self._free -= 1
             self._served[lane.partition] = next(self._number)
             return True
@@ -76,9 +85,32 @@ class Crew:
 
     def slot_free(self) -> None:
         self._free += 1
+        if self._slots is not None:
+            self._slots.free()
+        self._wake_waiting()
+
+    def _wake_waiting(self) -> None:
         waiting, self._waiting = self._waiting, set()
         for lane in sorted(waiting, key=lambda lane: self._served.get(lane.partition, 0)):
             lane.wake()
+
+    def _shared_slots(self) -> Slots:
+        name, most = self.stage.name, self.stage.limit or 1
+
+        async def occupy(using: int, wants: int, seconds: float) -> int:
+            return await self.log.occupy(name, self._worker.name, most, using, wants, seconds)
+
+        return Slots(occupy, self._wanted_slots, self._wake_waiting)
+
+    def _wanted_slots(self) -> int:
+        used = self.stage.parallel - self._free
+        more = max(1, sum(lane.pending for lane in self._waiting)) if self._waiting else 0
+        return min(self.stage.parallel, used + more)
+
+    async def close(self) -> None:
+        """Lets go of what is shared with other workers."""
+        if self._slots is not None:
+            await self._slots.close()
 
     def wake_lanes(self) -> None:
         for lane in self.lanes.values():

@@ -7,7 +7,7 @@ from typing import Any
 
 import msgspec
 
-from onward.log import Answer, Append, Attempt, Commit, Lease, Parked, Span, Totals
+from onward.log import Answer, Append, Attempt, Commit, Lease, Mark, Parked, Span, Totals
 from onward.span import merged, spans_of
 
 
@@ -24,6 +24,8 @@ class Draft:
         self.unpark: dict[int, None] = {}
         self.promote: dict[int, float] = {}
         self.attempts: list[Attempt] = []
+        self.marks: list[Mark] = []
+        self.forget: tuple[int, float] | None = None
         self.answered: list[Answer] = []
         self.drops: dict[str, list[int]] = {}
         self.units = 0
@@ -57,6 +59,8 @@ class Draft:
             self.unpark[offset] = None
         self.promote.update(other.promote)
         self.attempts += other.attempts
+        self.marks += other.marks
+        self.forget = other.forget or self.forget
         self.answered += other.answered
         self.units += other.units
 
@@ -80,6 +84,8 @@ class Draft:
             unpark=list(self.unpark),
             promote=list(self.promote.items()),
             attempts=self.attempts,
+            marks=self.marks,
+            forget=self.forget,
             answered=self.answered,
             drops=[(reason, spans_of(sorted(offsets))) for reason, offsets in self.drops.items()],
             unit=unit,

@@ -69,14 +69,14 @@ async def dry_run(
     Args:
         books: of the store; None where there is none yet.
         store: its URL.
-        plan: `once` and `dry_run` are taken for said.
+        plan: `once`, `dry_run` and no `retention` are taken for said.
         started: is given the worker before it runs, to stop it.
 
     Raises:
         Refused: the declaration does not fit the store.
         StoreAway: the store, or a database of `within=`, was away for longer than the patience.
     """
-    plan = replace(plan, once=True, dry_run=True)
+    plan = replace(plan, once=True, dry_run=True, retention=False)
     stages = {s.name: s for app in apps for s in app.stages.values() if not plan.stages or s.name in plan.stages}
     of = {stage.name: app.name for app in apps for stage in app.stages.values()}
     urls = {s.within.resolve(settings.get(of[s.name])) for s in stages.values() if s.within is not None}

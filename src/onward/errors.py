@@ -47,6 +47,14 @@ class AppNotFound(Refused):
     """No app under the name or path that was given."""
 
 
+class MissingExtra(Refused):
+    """Something needs an optional part of Onward that is not installed."""
+
+    def __init__(self, extra: str, what: str) -> None:
+        self.extra = extra
+        super().__init__(f"{what} needs what is not installed here: pip install 'onward[{extra}]'")
+
+
 class StoreNewer(Refused):
     """The store was written by a newer Onward; nothing in it was changed."""
 
@@ -71,6 +79,16 @@ class StartNeeded(Refused):
         super().__init__(
             f'stage {stage} is new and topic {topic} already holds {records} records; say start="first" to '
             'deliver them too, or start="now" to begin with what comes next'
+        )
+
+
+class GoneTooLong(Refused):
+    """A stage comes back whose topic has deleted, while it was gone, records that it had not seen."""
+
+    def __init__(self, stage: str, partition: str, next_: int, first: int) -> None:
+        super().__init__(
+            f"stage {stage} was gone for longer than its topic keeps records, and {partition} has deleted offsets "
+            f"{next_} to {first - 1}, which it had not seen; `onward forget {stage}`, then declare it with start="
         )
 
 
@@ -156,7 +174,17 @@ class SourceTooGreedy(OnwardError):
     def __init__(self, source: str, size: int, most: int) -> None:
         super().__init__(
             f"source {source} yielded {size} bytes without a Checkpoint, the most is {most}; "
-            "yield Checkpoint more often or raise --memory"
+            "yield Checkpoint more often, raise --memory, or say at_least_once=True"
+        )
+
+
+class SourceStalled(OnwardError):
+    """A source yielded nothing for longer than its `stall=`."""
+
+    def __init__(self, source: str, seconds: float) -> None:
+        super().__init__(
+            f"source {source} yielded nothing for {seconds:g} s, as long as stall= allows; its lease is free for "
+            "another worker, and what this call still yields is not kept"
         )
 
 
@@ -165,6 +193,14 @@ class TimedOut(OnwardError):
 
     def __init__(self, stage: str, seconds: float) -> None:
         super().__init__(f"the call of {stage} took longer than timeout={seconds:g}s")
+
+
+class ObjectGone(OnwardError):
+    """An object is not there any more, or its content is not the one that was found: list again."""
+
+    def __init__(self, key: str) -> None:
+        self.key = key
+        super().__init__(f"{key}: not the object that was found; list again")
 
 
 class Unavailable(OnwardError):

@@ -132,11 +132,36 @@ class SourceFailed(Event):
 
 
 @dataclass(frozen=True, slots=True)
+class SourceElsewhere(Event):
+    """A run that ends calls this source no more: another worker has it and did not hand it over."""
+
+    source: str
+    worker: str
+
+
+@dataclass(frozen=True, slots=True)
+class SavedFailed(Event):
+    """The function of `saved=` raised for a cursor, which is saved all the same."""
+
+    source: str
+    error: BaseException
+
+
+@dataclass(frozen=True, slots=True)
 class StoreAbsent(Event):
     """The store cannot be used; the worker waits and tries again."""
 
     what: str
     again_in: float
+
+
+@dataclass(frozen=True, slots=True)
+class Swept(Event):
+    """Retention has deleted blocks, and folded rows."""
+
+    blocks: int
+    rows: int
+    took: float
 
 
 @dataclass(frozen=True, slots=True)

@@ -31,7 +31,7 @@ class Handler:
 
     def __init__(self, function: Callable[..., Any], *, has_value: bool = True) -> None:
         self.function = function
-        self.name = function.__name__
+        self.name = getattr(function, "__name__", type(function).__name__)
         self.where = place(function)
         inner = inspect.unwrap(function)
         self.is_async = inspect.iscoroutinefunction(inner) or inspect.isasyncgenfunction(inner)

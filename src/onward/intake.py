@@ -4,20 +4,23 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import threading
 import time
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 import msgspec
 
 from onward.emit import Emitter
-from onward.errors import LeaseLost, SettingError, StoreUncertain
-from onward.events import SourceFailed, SourceRan
-from onward.failure import is_stopped, kind_of, message_of
-from onward.feed import COMMIT_SECONDS, Feed, Stopped
-from onward.log import Claim, Commit, SourceState
+from onward.errors import LeaseLost, SettingError, SourceStalled, StoreUncertain
+from onward.events import SavedFailed, SourceFailed, SourceRan
+from onward.failure import is_stopped, message_of
+from onward.feed import COMMIT_SECONDS, Feed, Left, Stopped, Taken
+from onward.handler import Handler
+from onward.log import Append, Claim, Commit
+from onward.producer import Producer
 from onward.resource import Resources
 from onward.retry import Retry
+from onward.schedule import Cron
 from onward.source import Source
 
 if TYPE_CHECKING:
@@ -26,17 +29,36 @@ if TYPE_CHECKING:
 PAUSE, LONGEST_PAUSE = 1.0, 15.0
 AGAIN = Retry(first="1s", most="5m")
 
+LEFT_BEHIND = 10.0
+"""Seconds to wait for a call whose commit failed to end before the next one is begun."""
+
 
 class Intake:
-    """Calls a source by its schedule and commits what it brings, with the cursor, at its checkpoints."""
+    """Calls a source by its schedule and commits what it brings, with the cursor, at its checkpoints.
 
-    def __init__(self, worker: Worker, source: Source, claim: Claim, resources: Resources, emitter: Emitter) -> None:
+    `before` is the intake that this worker had of the same source before this one.
+    """
+
+    def __init__(
+        self,
+        worker: Worker,
+        source: Source,
+        claim: Claim,
+        resources: Resources,
+        emitter: Emitter,
+        before: Intake | None = None,
+    ) -> None:
         self.source = source
         self.lease = claim.lease
         self.lost = False
-        self.done = False
+        self.done = before is not None and before.done
         """Under `--once`: it was called as often as it is to be."""
-        self.failed = False
+        self.failed = before is not None and before.failed
+        self.failures = 0 if before is None else before.failures
+        self.away = 0.0
+        """Seconds for which it is left to other workers, as it stalled here."""
+        self._first_here = before is None
+        self._left_behind = None if before is None or before.away else before._producer
         self._worker = worker
         self._state = claim.source
         self._resources = resources
@@ -44,9 +66,12 @@ class Intake:
         self._wake = asyncio.Event()
         self._stopping = False
         self._feed: Feed | None = None
+        self._producer: Producer | None = None
+        self._saved_with: dict[str, Any] | None = None
 
     @property
     def state(self) -> str:
+        """What `status` shows."""
         return self._state.state
 
     def stop(self) -> None:
@@ -56,170 +81,211 @@ class Intake:
             self._feed.stop()
         self._wake.set()
 
+    def hand_over(self) -> None:
+        """Ends for another worker: between two calls, or within a call of one that may never return."""
+        if self._feed is None or self.source.continuous:
+            self.stop()
+        self._stopping = True
+
     def give_up(self) -> None:
         self.lost = True
         self.stop()
 
     async def run(self) -> None:
         """Until it is stopped, its lease is lost or, under `--once`, it has been called."""
-        failures, pause = 0, PAUSE
-        while not self._stopping:
+        if self._left_behind is not None:
+            await self._left_behind.over(LEFT_BEHIND)
+        pause, due = PAUSE, await self._first_due()
+        while await self._comes(due):
             begun = self._worker.clock.now()
             try:
-                brought = await self._call(begun)
-                failures = 0
+                brought = await self._call(begun, min(pause * 2, LONGEST_PAUSE))
+                self.failures = 0
             except LeaseLost:
                 self.lost = True
                 return
             except StoreUncertain:
                 raise  # its cursor may have moved: whoever takes the lease next reads it
             except Exception as error:
-                failures += 1
-                wait = AGAIN.delay(failures, lambda: 0.5 + self._worker.chance() / 2)
+                self.failures += 1
+                wait = AGAIN.delay(self.failures, lambda: 0.5 + self._worker.chance() / 2)
                 await self._failed(error, wait)
                 if self._worker.once:
-                    self.done = self.failed = True
-                    self._worker.look()
+                    self._end(failed=True)
                     return
-                await self._pause(self._worker.clock.now() + wait)
+                if isinstance(error, SourceStalled):
+                    self.away = wait
+                    return
+                due = self._worker.clock.now() + wait
                 continue
             pause = PAUSE if brought else min(pause * 2, LONGEST_PAUSE)
             if self._worker.once and not (brought and self.source.continuous):
-                self.done = True
-                self._worker.look()
+                if not self._stopping:
+                    self._end()
                 return
-            if not (self._worker.once and brought):
-                await self._pause(self._state.next_run or self._worker.clock.now() + pause)
+            due = begun if self._worker.once else self._state.next_run or self._worker.clock.now() + pause
 
-    async def _pause(self, until: float) -> None:
-        if not self._stopping:
+    def _end(self, *, failed: bool = False) -> None:
+        self.done, self.failed = True, failed
+        self._worker.look()
+
+    async def _first_due(self) -> float:
+        """When it is called first under this lease, which `status` shows from now on."""
+        now, known, schedule = self._worker.clock.now(), self._state, self.source.schedule
+        if self._worker.once:
+            return now
+        if known.state.startswith("failed:") and known.next_run is not None:
+            due = known.next_run
+        elif known.state == "running" or schedule is None:
+            due = now  # a call that was cut off is taken up again
+        elif isinstance(schedule, Cron):
+            missed = known.next_run is not None and known.next_run <= now
+            due = schedule.first(now) if known.last_run is None else schedule.next(known.last_run)
+            due = now if missed and known.last_run is None else due
+        else:
+            due = schedule.first(now) if self._first_here or known.next_run is None else known.next_run
+        if due > now and due != known.next_run:
+            await self._note(next_run=due)
+        return due
+
+    async def _comes(self, due: float) -> bool:
+        """Waits for an instant; whether it has come before it is stopped."""
+        clock = self._worker.clock
+        while not self._stopping and clock.now() < due:
             self._wake.clear()
-            await self._worker.clock.wait(self._wake, until)
+            # Looked at again now and then, as a machine's clock may be set.
+            await clock.wait(self._wake, min(due, clock.now() + 60.0))
+        return not self._stopping
 
-    async def _call(self, begun: float) -> int:
-        """Calls the source once; returns how many records it brought."""
+    async def _call(self, begun: float, pause: float) -> int:
+        """Calls the source once; returns how many records it brought. `pause` is how long a continuous one rests if
+        it brings nothing."""
         started = time.monotonic()
         arguments = await self._resources.get(self.source.handler)
+        if self.source.saved is not None:
+            self._saved_with = await self._resources.get(self.source.saved)
         flags = {"dry_run": self._worker.dry_run, "once": self._worker.once}
         arguments |= {name: flag for name, flag in flags.items() if name in self.source.handler.needs}
-        self._state = msgspec.structs.replace(self._state, last_run=begun, state="running")
-        self._feed = feed = Feed(self.source.name, self._emitter, self._worker.memory // 4, self._worker.clock.now)
-        producing = asyncio.ensure_future(self._produce(feed, self._cursor(), arguments))
-        brought = 0
-        try:
-            while not producing.done():
-                with contextlib.suppress(TimeoutError):
-                    async with asyncio.timeout(COMMIT_SECONDS):
-                        await self._first(producing, feed)
-                feed.news.clear()
-                brought += await self._commit(feed)
-                feed.go_on()
-        except BaseException:
-            # The commit failed, not the source: nothing later may be kept in its place.
+        schedule = self.source.schedule
+        next_run = None if schedule is None else schedule.after(begun, self._worker.chance)
+        await self._note(last_run=begun, next_run=next_run, state="running")
+        feed = Feed(self.source, self._emitter, self._worker.memory // 4, self._worker.clock.now)
+        producer = Producer(self.source, feed, self._cursor(), arguments)
+        self._feed, self._producer = feed, producer
+        if self._stopping:
             feed.stop()
-            producing.cancel()
-            raise
         try:
-            producing.result()
+            brought, whole = await self._drain(feed, producer)
+        finally:
+            self._feed = None
+            if not producer.result.done():
+                producer.leave()  # the commit failed, not the source: nothing later may be kept in its place
+        if whole:
+            feed.end()
+            taken = feed.take()
+            brought += len(taken.records)
+            rest = PAUSE if brought else pause
+            await self._keep(taken, state="idle", next_run=next_run or self._worker.clock.now() + rest)
+            self._worker.observe(SourceRan(self.source.name, brought, time.monotonic() - started))
+        return brought
+
+    async def _drain(self, feed: Feed, producer: Producer) -> tuple[int, bool]:
+        """Commits what comes until the source has ended; returns how many records those were, and whether it ended by
+        itself."""
+        brought = 0
+        while not producer.result.done():
+            await self._news(feed, producer)
+            brought += await self._commit(feed)
+            feed.go_on(Left())
+            if self.source.stall is not None and feed.quiet() >= self.source.stall:
+                raise SourceStalled(self.source.name, self.source.stall)
+        try:
+            producer.result.result()
         except Stopped:
-            return brought + await self._commit(feed)
+            return brought + await self._commit(feed), False
         except Exception:
             # What a checkpoint has closed is whole, whatever came after it.
             await self._commit(feed)
             raise
-        feed.end()
-        next_run = None if self.source.every is None else begun + self.source.every
-        brought += await self._commit(feed, next_run=next_run, ended=True)
-        self._worker.observe(SourceRan(self.source.name, brought, time.monotonic() - started))
-        return brought
+        return brought, True
 
-    async def _first(self, producing: asyncio.Future[None], feed: Feed) -> None:
+    async def _news(self, feed: Feed, producer: Producer) -> None:
+        """Waits for as long as checkpoints are joined, or until enough is there."""
         news = asyncio.ensure_future(feed.news.wait())
         try:
-            await asyncio.wait([producing, news], return_when=asyncio.FIRST_COMPLETED)
+            await asyncio.wait([producer.result, news], timeout=COMMIT_SECONDS, return_when=asyncio.FIRST_COMPLETED)
         finally:
             news.cancel()
-
-    async def _produce(self, feed: Feed, cursor: Any, arguments: dict[str, Any]) -> None:
-        function = self.source.handler.function
-        if self.source.handler.is_async:
-            try:
-                async for item in function(cursor, **arguments):
-                    feed.put(item)
-                    if not feed.has_room():
-                        await asyncio.to_thread(feed.wait)
-            except BaseException as error:
-                if is_stopped(error) or (carried := _carried(error)) is error:
-                    raise
-                raise carried from error
-            return
-        loop = asyncio.get_running_loop()
-        ended: asyncio.Future[None] = loop.create_future()
-
-        def tell(error: BaseException | None) -> None:
-            if not ended.done():
-                ended.set_result(None) if error is None else ended.set_exception(error)
-
-        def work() -> None:
-            error: BaseException | None = None
-            try:
-                for item in function(cursor, **arguments) or ():
-                    feed.put(item)
-                    if not feed.has_room():
-                        feed.wait()
-            except BaseException as caught:
-                error = _carried(caught)
-            with contextlib.suppress(RuntimeError):  # the loop is closed: nobody waits any more
-                loop.call_soon_threadsafe(tell, error)
-
-        # A thread of its own, as a source may block for as long as it likes.
-        threading.Thread(target=work, name=f"onward-{self.source.name}", daemon=True).start()
-        await ended
+        feed.news.clear()
 
     def _cursor(self) -> Any:
-        if self._state.cursor is None:
-            return None
+        return None if self._state.cursor is None else self._decoded(self._state.cursor)
+
+    def _decoded(self, cursor: bytes) -> Any:
         try:
-            type_ = self.source.cursor_type
-            return msgspec.json.decode(self._state.cursor, type=Any if isinstance(type_, str) else type_)
+            return msgspec.json.decode(cursor, type=self.source.cursor_type)
         except msgspec.MsgspecError as error:
             raise SettingError(
                 f"the saved cursor of {self.source.name} does not fit its annotation: {error}; it is "
-                f"{self._state.cursor.decode()[:200]}"
+                f"{cursor.decode()[:200]}"
             ) from error
 
-    async def _commit(self, feed: Feed, *, next_run: float | None = None, ended: bool = False) -> int:
-        records, cursor = feed.take()
-        if not records and cursor is None and not ended:
-            return 0
-        appends = self._emitter.pack(records)
+    async def _commit(self, feed: Feed) -> int:
+        taken = feed.take()
+        if taken.records or taken.cursors:
+            return await self._keep(taken)
+        return 0
+
+    async def _keep(self, taken: Taken, **more: Any) -> int:
+        """Commits what was taken, with the cursor and what else changes of the state."""
+        count, appends = len(taken.records), self._emitter.pack(taken.records)
+        taken.records.clear()  # their bytes are in the blocks now
         emitted = dict(self._state.emitted)
         for append in appends:
             emitted[append.topic] = emitted.get(append.topic, 0) + append.count
-        state = SourceState(
-            cursor=self._state.cursor if cursor is None else cursor,
-            emitted=emitted,
-            last_run=self._state.last_run,
-            next_run=next_run,
-            state="idle" if ended else "running",
-        )
+        cursor = taken.cursors[-1] if taken.cursors else self._state.cursor
+        await self._note(appends, cursor=cursor, emitted=emitted, **more)
+        if self.source.saved is not None and taken.cursors:
+            await self._tell_saved(self.source.saved, taken.cursors)
+        return count
+
+    async def _note(self, appends: Sequence[Append] = (), **changes: Any) -> None:
+        state = msgspec.structs.replace(self._state, **changes)
         commit = Commit(lease=self.lease, appends=appends, source=state)
         await self._worker.patiently(lambda: self._worker.log.commit(commit))
         self._state = state
-        return len(records)
+
+    async def _tell_saved(self, saved: Handler, cursors: Sequence[bytes]) -> None:
+        """Calls the function of `saved=` with each; they are saved, whatever comes of that."""
+        arguments = self._saved_with or {}
+
+        def call_all() -> list[BaseException]:
+            return [error for cursor in cursors if (error := self._told(saved, cursor, arguments)) is not None]
+
+        if not saved.is_async:
+            failed = await asyncio.to_thread(call_all)
+        else:
+            failed = []
+            for cursor in cursors:
+                try:
+                    await saved.function(self._decoded(cursor), **arguments)
+                except BaseException as error:
+                    if is_stopped(error):
+                        raise
+                    failed.append(error)
+        for error in failed:
+            self._worker.observe(SavedFailed(self.source.name, error))
+
+    def _told(self, saved: Handler, cursor: bytes, arguments: dict[str, Any]) -> BaseException | None:
+        try:
+            saved.function(self._decoded(cursor), **arguments)
+        except BaseException as error:
+            return error
+        return None
 
     async def _failed(self, error: BaseException, wait: float) -> None:
         self._worker.observe(SourceFailed(self.source.name, error, wait))
         again = self._worker.clock.now() + wait
         told = f"failed: {type(error).__name__}: {message_of(error)[:500]}"
-        self._state = msgspec.structs.replace(self._state, state=told, next_run=again)
         with contextlib.suppress(LeaseLost):
-            commit = Commit(lease=self.lease, source=self._state)
-            await self._worker.patiently(lambda: self._worker.log.commit(commit))
-
-
-def _carried(error: BaseException) -> BaseException:
-    """What a source raised as an error that a future can carry, and that ends nothing but the source."""
-    if isinstance(error, Stopped) or (isinstance(error, Exception) and not isinstance(error, StopIteration)):
-        return error
-    return RuntimeError(f"it raised {kind_of(error)}: {message_of(error)}")
+            await self._note(state=told, next_run=again)

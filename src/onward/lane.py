@@ -20,8 +20,10 @@ from onward.draft import Draft
 from onward.errors import AlreadyCommitted, Broken, LeaseLost, TimedOut, Unavailable
 from onward.events import Committed, Failed, Full, Recovered, Stuck, Tripped
 from onward.failure import Failure, message_of
+from onward.filling import Filling
 from onward.log import Claim, Commit, Parked, Request
 from onward.parking import Parking
+from onward.repeats import Repeats
 from onward.request import carried_out
 from onward.settle import behind, settle
 from onward.stage import Stage
@@ -67,7 +69,7 @@ class Lane:
             observe=crew.observe,
         )
         # Where a unit fails as one, or a hanging call parks its record alone, none before it of its key may be left.
-        whole = stage.effect if stage.batch else stage.timeout is not None and not stage.handler.is_async
+        whole = stage.whole if stage.batch else stage.timeout is not None and not stage.handler.is_async
         self._one_per_key = whole and not stage.unordered
         self._end = claim.next
         self._requests: dict[int, Request] = {}
@@ -78,6 +80,8 @@ class Lane:
         self._busy: set[str] = set()
         self._flying: set[int] = set()
         self._draft = Draft()
+        self._filling = Filling(stage.batch or 1, stage.fill or 0.0)
+        self._repeats = Repeats(stage, self._seen) if stage.dedupe is not None else None
         self._writing: Commit | None = None
         self._singly = self._suspects = 0
         self._reading = False
@@ -131,6 +135,11 @@ class Lane:
         return self._end - self._window.next
 
     @property
+    def pending(self) -> int:
+        """Records that were read and wait to be handed out."""
+        return self._window.pending
+
+    @property
     def halted(self) -> bool:
         """It reads nothing more until somebody acts: a call hangs, too many records are parked, or the run is limited
         to what it has taken on."""
@@ -138,7 +147,20 @@ class Lane:
 
     @property
     def next_due(self) -> float | None:
-        """When a parked record, or a probe, may be tried; None while nothing waits for a time."""
+        """When something may be done that waits for a time: a retry, a probe, a batch that fills, what the rate lets
+        through; None while nothing does."""
+        due = self._tried_next
+        if (filled := self._filling.until) is not None and not self._crew.breaker.tripped:
+            due = filled if due is None else min(due, filled)
+        pace = self._crew.pace
+        if pace is None or (slow := pace.at) is None:
+            return due
+        if self._window.pending:
+            return slow if due is None or not self._filling.until else max(slow, due)
+        return None if due is None else max(slow, due)
+
+    @property
+    def _tried_next(self) -> float | None:
         due = self._parking.next_due()
         breaker = self._crew.breaker
         if not breaker.tripped:
@@ -274,6 +296,9 @@ class Lane:
     def _hand_out(self) -> None:
         breaker = self._crew.breaker
         while not self._uncommitted_enough():
+            new = self._filling.ready(self._window.pending, self._crew.now())
+            if not self._paced(new or breaker.tripped):
+                return
             if breaker.tripped:
                 if breaker.probing or self._crew.now() < breaker.probe_at or not self._crew.slot(self):
                     return
@@ -281,12 +306,12 @@ class Lane:
                     self._crew.slot_free()
                     return
                 continue
-            if not (self._window.pending or self._due()) or not self._crew.slot(self):
+            if not (new or self._due()) or not self._crew.slot(self):
                 return
             # While there is new work, what is due gathers for a moment: a hundred retries in one unit cost no more
             # than one. Not where nothing is read: then nothing would come that looks again.
-            new = self._window.pending or self._reading
-            if not (((not new or self._due(GATHER)) and self._retry_due()) or self._hand_live()):
+            more = new or self._reading
+            if not (((not more or self._due(GATHER)) and self._retry_due()) or (new and self._hand_live())):
                 self._crew.slot_free()
                 return
 
@@ -301,6 +326,19 @@ class Lane:
         most = 1 if self.stage.effect else 8
         return self._draft.units >= most + (0 if self.stage.effect else self.stage.parallel) and self._committing
 
+    def _paced(self, new: bool) -> bool:
+        """Whether the stage's rate lets something through; asks for more of it where there is work."""
+        pace = self._crew.pace
+        if pace is None or pace.may(1):
+            return True
+        wanted = (new and self._window.pending) or int(self._due())
+        if wanted and pace.wanting:
+            pace.ask(wanted)
+        return False
+
+    def _most(self, most: int) -> int:
+        return most if self._crew.pace is None else self._crew.pace.may(most)
+
     def _due(self, since: float = 0.0) -> bool:
         due = self._parking.next_due()
         return due is not None and due + since <= self._crew.now()
@@ -309,7 +347,7 @@ class Lane:
         """Hands out parked records that are due; one group at a time where calls act outside or are batches."""
         if self._requests or not self._due() or self._uncommitted_enough():
             return False
-        groups = self._parking.take(self._crew.now(), most, self._flying | self._unwritten)
+        groups = self._parking.take(self._crew.now(), self._most(most), self._flying | self._unwritten)
         groups = [group for group in groups if self._may_fly(group)]
         if not groups:
             return False
@@ -320,6 +358,8 @@ class Lane:
             if self._parking.rows[groups[0][0]].batch is None:
                 groups[0] = groups[0][: self.stage.batch]
         offsets = sorted(offset for group in groups for offset in group)
+        if self._crew.pace is not None:
+            self._crew.pace.spend(len(offsets))
         self._flying.update(offsets)
         keys = {key for offset in offsets if (key := self._parking.rows[offset].key) is not None}
         self._busy |= keys
@@ -341,8 +381,10 @@ class Lane:
         stage = self.stage
         if self._uncommitted_enough():
             return False
-        most = 1 if probe or self._singly else stage.batch or self._share()
+        most = self._most(1 if probe or self._singly else stage.batch or self._share())
         busy: set[str] = set() if stage.unordered else self._busy
+        if stage.fill:
+            self._window.gather(most)
         chunk, blocked = self._window.take(most, busy, self._parking.blocked, one_per_key=self._one_per_key, skip=skip)
         if blocked:
             self._park_behind(blocked)
@@ -354,6 +396,9 @@ class Lane:
             return False
         unit = Unit(chunk, probe=probe)
         unit.skipped = skip
+        self._filling.handed_out()
+        if self._crew.pace is not None:
+            self._crew.pace.spend(len(unit))
         self._singly = max(0, self._singly - 1)
         if stage.parallel > 1 and not stage.unordered:
             unit.keys = {key for entry in chunk.entries if (key := entry[1]) is not None}
@@ -427,19 +472,32 @@ class Lane:
                 called.outage, called.rest = message_of(error), range(len(unit))
                 self._take_back(unit, called)
                 return
+            if self._repeats is not None:
+                await self._repeats.find(unit, self._crew.now())
             if self._within is not None:
                 await self._call_within(unit, arguments)
                 return
             called = await self._call(unit, arguments, Undo())
             if self.lost:
                 return
-            draft = settle(self.stage, unit, called, self._crew.now(), self._crew.chance)
+            draft = self._settled(unit, called)
             self._apply(unit, called, draft)
             self._take_back(unit, called)
             self._draft.add(draft)
         finally:
             self._units.discard(unit)
             self._busy -= unit.keys
+
+    def _settled(self, unit: Unit, called: Called) -> Draft:
+        now = self._crew.now()
+        draft = settle(self.stage, unit, called, now, self._crew.chance)
+        if self._repeats is not None:
+            self._repeats.settled(unit, called, draft, now)
+        return draft
+
+    async def _seen(self, marks: Sequence[str], since: float) -> Mapping[str, int]:
+        log, stage = self._crew.log, self.stage.name
+        return await self._crew.patiently(lambda: log.seen(stage, self.partition, marks, since))
 
     async def _call(self, unit: Unit, arguments: dict[str, Any], undo: Undo) -> Called:
         work = self._caller.run(unit, arguments, undo)
@@ -474,7 +532,7 @@ class Lane:
         called = Called()
         at = range(len(unit)) if self.stage.batch else [unit.at]
         error = TimedOut(self.stage.name, limit)
-        batch = batch_name(unit.chunk.offsets) if self.stage.batch and self.stage.effect else None
+        batch = batch_name(unit.chunk.offsets) if self.stage.whole else None
         called.failures = [Failure(i, error=error, took=limit, batch=batch) for i in at]
         called.rest = [i for i in range(len(unit)) if i not in set(at)]
         return called
@@ -491,7 +549,7 @@ class Lane:
                 more = {**arguments, "tx": tx} if "tx" in self.stage.handler.needs else arguments
                 called = run_through(self._caller.run(unit, more, target.undo()))
                 target.check(self.lease)
-                draft = settle(self.stage, unit, called, self._crew.now(), self._crew.chance)
+                draft = self._settled(unit, called)
                 kept = bool(draft.finished or (draft.park and unit.parked is None))
                 if not kept or self.lost or not unit.decide():
                     target.roll_back()
@@ -514,7 +572,7 @@ class Lane:
             return
         if found is None:
             called = self._overrun(unit)
-            found = called, settle(self.stage, unit, called, self._crew.now(), self._crew.chance), False
+            found = called, self._settled(unit, called), False
         called, draft, kept = found
         self._apply(unit, called, draft)
         self._take_back(unit, called)
@@ -555,12 +613,14 @@ class Lane:
 
     def _take_back(self, unit: Unit, called: Called) -> None:
         rest = called.rest
+        if self._crew.pace is not None:
+            self._crew.pace.give_back(len(rest))
         if unit.parked is None and len(rest) and not self.stuck:
             again = unit.chunk.fresh(rest, self._crew.reader) if called.outage else unit.chunk.part(rest)
             self._window.give_back(again)
         breaker = self._crew.breaker
         if called.outage:
-            if self.stage.batch and self.stage.effect:
+            if self.stage.whole:
                 self._suspects = max(self._suspects, len(unit))
             if breaker.tripped and not unit.probe:
                 return  # one of the calls that were under way when it tripped: the delays count probes
@@ -625,6 +685,8 @@ class Lane:
         except LeaseLost:
             self.give_up()
             return
+        if self._repeats is not None:
+            self._repeats.kept(commit.marks)
         if commit.next is not None or commit.park or commit.unpark:
             finished = sum(b - a for a, b in commit.finished)
             emitted = sum(append.count for append in commit.appends)

@@ -6,7 +6,7 @@ import asyncio
 import contextlib
 import time
 import zlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from onward import process
@@ -22,15 +22,19 @@ RENEW = 3.0
 LOOK = 1.0
 SPARE = 2.0
 
+FIRST = "first:"
+"""Before the name of a source that a worker wants for one call, before all who want it for good."""
+
 Wanted = tuple[str, int]
 
 
 class Leases:
     """Takes what is free, renews what it has, and shares with other workers that want the same."""
 
-    def __init__(self, worker: Worker, wanted: Sequence[Wanted]) -> None:
+    def __init__(self, worker: Worker, wanted: Sequence[Wanted], first: Iterable[str] = ()) -> None:
         self._worker = worker
         self._wanted = list(wanted)
+        self._first = set(first)
         self._free_since: dict[Wanted, float] = {}
         self._others: Mapping[str, Sequence[str]] = {}
         self._noted = asyncio.Event()
@@ -65,6 +69,13 @@ class Leases:
         if lease is not None:
             await self._worker.log.renew({lease: state}, 0)
 
+    async def let_go(self, name: str) -> None:
+        """Gives back a source, and wants it no more."""
+        self._first.discard(name)
+        self._wanted = [wanted for wanted in self._wanted if wanted != (name, 0)]
+        await self.give_back(name, 0, "")
+        await self._meet()
+
     async def give_back_all(self) -> None:
         """Lets others have all of them, and no more counts as one who shares: who comes next need not wait for it."""
         leases = {lease: "stopped" for lease in self.held.values()}
@@ -73,8 +84,12 @@ class Leases:
             await self._worker.log.renew(leases, 0)
         await self._worker.log.meet(self._worker.name, ())
 
+    async def _meet(self) -> None:
+        wants = {name for name, _ in self._wanted} | {f"{FIRST}{name}" for name in self._first}
+        self._others = await self._worker.log.meet(self._worker.name, sorted(wants))
+
     async def _renew(self) -> None:
-        self._others = await self._worker.log.meet(self._worker.name, sorted({name for name, _ in self._wanted}))
+        await self._meet()
         begun = time.monotonic()
         leases = {lease: self._worker.state_of(lease) for lease in self.held.values()}
         for lost in await self._worker.log.renew(leases, SECONDS):
@@ -117,7 +132,10 @@ class Leases:
         # Who died on this machine since all last met takes no more, and what it held is taken at once.
         living = {name: wants for name, wants in self._others.items() if not process.is_dead(name)}
         for wanted in self._wanted:
-            who = sorted(name for name, wants in living.items() if wanted[0] in wants)
+            first = sorted(name for name, wants in living.items() if f"{FIRST}{wanted[0]}" in wants)
+            who = first or sorted(name for name, wants in living.items() if wanted[0] in wants)
+            if first and self._worker.name not in first:
+                continue
             number = zlib.crc32(wanted[0].encode()) + wanted[1]
             if not who or self._worker.name not in who or who[number % len(who)] == self._worker.name:
                 found.add(wanted)

@@ -10,11 +10,13 @@ live elsewhere (a broker with transactions) fits without anything above knowing.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Literal, NamedTuple, Protocol
 
 from msgspec import Struct, field
 from msgspec.structs import replace
+
+from onward.rate import Portion
 
 Span = tuple[int, int]
 """Offsets from the first, to before the second."""
@@ -130,6 +132,14 @@ class Attempt(NamedTuple):
     traceback: str
 
 
+class Mark(NamedTuple):
+    """By what repeats of the record with an offset are told, and since when."""
+
+    text: str
+    offset: int
+    at: float
+
+
 class Lease(Struct, frozen=True):
     """The right to change everything of one stage (or source) and partition. Tokens only grow."""
 
@@ -184,6 +194,8 @@ class Commit(Struct, frozen=True, kw_only=True):
         promote: offsets behind that are the oldest of their key now, and when each is due: they become `retrying`,
             since then. One that is not `behind` stays as it is.
         attempts: to be remembered.
+        marks: to be remembered, each over what is there for its text.
+        forget: an offset and an instant: marks before either may go, sooner or later.
         source: the state of a source to keep.
         answered: requests that are carried out with this commit, with what came of them; the first answer counts.
         drops: which of `finished` a handler or a person has dropped, by reason.
@@ -199,6 +211,8 @@ class Commit(Struct, frozen=True, kw_only=True):
     unpark: Sequence[int] = ()
     promote: Sequence[tuple[int, float]] = ()
     attempts: Sequence[Attempt] = ()
+    marks: Sequence[Mark] = ()
+    forget: tuple[int, float] | None = None
     source: SourceState | None = None
     answered: Sequence[Answer] = ()
     drops: Sequence[tuple[str, Sequence[Span]]] = ()
@@ -224,10 +238,19 @@ class Claim(Struct, frozen=True):
 
 
 class News(NamedTuple):
-    """What a worker looks for when something may have changed: the ends of partitions, and open requests."""
+    """What a worker looks for when something may have changed: the ends of partitions, open requests, and which
+    stages and sources are paused, whoever asked."""
 
     ends: Mapping[tuple[str, int], int]
     requests: Sequence[Request]
+    paused: Collection[str] = ()
+
+
+class Paused(NamedTuple):
+    """Who paused a stage or source, and since when."""
+
+    by: str
+    since: float
 
 
 class Held(NamedTuple):
@@ -281,6 +304,9 @@ class Log(Protocol):
     async def copies(self, stage: str, partition: int, offsets: Sequence[int]) -> Sequence[Parked]:
         """Those of these parked rows that are there, with their copies, ascending by offset."""
 
+    async def seen(self, stage: str, partition: int, marks: Sequence[str], since: float) -> Mapping[str, int]:
+        """The offsets of those of these marks that were made at or after an instant."""
+
     async def commit(self, commit: Commit) -> None:
         """Keeps it whole, durably. Each append gets the next offsets of its partition, without gaps.
 
@@ -303,11 +329,50 @@ class Log(Protocol):
         """Tells that this worker lives and which stages and sources it runs; gives the same of all that live, itself
         included. Who was not heard of for `MEETING` seconds, or whose process is dead, does not."""
 
-    async def retain(self, topic: str, written_before: float, offsets: Mapping[int, int]) -> int:
-        """Deletes blocks written before an instant and ending at or before `offsets[partition]`; returns how many.
+    async def draw(self, budget: str, per_second: float, count: int) -> Portion:
+        """Takes a portion of `count` calls of a budget that all who name it share; one nobody has drawn on is full.
+
+        Portions are given in the order in which they are asked for and follow one another: a budget is never drawn
+        on faster than `per_second`, and what nobody asks for is not saved up. The store's clock alone decides, and the
+        answer is in seconds from now, so clocks of workers may differ. What a worker does not use is lost.
+        """
+
+    async def occupy(self, stage: str, worker: str, most: int, using: int, wants: int, seconds: float) -> int:
+        """Says how many call slots of a stage's limit a worker uses and could use; gives how many it may hold.
+
+        All that live together hold at most `most`, shared evenly between those that want them; what cannot be shared
+        evenly goes round by time. Nobody is made to hold fewer than it uses. What a worker holds is free again after
+        `seconds`, at once if its process is dead or `seconds` is 0.
+        """
+
+    async def retain(
+        self,
+        topic: str,
+        written_before: float,
+        offsets: Mapping[int, int],
+        most: int | None = None,
+        overrun: Collection[str] | None = None,
+    ) -> int:
+        """Deletes blocks written before an instant and ending at or before `offsets[partition]`, the oldest first, up
+        to the first that stays; returns how many.
 
         The newest block of a partition stays (without its entries, and not counted), so that offsets never start
         again. Partitions without an offset keep all.
+
+        Args:
+            most: at most so many blocks, and not many bytes, so that it is done in tens of milliseconds; to be called
+                again until nothing is deleted.
+            overrun: if given, what a stage of the topic has yet to see stays, except where that stage is among these
+                and gone (see `Survey.gone`).
+        """
+
+    async def fold(self, stage: str, partition: int, to: Collection[str], before: float, most: int) -> int:
+        """Lets go of old rows of a stage and partition, at most `most` of each kind; returns how many went.
+
+        Commits made before an instant, all of whose records are kept no more, nor anything that was in the topics
+        `to` then, fold into counts per minute; `Claim`, counts and evidence stay what they are. Attempts go with their
+        records, unless these are parked; requests that were answered before the instant go. What has been folded is
+        recognised as `AlreadyCommitted` no more, but for the greatest `unit`.
         """
 
     async def close(self) -> None:
@@ -336,7 +401,11 @@ class PartitionFacts(NamedTuple):
 
 
 class TopicFacts(NamedTuple):
-    """`records` and `bytes` are what is kept now; `put` those that came without a lease; `ends` all there ever were."""
+    """`records` and `bytes` are what is kept now; `put` those that came without a lease; `ends` all there ever were.
+
+    `forgotten` are those that came from stages and sources which have been forgotten; `held` is the greatest number of
+    partitions that it ever had.
+    """
 
     topic: str
     partitions: int
@@ -344,6 +413,15 @@ class TopicFacts(NamedTuple):
     bytes: int
     put: int
     ends: int
+    forgotten: int = 0
+    held: int = 0
+
+
+class Retained(NamedTuple):
+    """What retention has deleted of a partition: before which offset, and how many records."""
+
+    offset: int
+    count: int
 
 
 class Survey(NamedTuple):
@@ -355,17 +433,24 @@ class Survey(NamedTuple):
     sources: Mapping[str, SourceState]
     leases: Sequence[Held]
     missing: int = 0
-    """Rows of progress that were written and are gone; counted for the audit only."""
-    gone: Mapping[tuple[str, int], int] = {}
-    """As `Trail.gone`; told to the audit only."""
+    """Rows of progress that were written, were not folded, and are gone; counted for the audit only."""
+    gone: Mapping[str, float] = {}
+    """Stages and sources that their app does not declare any more, and since when."""
+    paused: Mapping[str, Paused] = {}
+    retained: Mapping[tuple[str, int], Retained] = {}
+    """As `Trail.retained`; told to the audit only."""
 
 
 class Evidence(NamedTuple):
-    """One stage and partition in full, for the audit: every finished span and every parked row."""
+    """One stage and partition in full, for the audit: every finished span and every parked row.
+
+    `folded` is how many records the statistics count less those that are known as finished by what was folded.
+    """
 
     facts: PartitionFacts
     finished: Sequence[Span]
     parked: Sequence[tuple[int, str | None, State]]
+    folded: int = 0
 
 
 class BlockRow(NamedTuple):
@@ -420,8 +505,8 @@ class Trail(Protocol):
     async def stored(self, topic: str, partition: int, offset: int) -> Stored | None:
         """The block that has this offset, also one without its entries; None where none is there."""
 
-    async def gone(self) -> Mapping[tuple[str, int], int]:
-        """By topic and partition the offset before which retention has deleted; what is not named kept all."""
+    async def retained(self) -> Mapping[tuple[str, int], Retained]:
+        """By topic and partition what retention has deleted; what is not named kept all."""
 
     async def fate(self, stage: str, partition: int, offset: int) -> Fate:
         """What the stage has made of this record by now."""
@@ -464,6 +549,7 @@ class Standing(NamedTuple):
     stages: Mapping[tuple[str, int], StageStanding]
     sources: Mapping[str, SourceState]
     requests: Sequence[Request]
+    paused: Mapping[str, Paused] = {}
 
 
 class Books(Trail, Protocol):
@@ -495,11 +581,24 @@ class Books(Trail, Protocol):
         `after` is a stage, partition and offset: rows up to it are left out, so that many are read in pages.
         """
 
+    async def passed(self, instants: Mapping[str, float]) -> Mapping[tuple[str, int], int]:
+        """How far each of these stages had come at an instant, by stage and partition: `next` as it was then, or
+        less where that is not known any more; where it began, if it had not begun to work."""
+
+    async def seen(self, stage: str, partition: int, marks: Sequence[str], since: float) -> Mapping[str, int]:
+        """As `Log.seen`."""
+
     async def ask(self, requests: Sequence[Request]) -> Sequence[int]:
         """Writes requests (their `id` is not looked at) and returns their ids, which only grow."""
 
     async def answers(self, ids: Sequence[int]) -> Mapping[int, str]:
         """What came of those of the requests that have been carried out."""
+
+    async def pause(self, name: str, by: str, at: float) -> None:
+        """Pauses a stage or source, until it is resumed; what is paused already stays as it is."""
+
+    async def resume(self, name: str) -> None:
+        """Takes a pause back, if there is one."""
 
     async def close(self) -> None:
         """Lets go. Calling it again does nothing."""

@@ -10,7 +10,7 @@ import dataclasses
 import os
 import tomllib
 import typing
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -23,14 +23,23 @@ _known_secrets: tuple[str, ...] = ()
 
 
 class Secret:
-    """A text that is masked wherever it is shown; `.reveal()` gives it."""
+    """A text that is masked wherever it is shown; `.reveal()` gives it.
+
+    A subclass may say by `secrets()` which parts of it are secret, and by `__str__` how it is shown; it raises
+    ValueError, without the text, where it cannot be read.
+    """
 
     __slots__ = ("_text",)
 
     def __init__(self, text: str) -> None:
         self._text = text
-        if len(text) >= 4:
-            _know(text)
+        for secret in self.secrets():
+            if len(secret) >= 4:
+                _know(secret)
+
+    def secrets(self) -> Sequence[str]:
+        """What of it is masked in all that is shown."""
+        return (self._text,)
 
     def reveal(self) -> str:
         return self._text
@@ -38,10 +47,11 @@ class Secret:
     def __str__(self) -> str:
         return MASK
 
-    __repr__ = __str__
+    def __repr__(self) -> str:
+        return str(self)
 
     def __format__(self, spec: str) -> str:
-        return format(MASK, spec)
+        return format(str(self), spec)
 
     def __bool__(self) -> bool:
         return bool(self._text)
@@ -96,7 +106,10 @@ def resolve(
     for setting in found:
         if setting.fault:
             raise SettingError(setting.fault)
-    return class_(**{setting.field: setting.value for setting in found}), found
+    try:
+        return class_(**{setting.field: setting.value for setting in found}), found
+    except ValueError as error:
+        raise SettingError(f"app {app}: {error}") from None
 
 
 def look(
@@ -201,8 +214,9 @@ def _read(app: str, name: str, type_: Any, raw: Any, origin: str, environment: M
         if isinstance(raw, str):
             raw = _dereferenced(raw, environment)
         members = typing.get_args(type_) or (type_,)
-        if Secret in members:
-            return Secret(str(raw))
+        for member in members:
+            if isinstance(member, type) and issubclass(member, Secret):
+                return member(str(raw))
         if isinstance(raw, str) and bool in members and raw.strip().lower() in _BOOLEANS:
             return _BOOLEANS[raw.strip().lower()]
         return msgspec.convert(raw, type_, strict=False)

@@ -6,7 +6,7 @@ For every stage `records = done + outstanding + retrying + dead + waiting + runn
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from typing import Any
+from typing import Any, TypeVar
 
 import msgspec
 from msgspec import Struct
@@ -62,6 +62,9 @@ class TopicStatus(Struct, frozen=True):
     bytes: int = 0
 
 
+Shown = TypeVar("Shown", SourceStatus, StageStatus)
+
+
 class AppStatus(Struct, frozen=True):
     app: str
     sources: list[SourceStatus]
@@ -93,7 +96,7 @@ def status(store: str, survey: Survey, apps: Sequence[AppSpec], recent: float = 
 def _app(survey: Survey, app: AppSpec, recent: float) -> AppStatus:
     held = {held.stage: held for held in survey.leases}
     sources = [
-        _source(name, survey.sources.get(name, SourceState()), held.get(name), gone=gone)
+        _paused(_source(name, survey.sources.get(name, SourceState()), held.get(name), gone=gone), survey)
         for name, gone in _names((source.name for source in app.sources), survey.sources, app)
     ]
     facts: dict[str, list[PartitionFacts]] = {}
@@ -101,7 +104,7 @@ def _app(survey: Survey, app: AppSpec, recent: float) -> AppStatus:
         facts.setdefault(one.stage, []).append(one)
     topic_of = {stage.name: stage.topic for stage in app.stages}
     stages = [
-        _stage(name, topic_of.get(name, ""), facts.get(name, ()), recent, gone=gone)
+        _paused(_stage(name, topic_of.get(name, ""), facts.get(name, ()), recent, gone=gone), survey)
         for name, gone in _names(topic_of, facts, app)
     ]
     kept = {topic.topic: topic for topic in survey.topics}
@@ -120,6 +123,14 @@ def _names(declared: Iterable[str], stored: Iterable[str], app: AppSpec) -> list
     known = list(declared)
     gone = sorted(name for name in set(stored) - set(known) if name.startswith(f"{app.name}."))
     return [(name, False) for name in known] + [(name, True) for name in gone]
+
+
+def _paused(one: Shown, survey: Survey) -> Shown:
+    """As somebody paused it, whatever state it is in otherwise."""
+    paused = survey.paused.get(one.name)
+    if paused is None or one.state == "gone":
+        return one
+    return msgspec.structs.replace(one, state=f"paused by {paused.by} since {instant_text(paused.since)}")
 
 
 def _source(name: str, source: SourceState, held: Held | None, *, gone: bool) -> SourceStatus:
@@ -169,6 +180,9 @@ def _state(holders: Sequence[Held], outstanding: int) -> str:
             return held.state
     if not live:
         return "not running"
+    for held in live:
+        if outstanding and held.state.startswith("running, "):
+            return held.state
     return "running" if outstanding else "idle"
 
 

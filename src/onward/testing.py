@@ -130,7 +130,7 @@ class TestRun:
             Exception: the source's own, when it fails; what it closed by a Checkpoint before is kept.
         """
         found = _find(self._app.sources, source, "source")
-        self._work(Plan(stages=(found.name,), once=True, patience=0.0))
+        self._work(Plan(stages=(found.name,), once=True, patience=0.0, retention=False))
         for event in self._seen:
             if isinstance(event, SourceFailed):
                 raise event.error
@@ -144,7 +144,7 @@ class TestRun:
         """
         if not self._app.stages:
             return
-        self._work(Plan(stages=tuple(self._app.stages), once=True, patience=float("inf")))
+        self._work(Plan(stages=tuple(self._app.stages), once=True, patience=float("inf"), retention=False))
         for event in self._seen:
             if raises and isinstance(event, Failed) and event.state == "dead":
                 raise event.error or RecordDied(event.stage, event.position, event.key, event.reason)

@@ -47,7 +47,7 @@ class Topic(Generic[T]):
         self.max_record = units.size(max_record)
         self.was = was
         self.where = where
-        self._key_of = _key_function(type, key)
+        self._key_of = key_function(type, key)
 
     def __repr__(self) -> str:
         return f"Topic({self.name!r})"
@@ -114,7 +114,8 @@ def fields_of(type_: Any) -> frozenset[str] | None:
     return None
 
 
-def _key_function(type_: Any, key: str | KeyOf | None) -> KeyOf | None:
+def key_function(type_: Any, key: str | KeyOf | None) -> KeyOf | None:
+    """What reads a field, by name, from values of a type; a function stays what it is."""
     if key is None or callable(key):
         return key
     plain = typing.get_origin(type_) or type_

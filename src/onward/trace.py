@@ -9,7 +9,7 @@ Order: by key the newest first. Reading is bounded: a journey follows at most `S
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import msgspec
@@ -18,7 +18,7 @@ from msgspec.structs import replace
 
 from onward.codec import HEADERS, KEY, ORIGIN, TIME, VALUE
 from onward.difference import Change, difference
-from onward.log import Attempt, Books, Fate, Parked, Request, Stored, Survey
+from onward.log import Attempt, Books, Fate, Parked, Request, Retained, Stored, Survey
 from onward.record import Range
 
 STEPS = 1_000
@@ -34,6 +34,8 @@ BLOCKS = 64
 """Decoded blocks that are kept at hand."""
 
 KEPT, GONE, MISSING, ABSENT = "kept", "gone by retention", "missing", "not written"
+
+NOTHING = Retained(0, 0)
 
 Row = tuple[str | None, str | None, str, dict[str, str] | None, Raw]
 _rows = msgspec.json.Decoder(list[Row])
@@ -94,9 +96,9 @@ class Journey(Struct, frozen=True):
 class Tracer:
     """Follows records through one store; what it has read stays at hand, so it is for one question."""
 
-    def __init__(self, books: Books, survey: Survey, gone: dict[tuple[str, int], int]) -> None:
+    def __init__(self, books: Books, survey: Survey, retained: Mapping[tuple[str, int], Retained]) -> None:
         self._books = books
-        self._gone = gone
+        self._retained = retained
         self._stages: dict[str, list[str]] = {}
         self._begins: dict[tuple[str, int], int] = {}
         for facts in survey.stages:
@@ -171,7 +173,7 @@ class Tracer:
         if found is not None and offset - found[0].block.offset < len(found[1]):
             return self._of_row(*found, offset)
         place = Range(topic, partition, offset, offset + 1)
-        if offset < self._gone.get((topic, partition), 0):
+        if offset < self._retained.get((topic, partition), NOTHING).offset:
             return Step(place, GONE)
         # What comes after it is there: it was, and something else than retention has taken it.
         return Step(place, MISSING if await self._books.read(topic, partition, offset, 1, 1) else ABSENT)
@@ -347,7 +349,7 @@ def edits(step: Step, passage: Passage) -> list[Edit]:
 
 async def tracer(books: Books, survey: Survey) -> Tracer:
     """A tracer of what the store holds now."""
-    return Tracer(books, survey, dict(await books.gone()))
+    return Tracer(books, survey, await books.retained())
 
 
 def _note(step: Step, key: str, seen: set[Range]) -> None:

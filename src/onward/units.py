@@ -8,6 +8,7 @@ from functools import lru_cache
 
 _DURATION = re.compile(r"(\d+(?:\.\d+)?)\s*(ms|s|m|h|d)")
 _SIZE = re.compile(r"(\d+(?:\.\d+)?)\s*(B|KB|MB|GB)", re.IGNORECASE)
+_RATE = re.compile(r"(\d+(?:\.\d+)?)\s*/\s*(s|m|h)")
 _SECONDS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
 _BYTES = {"B": 1, "KB": 1_000, "MB": 1_000_000, "GB": 1_000_000_000}
 CENTURY = 100 * 366 * 86400.0
@@ -32,6 +33,18 @@ def duration(text: str | timedelta | float) -> float:
     if not 0 <= seconds <= CENTURY:
         raise ValueError(f"{text!r} is negative" if seconds < 0 else f"{text!r} is no time that anybody waits")
     return seconds
+
+
+def rate(text: str) -> float:
+    """How many per second, from text of one number and `/s`, `/m` or `/h`.
+
+    Raises:
+        ValueError: it is none, or nothing at all.
+    """
+    match = _RATE.fullmatch(text.strip()) if isinstance(text, str) else None
+    if match is None or not float(match[1]):
+        raise ValueError(f'{text!r} is no rate; write one number and /s, /m or /h, as in "100/s"')
+    return float(match[1]) / _SECONDS[match[2]]
 
 
 def size(text: str | int) -> int:

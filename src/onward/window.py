@@ -205,6 +205,14 @@ class Window:
         among = list(self._pending)[len(before) : len(self._pending) - len(after)]
         self._pending = deque([*before, _together([chunk, *among]), *after])
 
+    def gather(self, most: int) -> None:
+        """Brings together what was read in pieces, so that so many can be taken at once."""
+        pieces: list[Chunk] = []
+        while self._pending and sum(map(len, pieces)) < most:
+            pieces.append(self._pending.popleft())
+        if pieces:
+            self._pending.appendleft(_together(pieces))
+
     def take(
         self,
         most: int,

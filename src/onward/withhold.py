@@ -37,14 +37,17 @@ def withheld(stage: Stage, tell: Tell) -> Stage:
 
     made = copy.copy(stage)
     made.handler = Handler(one) if stage.batch is None else Handler(many).batched()
-    made.timeout = None
+    made.timeout = made.rate = made.limit = None
     return made
 
 
 def limited(source: Source, most: int | None) -> Source:
-    """The source as one that ends after so many records, over all its calls."""
+    """The source as a dry run calls it: it ends after so many records, over all its calls, and nobody is told that its
+    cursors are saved, as they are not."""
+    made = copy.copy(source)
+    made.saved = None
     if most is None:
-        return source
+        return made
     function, left = source.handler.function, most
 
     def counts(item: Any) -> None:
@@ -69,7 +72,6 @@ def limited(source: Source, most: int | None) -> Source:
             if not left:
                 return
 
-    made = copy.copy(source)
     made.handler = copy.copy(source.handler)
     made.handler.function = some_async if source.handler.is_async else some
     return made

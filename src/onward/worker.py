@@ -10,7 +10,7 @@ import asyncio
 import contextlib
 import random
 import time
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, TypeVar
 
@@ -23,14 +23,27 @@ from onward.codec import Codec
 from onward.crew import Crew
 from onward.emit import Emitter
 from onward.errors import LeaseLost, Refused, StoreAway, StoreUncertain
-from onward.events import Event, Failed, Observer, Observers, StoreAbsent, Trouble, WorkerStarted, WorkerStopped
+from onward.events import (
+    Event,
+    Failed,
+    Observer,
+    Observers,
+    SourceElsewhere,
+    StoreAbsent,
+    Trouble,
+    WorkerStarted,
+    WorkerStopped,
+)
 from onward.failure import message_of
 from onward.health import BEATS, Health
 from onward.intake import Intake
 from onward.lane import Lane
 from onward.lease import LOOK, SECONDS, Leases, Wanted
 from onward.log import AppSpec, Books, Claim, Lease, Log, SourceSpec, StageSpec, TopicSpec
+from onward.pace import Pace
+from onward.rate import Portion, Rate
 from onward.resource import Resources
+from onward.retention import Retention
 from onward.sqlite.connection import path_of
 from onward.withhold import limited, withheld
 from onward.within import SQLiteTarget, Target, Within
@@ -38,6 +51,9 @@ from onward.within import SQLiteTarget, Target, Within
 T = TypeVar("T")
 
 MEMORY = 256_000_000
+
+SWEEP = 5.0
+"""Seconds for which retention may go on when a run under `once` is done."""
 
 TROUBLE = 5.0
 """Seconds after which a lane or intake that broke is taken up again."""
@@ -70,6 +86,7 @@ class Plan(Struct, frozen=True, kw_only=True):
         grace: seconds that work in hand has to finish at a stop.
         dry_run: withhold effects outside; to be run on an overlay, with targets that are copies.
         limit: so many records at most per source and per stage.
+        retention: let go, beside the work, of what the store is to keep no longer.
         follow: under `once`, do not judge whether all is done: the process that leads this one does, and stops it.
     """
 
@@ -78,6 +95,7 @@ class Plan(Struct, frozen=True, kw_only=True):
     memory: int = MEMORY
     patience: float = 60.0
     grace: float = 10.0
+    retention: bool = True
     follow: bool = False
     dry_run: bool = False
     limit: int | None = None
@@ -142,20 +160,25 @@ class Worker:
             self._sources = {n: limited(source, plan.limit) for n, source in self._sources.items()}
             self._stages = {n: withheld(stage, self.observe) for n, stage in self._stages.items()}
         self._crews: dict[str, Crew] = {}
+        self._paces: dict[str, Pace] = {}
         self._lanes: dict[Wanted, Lane] = {}
         self._intakes: dict[str, Intake] = {}
         self._target_of = target
         self._targets: dict[str, Target] = {}
         self._opening = asyncio.Lock()
         self._tasks: dict[Wanted, asyncio.Task[None]] = {}
+        self._paused: Collection[str] = ()
         self._look = asyncio.Event()
         self._stop = asyncio.Event()
         self._ends: Mapping[tuple[str, int], int] = {}
         self._pause_until: dict[Wanted, float] = {}
+        self._began = 0.0
+        self._elsewhere: set[str] = set()
         wanted: list[Wanted] = [(name, 0) for name in self._sources]
         wanted += [(name, p) for name, stage in self._stages.items() for p in range(stage.topic.partitions)]
         self._wanted = wanted
-        self.leases = Leases(self, wanted)
+        self.leases = Leases(self, wanted, self._sources if plan.once else ())
+        self.retention = Retention(log, books, self.clock, self.name, self.observe)
         calls = sum(2 * stage.parallel for stage in self._stages.values() if not stage.handler.is_async)
         self.threads = ThreadPoolExecutor(max(4, calls), thread_name_prefix="onward-call")
 
@@ -185,10 +208,23 @@ class Worker:
             if self.report.away:
                 raise
             return self.report  # it was stopped before it had begun
+        self._began = self._tick()
         self.observe(WorkerStarted(self.name, getattr(self.log, "url", "")))
+        try:
+            # Before a lease is taken it is known what is paused.
+            await self._news(sorted({stage.topic.name for stage in self._stages.values()}))
+        except StoreAway:
+            if self.report.away:
+                raise
+            return self.report
+        for rate in self._rates:
+            rate.connect(self.pace(rate))
         helpers = [asyncio.create_task(self.leases.run()), asyncio.create_task(self._watch())]
+        if self._plan.retention:
+            helpers.append(asyncio.create_task(self.retention.run()))
         try:
             await self._until_done(helpers)
+            await self._sweep_once()
         except StoreAway:
             if not self._stop.is_set() or self.report.away:
                 raise
@@ -238,6 +274,13 @@ class Worker:
             await asyncio.wait([looking, *helpers], timeout=0.25 if self.once else None, return_when="FIRST_COMPLETED")
             looking.cancel()
 
+    async def _sweep_once(self) -> None:
+        """A run that ends by itself leaves the store as small as it may be: there may be no other worker to do it."""
+        if self._plan.retention and self.once and not (self._stop.is_set() or self._plan.follow):
+            with contextlib.suppress(TimeoutError, StoreAway, StoreUncertain):
+                async with asyncio.timeout(SWEEP):
+                    await self.retention.sweep()
+
     async def _wind_up(self, helpers: Sequence[asyncio.Task[None]]) -> None:
         self._stop.set()
         for lane in self._lanes.values():
@@ -252,12 +295,17 @@ class Worker:
                 lane.give_up()
             for intake in self._intakes.values():
                 intake.give_up()
+            for pace in self._paces.values():
+                pace.close()
             for task in late:
                 task.cancel()
             await asyncio.gather(*working, return_exceptions=True)
+        for rate in self._rates:
+            rate.connect(None)
         for helper in helpers:
             helper.cancel()
-        await asyncio.gather(*helpers, return_exceptions=True)
+        await asyncio.gather(*helpers, *(crew.close() for crew in self._crews.values()), return_exceptions=True)
+        await self.retention.give_back()
         try:
             await self.leases.give_back_all()
         except StoreAway as error:
@@ -294,6 +342,7 @@ class Worker:
         """Tells lanes; returns for what there are requests that no lane of this worker can carry out."""
         news = await self.patiently(lambda: self.log.news(topics, list(self._stages)), or_stop=True)
         self._ends = news.ends
+        self._heed(news.paused)
         for lane in list(self._lanes.values()):
             lane.reached(news.ends.get((lane.stage.topic.name, lane.partition), 0))
         for request in news.requests:
@@ -301,14 +350,30 @@ class Worker:
                 lane.asked(request)
         return {(request.stage, request.partition) for request in news.requests} - set(self._lanes)
 
+    def _heed(self, paused: Collection[str]) -> None:
+        """Ends what was paused, when what it has in hand is done."""
+        if resumed := set(self._paused) - set(paused):
+            for name in resumed:
+                self._intakes.pop(name, None)
+            self.leases.note()
+            self.look()
+        self._paused = paused
+        for wanted, lane in self._lanes.items():
+            if wanted[0] in paused:
+                lane.stop()
+        for name, intake in self._intakes.items():
+            if name in paused:
+                intake.stop()
+
     # once
 
     async def _all_done(self) -> bool:
         """Whether nothing is left that this run could still do, or should wait for."""
-        if not all(self._source_done(name) for name in self._sources):
+        waiting = [name for name in self._sources if not self._source_done(name)]
+        if waiting and not await self._brought_elsewhere(waiting):
             return False
         asked = await self._news(sorted({stage.topic.name for stage in self._stages.values()}))
-        if asked - self._given_up:
+        if any(wanted not in self._given_up and wanted[0] not in self._paused for wanted in asked):
             return False
         starting = any(wanted[0] in self._stages and wanted not in self._lanes for wanted in self._tasks)
         if starting or any(not lane.idle for lane in self._lanes.values()):
@@ -340,6 +405,10 @@ class Worker:
             holder = facts.holder
             if holder is not None and holder.live and holder.state.startswith(("tripped:", "stopped:")):
                 continue
+            if facts.stage in self._paused:
+                if holder is not None and holder.live and holder.worker != self.name:
+                    return True  # it finishes what it has in hand
+                continue
             if facts.end - facts.begins - facts.totals.done - sum(facts.parked.values()) > 0:
                 return True
             if facts.parked.get("retrying") and await self._due_soon(wanted):
@@ -362,7 +431,26 @@ class Worker:
 
     def _source_done(self, name: str) -> bool:
         intake = self._intakes.get(name)
+        if name in self._paused and (name, 0) not in self._tasks:
+            return True
         return (intake is not None and intake.done) or (name, 0) in self._given_up
+
+    async def _brought_elsewhere(self, names: Sequence[str]) -> bool:
+        """Whether another worker has these sources and did not hand them over within the patience. One that is in a
+        call by schedule will; a continuous one may never return, and what it brings counts as this run's."""
+        if self._tick() < self._began + self._plan.patience:
+            return False
+        survey = await self.patiently(self._books.survey, or_stop=True)
+        held = {held.stage: held.worker for held in survey.leases if held.live and held.worker != self.name}
+        for name in names:
+            called = name in survey.sources and survey.sources[name].state == "running"
+            if name not in held or (called and not self._sources[name].continuous):
+                return False
+        for name in names:
+            if name not in self._elsewhere:
+                self._elsewhere.add(name)
+                self.observe(SourceElsewhere(name, held[name]))
+        return True
 
     @property
     def _given_up(self) -> set[Wanted]:
@@ -373,7 +461,10 @@ class Worker:
 
     def may_take(self, wanted: Wanted) -> bool:
         return (
-            not self._stop.is_set() and wanted not in self._tasks and self._pause_until.get(wanted, 0.0) <= self._tick()
+            not self._stop.is_set()
+            and wanted not in self._tasks
+            and wanted[0] not in self._paused
+            and self._pause_until.get(wanted, 0.0) <= self._tick()
         )
 
     def _tick(self) -> float:
@@ -399,6 +490,8 @@ class Worker:
         """Another worker comes first for it: ends it here, so that the other can take it."""
         if (lane := self._lanes.get(wanted)) is not None:
             lane.stop()
+        elif (intake := self._intakes.get(wanted[0])) is not None and wanted in self._tasks:
+            intake.hand_over()
 
     def state_of(self, lease: Lease) -> str:
         """What `status` shows for a lease."""
@@ -446,7 +539,7 @@ class Worker:
             crew.trouble = ""
             lane = Lane(crew, claim, within)
             self._lanes[wanted] = crew.lanes[wanted[1]] = lane
-            if self._stop.is_set():
+            if self._stop.is_set() or stage.name in self._paused:
                 lane.stop()
             lane.reached(self._ends.get((stage.topic.name, lane.partition), 0))
             news = await self.patiently(lambda: self.log.news([stage.topic.name], [stage.name]), or_stop=True)
@@ -509,18 +602,14 @@ class Worker:
 
     async def _work_source(self, claim: Claim) -> None:
         source = self._sources[claim.lease.stage]
-        before = self._intakes.get(source.name)
-        intake = Intake(
-            self,
-            source,
-            claim,
-            self._resources[self._app_of[source.name].name],
-            Emitter(source.to, self._codecs),
-        )
-        if before is not None and before.done:
-            intake.done, intake.failed = True, before.failed
+        resources = self._resources[self._app_of[source.name].name]
+        emitter = Emitter(source.to, self._codecs)
+        intake = Intake(self, source, claim, resources, emitter, self._intakes.get(source.name))
         self._intakes[source.name] = intake
-        if intake.done or self._stop.is_set():
+        if self._stop.is_set() or (intake.done and source.name not in self._paused):
+            return
+        if source.name in self._paused:
+            await self.leases.give_back(source.name, 0)
             return
         try:
             await intake.run()
@@ -530,8 +619,31 @@ class Worker:
             raise
         if intake.lost:
             self.leases.held.pop((source.name, 0), None)
+            return
+        if intake.away:
+            self._pause_until[source.name, 0] = self._tick() + intake.away
+        if self._stop.is_set():
+            return
+        if intake.done:
+            await self.leases.let_go(source.name)  # a service that has it too goes on with it
+        else:
+            await self.leases.give_back(source.name, 0)
 
     # for its parts
+
+    @property
+    def _rates(self) -> list[Rate]:
+        return [rate for app in self._apps for rate in app.rates.values()]
+
+    def pace(self, rate: Rate) -> Pace:
+        """What this process may call of a budget; one for all that name it."""
+        if rate.name not in self._paces:
+
+            async def draw(count: int) -> Portion:
+                return await self.patiently(lambda: self.log.draw(rate.name, rate.per_second, count))
+
+            self._paces[rate.name] = Pace(rate, self.clock, draw)
+        return self._paces[rate.name]
 
     def observe(self, event: Event) -> None:
         if isinstance(event, Failed) and event.state == "dead":

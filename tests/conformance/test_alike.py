@@ -271,6 +271,25 @@ class Alike(RuleBasedStateMachine):
     def retain(self, at: int, offsets: dict[int, int], age: float) -> None:
         self.same(self.logs, lambda log: log.retain(self.topics[at], self.clock.now() - age, offsets))
 
+    @rule(at=PARTITIONS, offsets=st.dictionaries(PARTITIONS, OFFSETS), most=st.integers(1, 3), gone=st.booleans())
+    def retain_some(self, at: int, offsets: dict[int, int], most: int, gone: bool) -> None:
+        before = self.clock.now() + 1
+        overrun = sorted(self.stages) if gone else ()
+        self.same(self.logs, lambda log: log.retain(self.topics[at], before, offsets, most, overrun))
+
+    @rule(partition=PARTITIONS, age=st.sampled_from([-1.0, 5.0]), most=st.integers(1, 50), outputs=st.booleans())
+    def fold(self, partition: int, age: float, most: int, outputs: bool) -> None:
+        to = self.topics if outputs else ()
+        for stage in sorted(self.stages):
+            self.same(self.logs, lambda log, stage=stage: log.fold(stage, partition, to, self.clock.now() - age, most))
+        # What was folded is not known by its first offset any more; it is not finished twice by those who ask.
+        self.firsts.clear()
+
+    @rule(age=st.sampled_from([0.0, 5.0, 100.0]))
+    def passed(self, age: float) -> None:
+        instants = dict.fromkeys(self.stages, self.clock.now() - age)
+        self.same(self.books, lambda books: books.passed(instants))
+
     @rule(partition=PARTITIONS, action=st.sampled_from(["retry", "drop"]), data=st.data())
     def ask(self, partition: int, action: Any, data: st.DataObject) -> None:
         stage = data.draw(st.sampled_from(sorted(self.stages)))

@@ -3,6 +3,7 @@
 import asyncio
 import unittest
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import pytest
 from msgspec.structs import replace
@@ -42,8 +43,8 @@ class Overtakes(MemoryLog):
 
 
 class StartsAgain(MemoryLog):
-    async def retain(self, topic: str, written_before: float, offsets: Mapping[int, int]) -> int:
-        deleted = await super().retain(topic, written_before, offsets)
+    async def retain(self, topic: str, written_before: float, offsets: Mapping[int, int], *more: Any) -> int:
+        deleted = await super().retain(topic, written_before, offsets, *more)
         for partition in offsets:
             self.store.part(topic, partition).clear()
         return deleted

@@ -56,13 +56,26 @@ def test_every_event_has_a_sentence(written: list[str]) -> None:
     write_lines(written.append, "debug", human=False)
     error = ValueError("x")
     said = [
-        events.WorkerStarted("w", "s"), events.WorkerStopped("w"), events.LeaseTaken("a.s", 0, 1),
-        events.LeaseGone("a.s", 0), events.Tripped("a.s", "away", 1.0), events.Recovered("a.s"),
-        events.Stuck("a.s", 0), events.Full("a.s", 0, 10, "k"), events.Progressed("a.s", "a.t:0:0", None, 1, 2),
-        events.SourceRan("a.s", 3, 0.1), events.SourceFailed("a.s", error, 1.0), events.StoreAbsent("away", 1.0),
-        events.Withheld("a.s", "a.t:0:0", None, 1, "x"), events.Trouble("a.s", "mend it"), FAILED,
+        events.WorkerStarted("w", "s"),
+        events.WorkerStopped("w"),
+        events.LeaseTaken("a.s", 0, 1),
+        events.LeaseGone("a.s", 0),
+        events.Tripped("a.s", "away", 1.0),
+        events.Recovered("a.s"),
+        events.Stuck("a.s", 0),
+        events.Full("a.s", 0, 10, "k"),
+        events.Progressed("a.s", "a.t:0:0", None, 1, 2),
+        events.SourceRan("a.s", 3, 0.1),
+        events.SourceFailed("a.s", error, 1.0),
+        events.StoreAbsent("away", 1.0),
+        events.Withheld("a.s", "a.t:0:0", None, 1, "x"),
+        events.Trouble("a.s", "mend it"),
+        FAILED,
         events.Committed("a.s", 0, 1, 1, 0, 0),
-    ]  # fmt: skip
+        events.Swept(1, 2, 0.1),
+        events.SourceElsewhere("a.s", "w"),
+        events.SavedFailed("a.s", error),
+    ]
     assert {type(event).__name__ for event in said} == {class_.__name__ for class_ in events.Event.__subclasses__()}
     for event in said:
         LoggingObserver()(event)

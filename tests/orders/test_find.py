@@ -1,11 +1,13 @@
 import os
 import shutil
+from datetime import UTC, datetime
 from pathlib import Path
 
 import msgspec
 import pytest
 
-from onward_apps.orders.find import Cursor, Once, find, read_name
+from onward_apps.orders.filename import read_name
+from onward_apps.orders.find import Cursor, Once, find
 from onward_apps.orders.model import Entity, File
 
 CHILD = Entity("child", {"id": "integer"}, key="id", table="dbo.child", rank=2)
@@ -47,9 +49,7 @@ def test_a_name_says_what_the_file_is(name, said):
     assert read_name(name) == said
 
 
-@pytest.mark.parametrize(
-    "name", ["load00000001.csv", "LOAD1.csv", "LOAD00000001.parquet", "CDC_TXN-20200101000000000.csv"]
-)
+@pytest.mark.parametrize("name", ["load00000001.csv", "LOAD1.csv", "LOAD00000001.parquet"])
 def test_other_names_say_nothing(name):
     assert read_name(name) is None
 
@@ -168,3 +168,96 @@ def test_strangers_are_named_once_and_sidecars_are_not(tmp_path):
 
 def test_a_folder_that_is_not_there_yet_is_empty(tmp_path):
     assert deliver(tmp_path / "later") == ([], Cursor())
+
+
+# complete loads and transaction files
+
+WHOLE = Entity("child", {"id": "integer"}, key="id", table="dbo.child", remove_absent=True, load_quiet="10m")
+
+
+def at(folder: Path, name: str, seconds: int, text: str = "1\n") -> None:
+    os.utime(put(folder, name, text), (NOW + seconds, NOW + seconds))
+
+
+NOW = 1_750_000_000
+
+
+def kinds(folder: Path, cursor: Cursor | None = None, seconds: int = 0) -> tuple[list[tuple[str, str]], Cursor]:
+    found = list(find(folder, [WHOLE], cursor, now=lambda: datetime.fromtimestamp(NOW + seconds, UTC)))
+    return [(file.kind, file.key.rpartition("/")[2]) for file, _ in found], found[-1][1] if found else Cursor()
+
+
+LOADS = [("LOAD", "LOAD00000001.csv"), ("LOAD", "LOAD00000002.csv")]
+SNAPSHOT = ("SNAPSHOT", "LOAD")
+
+
+def test_a_load_of_several_parts_is_complete_when_a_change_file_follows(tmp_path):
+    at(tmp_path, "child/20250301-101112122.csv", -10)
+    at(tmp_path, "child/LOAD00000001.csv", 0)
+    at(tmp_path, "child/LOAD00000002.csv", 10)
+    found, cursor = kinds(tmp_path)
+    assert found == [*LOADS, ("CDC", "20250301-101112122.csv")]
+    at(tmp_path, "child/20250301-101112123.csv", 20)
+    found, cursor = kinds(tmp_path, cursor)
+    assert found == [SNAPSHOT, ("CDC", "20250301-101112123.csv")]
+    assert kinds(tmp_path, cursor)[0] == []
+    at(tmp_path, "child/LOAD00000001.csv", 30, "2\n")
+    at(tmp_path, "child/LOAD00000002.csv", 40, "2\n")
+    found, cursor = kinds(tmp_path, cursor)
+    assert found == LOADS
+    at(tmp_path, "child/20250301-101112124.csv", 50)
+    assert kinds(tmp_path, cursor)[0][0] == SNAPSHOT
+
+
+def test_or_when_it_is_marked_or_quiet(tmp_path):
+    at(tmp_path, "child/LOAD00000001.csv", 0)
+    at(tmp_path, "child/LOAD00000002.csv", 10)
+    assert kinds(tmp_path, seconds=609)[0] == LOADS
+    assert kinds(tmp_path, seconds=610)[0] == [*LOADS, SNAPSHOT]
+    at(tmp_path, "child/_SUCCESS", 9)
+    assert kinds(tmp_path)[0] == LOADS
+    at(tmp_path, "child/_SUCCESS", 10)
+    assert kinds(tmp_path)[0] == [*LOADS, SNAPSHOT]
+
+
+def test_a_part_that_is_missing_or_older_than_part_1_is_none_of_it(tmp_path):
+    at(tmp_path, "child/LOAD00000001.csv", 10)
+    at(tmp_path, "child/LOAD00000002.csv", 10)
+    at(tmp_path, "child/LOAD00000003.csv", 0)
+    at(tmp_path, "child/_SUCCESS", 20)
+    [whole] = [file for file, _ in find(tmp_path, [WHOLE]) if file.kind == "SNAPSHOT"]
+    assert [part.key for part in whole.parts] == ["dbo/child/LOAD00000001.csv", "dbo/child/LOAD00000002.csv"]
+    at(tmp_path, "child/LOAD00000005.csv", 15)
+    assert SNAPSHOT not in kinds(tmp_path)[0]
+    (tmp_path / "dbo/child/LOAD00000005.csv").unlink()
+    at(tmp_path, "child/p1/SEGMENT1_LOAD00000002.csv", 15)
+    assert SNAPSHOT not in kinds(tmp_path)[0]
+    at(tmp_path, "child/p1/SEGMENT1_LOAD00000001.csv", 12)
+    assert SNAPSHOT in kinds(tmp_path)[0]
+
+
+def test_transaction_files_are_a_line_of_their_own_after_all_loads(tmp_path):
+    (tmp_path / "cdc").mkdir()
+    for name in ("CDC_TXN-20250301101112124.csv", "CDC_TXN-20250301101112123.csv.gz", "20250301-101112122.csv"):
+        (tmp_path / "cdc" / name).write_text("")
+    put(tmp_path, "child/LOAD00000001.csv")
+    put(tmp_path, "child/LOAD00000002.csv")
+    put(tmp_path, "child/CDC_TXN-20250301101112123.csv")
+    put(tmp_path, "parent/LOAD00000001.csv")
+    said: list[str] = []
+    found = list(find(tmp_path, BOTH, None, said.append, transactions="cdc"))
+    files = [file for file, _ in found]
+    assert [file.key for file in files] == [
+        "dbo/parent/LOAD00000001.csv",
+        "dbo/child/LOAD00000001.csv",
+        "dbo/child/LOAD00000002.csv",
+        "cdc/CDC_TXN-20250301101112123.csv.gz",
+        "cdc/CDC_TXN-20250301101112124.csv",
+    ]
+    assert [(file.kind, file.table, file.entity) for file in files[3:]] == [("TXN", "cdc", "")] * 2
+    assert [need.key for need in files[-1].needs] == ["dbo/parent/LOAD00000001.csv", "dbo/child/LOAD00000002.csv"]
+    assert [sentence.partition(":")[0] for sentence in said] == [
+        "dbo/child/CDC_TXN-20250301101112123.csv",
+        "cdc/20250301-101112122.csv",
+    ]
+    assert list(find(tmp_path, BOTH, found[-1][1], transactions="cdc")) == []

@@ -56,8 +56,15 @@ class Ground:
         self.folder = folder
         self.path = folder / name
         self.url = f"sqlite:///{self.path}"
-        self.clock: HandClock = LeapClock(NOW)
+        self.clock: Any = LeapClock(NOW)
+        self.own_clock = False
+        """Whether stores go by this clock too, and not by the machine's."""
         self.seen = Seen()
+
+    @property
+    def stores(self) -> dict[str, Any]:
+        """How the handles on the store are opened."""
+        return {"clock": self.clock} if self.own_clock else {}
 
     # given
 
@@ -65,7 +72,7 @@ class Ground:
         """Puts values, in one block for each partition; an `Outgoing` keeps its own key."""
 
         async def work() -> None:
-            log = SQLiteLog(self.url)
+            log = SQLiteLog(self.url, **self.stores)
             try:
                 await log.declare(spec_of(app))
                 await append(log, topic, values)
@@ -95,8 +102,8 @@ class Ground:
         self, *apps: App, plan: Plan | None = None, clock: Clock | None = None, **more: Any
     ) -> AsyncIterator[Worker]:
         """A worker that does not run yet, on handles of its own."""
-        log = SQLiteLog(self.url, listen=True)
-        books = SQLiteBooks(self.url)
+        log = SQLiteLog(self.url, listen=True, **self.stores)
+        books = SQLiteBooks(self.url, **self.stores)
         more.setdefault("chance", lambda: 0.5)
         try:
             yield Worker(apps, log, books, plan or Plan(), clock=clock or self.clock, observers=[self.seen], **more)
@@ -122,7 +129,8 @@ class Ground:
         async def work() -> Report:
             resources = plan.pop("resources", None)
             chance = plan.pop("chance", lambda: 0.5)
-            async with self.open(*apps, plan=Plan(once=True, **plan), resources=resources, chance=chance) as worker:
+            more = {"resources": resources, "chance": chance, "settings": plan.pop("settings", None)}
+            async with self.open(*apps, plan=Plan(once=True, **plan), **more) as worker:
                 return await asyncio.wait_for(worker.run(), 4 * BOUND)
 
         return asyncio.run(work())
@@ -135,7 +143,7 @@ class Ground:
 
     def books(self, look: Callable[[SQLiteBooks], Any]) -> Any:
         async def work() -> Any:
-            books = SQLiteBooks(self.url)
+            books = SQLiteBooks(self.url, **self.stores)
             try:
                 return await look(books)
             finally:

@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 import onward
-from onward.cli import audit, config, demo, doctor, graph, parked, put, read, run, status, trace
+from onward.cli import audit, config, demo, doctor, graph, new, own, parked, pause, put, read, run, status, trace
 from onward.cli.show import fail
 from onward.errors import OnwardError
 
@@ -17,6 +17,7 @@ _looked_at = sys.stdout.isatty() and sys.stderr.isatty()
 
 program = typer.Typer(
     name="onward",
+    cls=own.Commands,
     help="Delivers data: durably, in order per key, once in effect, and can say where every record is.",
     no_args_is_help=True,
     rich_markup_mode="rich" if _looked_at else None,
@@ -32,8 +33,11 @@ program.command("put")(put.put)
 program.command("trace")(trace.trace)
 program.add_typer(parked.program, name="parked")
 program.command("audit")(audit.audit)
+program.command("pause")(pause.pause)
+program.command("resume")(pause.resume)
 program.command("doctor")(doctor.doctor)
 program.command("config")(config.config)
+program.command("new")(new.new)
 
 
 def _version(asked: bool) -> None:

@@ -140,7 +140,7 @@ def left_over(url: str, apps: Sequence[App], survey: Survey, *, json: bool) -> N
 
 
 def _row(stage: StageStatus) -> list[str]:
-    state = stage.state if stage.state.startswith(("tripped", "stopped")) else ""
+    state = stage.state if stage.state.startswith(("tripped", "stopped", "paused")) else ""
     return [stage.name, *(f"{getattr(stage, count)}" for count in _LEFT), state]
 
 

@@ -53,22 +53,22 @@ class Following(Suite):
     @scenario
     async def test_what_retention_has_deleted_is_known(self, case: Case) -> None:
         await case.log.declare(app_spec())
-        assert dict(await case.books.gone()) == {}
+        assert dict(await case.books.retained()) == {}
         await case.put("a", "b")
         await case.put("c")
         await case.put("d", partition=1)
         case.clock.advance(1)
         await case.log.retain(IN, case.clock.now(), {0: 2})
-        assert dict(await case.books.gone()) == {(IN, 0): 2}
+        assert dict(await case.books.retained()) == {(IN, 0): (2, 2)}
         assert await case.books.stored(IN, 0, 1) is None
         await case.log.retain(IN, case.clock.now(), {0: 3, 1: 1})
-        assert dict(await case.books.gone()) == {(IN, 0): 3, (IN, 1): 1}
+        assert dict(await case.books.retained()) == {(IN, 0): (3, 3), (IN, 1): (1, 1)}
         bare = await case.books.stored(IN, 0, 2)
         assert bare is not None and bare.block.entries == b"[]"
         await case.log.retain(IN, case.clock.now(), {0: 3, 1: 1})
-        assert dict(await case.books.gone()) == {(IN, 0): 3, (IN, 1): 1}
+        assert dict(await case.books.retained()) == {(IN, 0): (3, 3), (IN, 1): (1, 1)}
         survey, _, blocks = await case.books.evidence()
-        assert dict(survey.gone) == {(IN, 0): 3, (IN, 1): 1}
+        assert dict(survey.retained) == {(IN, 0): (3, 3), (IN, 1): (1, 1)}
         assert [row.full for row in blocks] == [False, False]
 
     @scenario
@@ -197,7 +197,7 @@ class Following(Suite):
         await case.log.declare(app_spec(topics=topics, sources=[], stages=spec.stages))
         assert (await case.books.fate("app.done", 0, 2)).done
         assert [one.maker for one in await case.books.made("app.done", 0, 2)] == ["app.done"]
-        assert dict(await case.books.gone()) == {("app.first", 0): 3}
+        assert dict(await case.books.retained()) == {("app.first", 0): (3, 3)}
 
     async def _parking(self, case: Case) -> Lease:
         await case.log.declare(app_spec())

@@ -14,13 +14,16 @@ Put that into a test file and run pytest. Each test has a store and an event loo
 needs no plugin. `open` is told the clock that the log must use; the handles are closed by the suite.
 """
 
+from onward.conformance.ageing import Ageing
 from onward.conformance.committing import Committing
 from onward.conformance.declaring import Declaring
 from onward.conformance.following import Following
 from onward.conformance.leasing import Leasing
 from onward.conformance.looking import Looking
+from onward.conformance.pausing import Pausing
 from onward.conformance.reading import Reading
+from onward.conformance.sharing import Sharing
 
 
-class LogSuite(Declaring, Leasing, Committing, Reading, Looking, Following):
+class LogSuite(Declaring, Leasing, Committing, Sharing, Reading, Looking, Following, Ageing, Pausing):
     """Subclass it with `open`, and `reopen` where the log is durable."""

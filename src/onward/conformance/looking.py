@@ -77,8 +77,8 @@ class Looking(Suite):
         assert survey.stages[1] == PartitionFacts(WORK, IN, 1, 0, 0, 0, 0, Totals(), {}, 0, None)
         size = sum(len(block.entries) for block in await case.read())
         assert [tuple(facts) for facts in survey.topics] == [
-            (IN, 2, 12, size, 10, 12),
-            (OUT, 2, 1, len((await case.read(OUT))[0].entries), 0, 1),
+            (IN, 2, 12, size, 10, 12, 0, 2),
+            (OUT, 2, 1, len((await case.read(OUT))[0].entries), 0, 1, 0, 2),
         ]
         assert survey.sources == {FEED: SourceState(emitted={IN: 2})}
 

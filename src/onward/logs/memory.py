@@ -10,13 +10,14 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import secrets
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 
 from msgspec.structs import replace
 
 from onward import process
 from onward.clock import Clock
-from onward.errors import AlreadyCommitted, LeaseLost, Refused, StartNeeded
+from onward.errors import AlreadyCommitted, GoneTooLong, LeaseLost, Refused, StartNeeded
+from onward.limit import Seat, granted
 from onward.log import (
     MEETING,
     Answer,
@@ -33,7 +34,8 @@ from onward.log import (
     TopicSpec,
 )
 from onward.logs.memory_books import MemoryBooks
-from onward.logs.memory_store import EMPTY, LeaseRow, MemoryStore, StageRows, TopicRows, Written
+from onward.logs.memory_store import EMPTY, LeaseRow, MemoryStore, ProgressRow, StageRows, TopicRows, Written
+from onward.rate import Account, Portion
 
 
 class MemoryLog(MemoryBooks):
@@ -59,10 +61,12 @@ class MemoryLog(MemoryBooks):
         for source in app.sources:
             if source.was and source.name not in self.store.sources:
                 self.store.rename_leases(source.was, source.name)
+                self.store.rename_pause(source.was, source.name)
                 if source.was in self.store.sources:
                     self.store.sources[source.name] = self.store.sources.pop(source.was)
         for stage in app.stages:
             self._add_stage(stage)
+        self.store.note_gone(app, self._clock.now())
         self.store.apps[app.name] = app
         await self._changed()
 
@@ -111,10 +115,11 @@ class MemoryLog(MemoryBooks):
             (topic, partition): self.store.end(topic, partition)
             for topic in topics
             if topic in self.store.topics
-            for partition in range(len(self.store.topics[topic].parts))
+            for partition in range(self.store.topics[topic].partitions)
         }
         left = [request for id_, request in self.store.requests.items() if id_ not in self.store.answers]
-        return News(ends, [request for stage in stages for request in left if request.stage == stage])
+        found = [request for stage in stages for request in left if request.stage == stage]
+        return News(ends, found, frozenset(self.store.paused))
 
     async def changed(self, seconds: float) -> None:
         with contextlib.suppress(TimeoutError):
@@ -134,24 +139,73 @@ class MemoryLog(MemoryBooks):
         }
         return {name: wanted for name, (_, wanted) in self.store.workers.items()}
 
-    async def retain(self, topic: str, written_before: float, offsets: Mapping[int, int]) -> int:
+    async def retain(
+        self,
+        topic: str,
+        written_before: float,
+        offsets: Mapping[int, int],
+        most: int | None = None,
+        overrun: Collection[str] | None = None,
+    ) -> int:
         deleted = 0
+        parts = self.store.topics[topic].parts if topic in self.store.topics else []
         for partition, offset in offsets.items():
-            kept: list[Written] = []
-            part = self.store.part(topic, partition)
-            for written in part:
-                block, at = written.block, written.at
+            if partition >= len(parts):
+                continue
+            if overrun is not None:
+                offset = min(offset, self.store.unseen(topic, partition, overrun))
+            part = parts[partition]
+            while part and (most is None or deleted < most or len(part) == 1):
+                block, at = part[0].block, part[0].at
                 if at >= written_before or block.offset + block.count > offset:
-                    kept.append(written)
-                    continue
-                gone = self.store.topics[topic].gone
-                gone[partition] = max(gone.get(partition, 0), block.offset + block.count)
-                if written is part[-1]:
-                    kept.append(written._replace(block=block._replace(entries=EMPTY), keys=None))
-                else:
-                    deleted += 1
-            part[:] = kept
+                    break
+                self.store.topics[topic].note_retained(partition, block)
+                if len(part) == 1:
+                    part[0] = part[0]._replace(block=block._replace(entries=EMPTY), keys=None)
+                    break
+                del part[0]
+                deleted += 1
         return deleted
+
+    async def fold(self, stage: str, partition: int, to: Collection[str], before: float, most: int) -> int:
+        rows = self.store.stages.get((stage, partition)) or StageRows()
+        kept = self.store.topics[rows.topic].first(partition) if rows.topic in self.store.topics else 0
+        outputs = [written for topic in to if topic in self.store.topics for written in self.store.topics[topic].oldest]
+        gone = rows.fold(kept, min([before, *outputs]), most)
+        old = [o for o in sorted(rows.attempts) if o < kept and o not in rows.parked for _ in rows.attempts[o]][:most]
+        for offset in old:
+            del rows.attempts[offset][0]
+            if not rows.attempts[offset]:
+                del rows.attempts[offset]
+        answered = [
+            id_
+            for id_, request in self.store.requests.items()
+            if (request.stage, request.partition) == (stage, partition)
+            if self.store.answered.get(id_, before) < before
+        ][:most]
+        for id_ in answered:
+            del self.store.requests[id_], self.store.answers[id_], self.store.answered[id_]
+            self.store.carried.pop(id_, None)
+        return gone + len(old) + len(answered)
+
+    async def draw(self, budget: str, per_second: float, count: int) -> Portion:
+        now = self._clock.now()
+        account = self.store.budgets.get(budget, Account(now, now, per_second))
+        portion, self.store.budgets[budget] = account.portion(now, per_second, count)
+        return portion
+
+    async def occupy(self, stage: str, worker: str, most: int, using: int, wants: int, seconds: float) -> int:
+        now = self._clock.now()
+        live = {
+            name: (seat, until)
+            for name, (seat, until) in self.store.seats.get(stage, {}).items()
+            if until > now and not process.is_dead(name) and name != worker
+        }
+        held = granted([seat for seat, _ in live.values()], Seat(worker, using, wants), most, int(now))
+        if seconds and (held or wants):
+            live[worker] = Seat(worker, held, wants), now + seconds
+        self.store.seats[stage] = live
+        return held
 
     async def close(self) -> None:
         self.store.watching.discard(self._news)
@@ -177,9 +231,9 @@ class MemoryLog(MemoryBooks):
         }
         for topic in app.topics:
             rows = self.store.topics.get(renamed.get(topic.name, topic.name))
-            if rows is not None and len(rows.parts) != topic.partitions:
+            if rows is not None and rows.partitions != topic.partitions:
                 raise Refused(
-                    f"topic {topic.name} has {len(rows.parts)} partitions in {self.url} and {topic.partitions} in "
+                    f"topic {topic.name} has {rows.partitions} partitions in {self.url} and {topic.partitions} in "
                     "the program; the number is fixed once made, or keys would change their partition"
                 )
         for stage in app.stages:
@@ -195,13 +249,21 @@ class MemoryLog(MemoryBooks):
                     f"stage {stage.name} has read topic {known.topic} until now, {stage.topic} in the program; give it "
                     "another name, or say was= of the topic if that is what has a new name"
                 )
+            self._check_seen(stage)
         elif topic in self.store.topics:
             rows = self.store.topics[topic]
-            ends = [rows.end(partition) for partition in range(len(rows.parts))]
+            ends = [rows.end(partition) for partition in range(rows.partitions)]
             if any(ends) and stage.start is None:
                 raise StartNeeded(stage.name, stage.topic, sum(ends))
         elif not any(topic == declared.name for declared in topics):
             raise Refused(f"stage {stage.name} reads topic {stage.topic}, which no app has declared; run that app too")
+
+    def _check_seen(self, stage: StageSpec) -> None:
+        for (name, partition), rows in sorted(self.store.stages.items()):
+            if name in (stage.name, stage.was) and rows.topic in self.store.topics:
+                first = self.store.topics[rows.topic].first(partition)
+                if rows.next < first:
+                    raise GoneTooLong(stage.name, f"{rows.topic}:{partition}", rows.next, first)
 
     def _add_stage(self, stage: StageSpec) -> None:
         if (stage.name, 0) in self.store.stages:
@@ -210,7 +272,7 @@ class MemoryLog(MemoryBooks):
             self.store.rename_stage(stage.was or "", stage.name)
             return
         rows = self.store.topics[stage.topic]
-        for partition in range(len(rows.parts)):
+        for partition in range(rows.partitions):
             begins = rows.end(partition) if stage.start == "now" else rows.first(partition)
             self.store.stages[stage.name, partition] = StageRows(stage.topic, begins)
 
@@ -218,13 +280,10 @@ class MemoryLog(MemoryBooks):
         rows = self.store.stages.setdefault((lease.stage, lease.partition), StageRows())
         if (commit.finished and commit.finished[0][0] in rows.firsts) or commit.unit in rows.units:
             raise AlreadyCommitted(f"{lease.stage} partition {lease.partition}: {commit.unit or commit.finished[0]}")
-        if commit.finished:
-            rows.firsts.add(commit.finished[0][0])
-            rows.finished += [(now, span) for span in commit.finished]
-        if commit.unit is not None:
-            rows.units.add(commit.unit)
         rows.drops += [(reason, span) for reason, spans in commit.drops for span in spans]
         rows.next = rows.next if commit.next is None else commit.next
+        if commit.finished or commit.totals is not None or commit.next is not None or commit.unit is not None:
+            rows.add(ProgressRow(now, tuple(commit.finished), rows.next, commit.unit))
         rows.totals = commit.totals or rows.totals
         for offset in commit.unpark:
             rows.parked.pop(offset, None)
@@ -235,12 +294,17 @@ class MemoryLog(MemoryBooks):
                 rows.parked[offset] = replace(rows.parked[offset], state="retrying", due=due, since=due)
         for attempt in commit.attempts:
             rows.attempts.setdefault(attempt.offset, []).append(attempt)
+        rows.seen |= {mark.text: mark for mark in commit.marks}
+        if commit.forget is not None:
+            before, since = commit.forget
+            rows.seen = {text: mark for text, mark in rows.seen.items() if mark.offset >= before and mark.at >= since}
         if commit.source is not None:
             self.store.sources[lease.stage] = commit.source
         for id_, result, offsets in (Answer(*answer) for answer in commit.answered):
             if id_ in self.store.requests and id_ not in self.store.answers:
                 self.store.answers[id_] = result
-                self.store.carried[id_] = now, list(offsets)
+                self.store.answered[id_] = now
+                self.store.carried[id_] = list(offsets)
 
     def _append(self, append: Append, lease: Lease | None, now: float) -> None:
         end = self.store.topics[append.topic].end(append.partition)

@@ -14,6 +14,7 @@ from onward.log import (
     Lease,
     Parked,
     PartitionFacts,
+    Paused,
     Request,
     SourceState,
     StageStanding,
@@ -42,6 +43,8 @@ class MemoryBooks(MemoryTrail):
             topics=[_topic_facts(name, rows) for name, rows in sorted(store.topics.items())],
             sources=dict(store.sources),
             leases=[lease.held(where, now) for where, lease in sorted(store.leases.items())],
+            gone=dict(store.gone),
+            paused=dict(store.paused),
         )
 
     async def evidence(self) -> tuple[Survey, Sequence[Evidence], Sequence[BlockRow]]:
@@ -49,7 +52,7 @@ class MemoryBooks(MemoryTrail):
         found = []
         for facts in survey.stages:
             rows = self.store.stages[facts.stage, facts.partition]
-            finished = sorted(span for _, span in rows.finished)
+            finished = sorted([*rows.folded, *(span for _, span in rows.finished)])
             found.append(Evidence(facts, finished, [(row.offset, row.key, row.state) for row in rows.parked_rows()]))
         blocks = [
             BlockRow(name, partition, block.offset, block.count, block.entries != EMPTY)
@@ -57,7 +60,7 @@ class MemoryBooks(MemoryTrail):
             for partition, part in enumerate(topic.parts)
             for block, *_ in part
         ]
-        return survey._replace(gone=await self.gone()), found, blocks
+        return survey._replace(retained=await self.retained()), found, blocks
 
     async def standing(self) -> Standing:
         store, none = self.store, SourceState()
@@ -75,7 +78,7 @@ class MemoryBooks(MemoryTrail):
             )
         apps = [app for _, app in sorted(store.apps.items())]
         asked = [request for id_, request in sorted(store.requests.items()) if id_ not in store.answers]
-        return Standing(apps, topics, stages, dict(store.sources), asked)
+        return Standing(apps, topics, stages, dict(store.sources), asked, dict(store.paused))
 
     async def read(self, topic: str, partition: int, offset: int, records: int, size: int) -> Sequence[Block]:
         found: list[Block] = []
@@ -107,16 +110,37 @@ class MemoryBooks(MemoryTrail):
         ]
         return found[:limit]
 
+    async def passed(self, instants: Mapping[str, float]) -> Mapping[tuple[str, int], int]:
+        return {
+            (stage, partition): rows.passed(instants[stage])
+            for (stage, partition), rows in self.store.stages.items()
+            if stage in instants and rows.topic
+        }
+
+    async def seen(self, stage: str, partition: int, marks: Sequence[str], since: float) -> Mapping[str, int]:
+        seen = (self.store.stages.get((stage, partition)) or StageRows()).seen
+        found = [seen[mark] for mark in marks if mark in seen]
+        return {mark.text: mark.offset for mark in found if mark.at >= since}
+
     async def ask(self, requests: Sequence[Request]) -> Sequence[int]:
         ids = []
         for request in requests:
-            ids.append(len(self.store.requests) + 1)
+            self.store.asked += 1
+            ids.append(self.store.asked)
             self.store.requests[ids[-1]] = request._replace(id=ids[-1])
         self.store.tell()
         return ids
 
     async def answers(self, ids: Sequence[int]) -> Mapping[int, str]:
         return {id_: self.store.answers[id_] for id_ in ids if id_ in self.store.answers}
+
+    async def pause(self, name: str, by: str, at: float) -> None:
+        self.store.paused.setdefault(name, Paused(by, at))
+        self.store.tell()
+
+    async def resume(self, name: str) -> None:
+        self.store.paused.pop(name, None)
+        self.store.tell()
 
     async def close(self) -> None:
         return None
@@ -144,9 +168,11 @@ def _topic_facts(name: str, rows: TopicRows) -> TopicFacts:
     kept = [block for partition in range(len(rows.parts)) for block in rows.kept(partition)]
     return TopicFacts(
         topic=name,
-        partitions=len(rows.parts),
+        partitions=rows.partitions,
         records=sum(block.count for block in kept),
         bytes=sum(len(block.entries) for block in kept),
         put=rows.put,
         ends=sum(rows.end(partition) for partition in range(len(rows.parts))),
+        forgotten=rows.forgotten,
+        held=len(rows.parts),
     )

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import secrets
 from bisect import bisect_right
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from itertools import islice
 from typing import NamedTuple
 
@@ -13,6 +13,7 @@ from msgspec.structs import replace
 
 from onward import process
 from onward.errors import Refused
+from onward.limit import Seat
 from onward.log import (
     AppSpec,
     Attempt,
@@ -20,13 +21,18 @@ from onward.log import (
     Claim,
     Held,
     Lease,
+    Mark,
     Parked,
+    Paused,
     Request,
+    Retained,
     SourceState,
     Span,
     Stored,
     Totals,
 )
+from onward.rate import Account
+from onward.span import merged
 
 EMPTY = b"[]"
 """The entries of a block that has lost them."""
@@ -54,9 +60,16 @@ class TopicRows:
 
     def __init__(self, partitions: int) -> None:
         self.incarnation = secrets.token_hex(4)
-        self.put = 0
+        self.partitions = partitions
+        self.put = self.forgotten = 0
         self.parts: list[list[Written]] = [[] for _ in range(partitions)]
-        self.gone: dict[int, int] = {}
+        self.retained: dict[int, Retained] = {}
+
+    def note_retained(self, partition: int, block: Block) -> None:
+        """Notes that retention deletes a block; one that has lost its entries before was noted then."""
+        if block.entries != EMPTY:
+            offset, count = self.retained.get(partition, Retained(0, 0))
+            self.retained[partition] = Retained(max(offset, block.offset + block.count), count + block.count)
 
     def end(self, partition: int) -> int:
         """The offset that the next record of a partition gets."""
@@ -67,6 +80,12 @@ class TopicRows:
         """The offset of the first record that is kept; the partition's end where none is."""
         kept = self.kept(partition)
         return kept[0].offset if kept else self.end(partition)
+
+    @property
+    def oldest(self) -> list[float]:
+        """When the oldest block that has its entries was written, of each partition that has one."""
+        firsts = (next((one.at for one in part if one.block.entries != EMPTY), None) for part in self.parts)
+        return [at for at in firsts if at is not None]
 
     def kept(self, partition: int) -> list[Block]:
         """The blocks that have their entries."""
@@ -89,6 +108,15 @@ class LeaseRow:
         return Held(*where, self.worker, self.state, self.live(now))
 
 
+class ProgressRow(NamedTuple):
+    """What one commit of a stage finished, and where it then stood."""
+
+    at: float
+    finished: tuple[Span, ...]
+    next: int
+    unit: str | None
+
+
 class StageRows:
     """One stage and partition: where its work stands, and what it has parked."""
 
@@ -97,12 +125,19 @@ class StageRows:
         self.begins = begins
         self.next = begins
         self.totals = Totals()
-        self.finished: list[tuple[float, Span]] = []
+        self.rows: list[ProgressRow] = []
+        self.folded: list[Span] = []
         self.firsts: set[int] = set()
         self.units: set[str] = set()
         self.drops: list[tuple[str, Span]] = []
         self.parked: dict[int, Parked] = {}
         self.attempts: dict[int, list[Attempt]] = {}
+        self.seen: dict[str, Mark] = {}
+
+    @property
+    def finished(self) -> list[tuple[float, Span]]:
+        """Each span that is not folded, and when it was finished."""
+        return [(row.at, span) for row in self.rows for span in row.finished]
 
     @property
     def ahead(self) -> list[Span]:
@@ -122,6 +157,32 @@ class StageRows:
             unit=max(self.units, default=None),
         )
 
+    def add(self, row: ProgressRow) -> None:
+        """Takes in what a commit has finished."""
+        self.rows.append(row)
+        self.firsts.update(first for first, _ in row.finished[:1])
+        self.units.update([] if row.unit is None else [row.unit])
+
+    def passed(self, at: float) -> int:
+        """`next` as it was at an instant, as far as that is known."""
+        return next((row.next for row in reversed(self.rows) if row.at <= at), self.begins)
+
+    def fold(self, kept: int, before: float, most: int) -> int:
+        """Folds rows whose records are kept no more; returns how many."""
+        greatest = max(self.units, default=None)
+        old: list[ProgressRow] = []
+        for row in self.rows[:-1]:
+            if row.next > kept or row.at >= before or len(old) == most:
+                break
+            if all(end <= kept for _, end in row.finished) and (row.unit is None or row.unit != greatest):
+                old.append(row)
+        self.rows = [row for row in self.rows if not any(row is one for one in old)]
+        self.folded = merged([*self.folded, *(span for row in old for span in row.finished)])
+        for row in old:
+            self.firsts.difference_update(first for first, _ in row.finished[:1])
+            self.units.difference_update([row.unit])
+        return len(old)
+
     def parked_rows(self) -> list[Parked]:
         return [self.parked[offset] for offset in sorted(self.parked)]
 
@@ -137,9 +198,15 @@ class MemoryStore:
         self.leases: dict[Where, LeaseRow] = {}
         self.requests: dict[int, Request] = {}
         self.answers: dict[int, str] = {}
-        self.carried: dict[int, tuple[float, list[Span]]] = {}
+        self.answered: dict[int, float] = {}
+        self.asked = 0
+        self.gone: dict[str, float] = {}
+        self.paused: dict[str, Paused] = {}
+        self.carried: dict[int, list[Span]] = {}
         self.places = 0
         self.workers: dict[str, tuple[float, tuple[str, ...]]] = {}
+        self.budgets: dict[str, Account] = {}
+        self.seats: dict[str, dict[str, tuple[Seat, float]]] = {}
         self.watching: set[asyncio.Event] = set()
 
     def tell(self) -> None:
@@ -162,7 +229,7 @@ class MemoryStore:
     def part(self, topic: str, partition: int) -> list[Written]:
         """The blocks of a partition; `Refused` where nobody has declared it."""
         rows = self.topics.get(topic)
-        if rows is None or not 0 <= partition < len(rows.parts):
+        if rows is None or not 0 <= partition < rows.partitions:
             raise Refused(f"topic {topic} partition {partition} is not declared; run the app that declares it")
         return rows.parts[partition]
 
@@ -176,7 +243,29 @@ class MemoryStore:
         for source, state in self.sources.items():
             self.sources[source] = replace(state, emitted=_renamed(state.emitted, was, name))
 
+    def unseen(self, topic: str, partition: int, overrun: Collection[str]) -> int:
+        """The first offset of a partition that a stage has yet to see, of those that count."""
+        return min(
+            (
+                rows.next
+                for (stage, at), rows in self.stages.items()
+                if (rows.topic, at) == (topic, partition) and not (stage in overrun and stage in self.gone)
+            ),
+            default=2**62,
+        )
+
+    def note_gone(self, app: AppSpec, now: float) -> None:
+        declared = {part.name for part in (*app.sources, *app.stages)}
+        known = {stage for (stage, _), rows in self.stages.items() if rows.topic} | self.sources.keys()
+        for name in known - declared:
+            if name.startswith(f"{app.name}."):
+                self.gone.setdefault(name, now)
+        for name in declared:
+            self.gone.pop(name, None)
+
     def rename_stage(self, was: str, name: str) -> None:
+        self.gone.pop(was, None)
+        self.rename_pause(was, name)
         for (stage, partition), rows in list(self.stages.items()):
             if stage == was:
                 del self.stages[stage, partition]
@@ -186,6 +275,10 @@ class MemoryStore:
             for id_, request in self.requests.items()
         }
         self.rename_leases(was, name)
+
+    def rename_pause(self, was: str, name: str) -> None:
+        if was in self.paused:
+            self.paused[name] = self.paused.pop(was)
 
     def rename_leases(self, was: str, name: str) -> None:
         """And as whose work blocks stand."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 
 from onward.codec import may_hold
-from onward.log import Fate, Spot, Stored
+from onward.log import Fate, Retained, Spot, Stored
 from onward.logs.memory_store import MemoryStore, StageRows, Written
 from onward.span import holds
 
@@ -22,18 +22,18 @@ class MemoryTrail:
                 return written.stored(topic, partition)
         return None
 
-    async def gone(self) -> Mapping[tuple[str, int], int]:
+    async def retained(self) -> Mapping[tuple[str, int], Retained]:
         return {
-            (name, partition): offset
+            (name, partition): retained
             for name, rows in self.store.topics.items()
-            for partition, offset in rows.gone.items()
+            for partition, retained in rows.retained.items()
         }
 
     async def fate(self, stage: str, partition: int, offset: int) -> Fate:
         rows = self.store.stages.get((stage, partition)) or StageRows()
         parked = rows.parked.get(offset)
         at = next((at for at, (first, end) in rows.finished if first <= offset < end), None) if parked is None else None
-        carried = self.store.carried
+        store, where = self.store, (stage, partition)
         return Fate(
             done=at is not None or (parked is None and rows.begins <= offset < rows.next),
             at=at,
@@ -41,9 +41,10 @@ class MemoryTrail:
             parked=parked,
             attempts=list(rows.attempts.get(offset, ())),
             requests=[
-                (self.store.requests[id_], done, self.store.answers[id_])
-                for id_, (done, offsets) in sorted(carried.items())
-                if (self.store.requests[id_].stage, self.store.requests[id_].partition) == (stage, partition)
+                (request, store.answered[id_], store.answers[id_])
+                for id_, offsets in sorted(store.carried.items())
+                if (request := store.requests.get(id_))
+                and (request.stage, request.partition) == where
                 and holds(offsets, offset)
             ],
         )

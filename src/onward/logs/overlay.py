@@ -28,7 +28,7 @@ from onward.log import (
     TopicStanding,
 )
 from onward.logs.memory import MemoryLog
-from onward.logs.memory_store import EMPTY, LeaseRow, MemoryStore, StageRows, TopicRows, Written
+from onward.logs.memory_store import EMPTY, LeaseRow, MemoryStore, ProgressRow, StageRows, TopicRows, Written
 
 SHOWN = 20
 """So many records of each topic are kept to be shown."""
@@ -62,7 +62,7 @@ class StageOver(StageRows):
         self.home = claim.lease.stage
         self.before = claim
         self.next, self.totals = claim.next, claim.totals
-        self.finished = [(0.0, span) for span in claim.ahead]
+        self.rows = [ProgressRow(0.0, tuple(claim.ahead), claim.next, None)]
         self.parked = {row.offset: row for row in claim.parked}
         self.units = {claim.unit} if claim.unit is not None else set()
 
@@ -113,6 +113,13 @@ class Overlay(MemoryLog):
         found = await super().copies(stage, partition, offsets)
         return [row if row.entry else await self._copy(stage, partition, row) for row in found]
 
+    async def seen(self, stage: str, partition: int, marks: Sequence[str], since: float) -> Mapping[str, int]:
+        found = await super().seen(stage, partition, marks, since)
+        rows = self.store.stages[stage, partition]
+        if self._books is None or not isinstance(rows, StageOver):
+            return found
+        return {**await self._books.seen(rows.home, partition, marks, since), **found}
+
     async def commit(self, commit: Commit) -> None:
         await super().commit(commit)
         topics = {append.topic for append in commit.appends}
@@ -160,6 +167,7 @@ def _laid(standing: Standing) -> MemoryStore:
     store.apps = {app.name: app for app in standing.apps}
     store.topics = {name: TopicOver(name, topic) for name, topic in standing.topics.items()}
     store.sources = dict(standing.sources)
+    store.paused = dict(standing.paused)
     store.requests = {request.id: request for request in standing.requests}
     for where, stage in standing.stages.items():
         store.stages[where] = StageOver(stage)

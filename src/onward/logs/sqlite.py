@@ -11,7 +11,7 @@ import asyncio
 import contextlib
 import json
 import os
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, TypeVar
 
@@ -21,6 +21,7 @@ import msgspec
 from onward import process
 from onward.clock import Clock, SystemClock
 from onward.errors import AlreadyCommitted, LeaseLost, Refused, StoreAway, StoreNewer, StoreUncertain
+from onward.limit import Seat, granted
 from onward.log import (
     MEETING,
     Append,
@@ -33,6 +34,7 @@ from onward.log import (
     Parked,
 )
 from onward.logs.sqlite_declare import declare
+from onward.logs.sqlite_life import fold, old_of, retain
 from onward.logs.sqlite_rows import (
     SCHEMA,
     SQL,
@@ -41,13 +43,16 @@ from onward.logs.sqlite_rows import (
     blocks_of,
     claim_of,
     end_of,
+    mark_rows,
     parked_from,
     parked_rows,
     ports_of,
     requests_of,
+    seen_of,
     source_to,
     stands_at,
 )
+from onward.rate import Account, Portion
 from onward.sqlite.connection import File, away, path_of, rows
 from onward.sqlite.hints import Hints, tell
 from onward.sqlite.pen import Pen
@@ -57,6 +62,9 @@ T = TypeVar("T")
 
 AT_HAND = 100
 """Up to so many records, topics and stages are looked up on the event loop itself."""
+
+FORGET = 100
+"""So many marks more than twice those that a commit makes are looked at to be forgotten."""
 
 POLL = 0.25
 """Seconds between looks for changes of other processes; their hints come sooner."""
@@ -123,6 +131,12 @@ class SQLiteLog:
 
         return await self._read(work)
 
+    async def seen(self, stage: str, partition: int, marks: Sequence[str], since: float) -> Mapping[str, int]:
+        def work(connection: apsw.Connection) -> dict[str, int]:
+            return seen_of(connection, stage, partition, marks, since)
+
+        return self._here(work) if len(marks) <= AT_HAND else await self._read(work)
+
     async def commit(self, commit: Commit) -> None:
         def job(connection: apsw.Connection) -> list[int]:
             self._commit(connection, commit)
@@ -139,11 +153,11 @@ class SQLiteLog:
         def work(connection: apsw.Connection) -> News:
             ends: dict[tuple[str, int], int] = {}
             for topic in names:
-                for _, partitions in connection.execute(SQL.topic_get, {"name": topic}):
+                for _, partitions, _ in connection.execute(SQL.topic_get, {"name": topic}):
                     for partition in range(partitions):
                         ends[topic, partition] = end_of(connection, topic, partition)
             requests = [request for name in asked for request in requests_of(connection, name)]
-            return News(ends, requests)
+            return News(ends, requests, frozenset(name for name, *_ in connection.execute(SQL.pause_all)))
 
         news = self._here(work) if len(names) + len(asked) <= AT_HAND else await self._read(work)
         self._ends = {**self._ends, **news.ends}
@@ -165,19 +179,21 @@ class SQLiteLog:
         self._news.clear()
         self._seen = self._version()
 
-    async def retain(self, topic: str, written_before: float, offsets: Mapping[int, int]) -> int:
-        def job(connection: apsw.Connection) -> int:
-            deleted = 0
-            for partition, offset in offsets.items():
-                bound = {"topic": topic, "partition": partition, "offset": offset}
-                bound["before"] = instant_text(written_before)  # type: ignore[assignment]
-                connection.execute(SQL.gone_put, bound)
-                connection.execute(SQL.block_retain, bound)
-                deleted += connection.changes()
-                connection.execute(SQL.block_empty, bound)
-            return deleted
+    async def retain(
+        self,
+        topic: str,
+        written_before: float,
+        offsets: Mapping[int, int],
+        most: int | None = None,
+        overrun: Collection[str] | None = None,
+    ) -> int:
+        return await self._write(
+            lambda connection: retain(connection, topic, written_before, offsets, most, overrun),
+        )
 
-        return await self._write(job)
+    async def fold(self, stage: str, partition: int, to: Collection[str], before: float, most: int) -> int:
+        old = await self._read(lambda connection: old_of(connection, stage, partition, to, before, most))
+        return await self._write(lambda connection: fold(connection, stage, partition, old)) if old.count else 0
 
     async def meet(self, worker: str, wants: Sequence[str]) -> Mapping[str, Sequence[str]]:
         self._name = worker
@@ -194,6 +210,33 @@ class SQLiteLog:
                 else:
                     found[name] = json.loads(other_wants)
             return found
+
+        return await self._write(job)
+
+    async def draw(self, budget: str, per_second: float, count: int) -> Portion:
+        def job(connection: apsw.Connection) -> Portion:
+            now = self._clock.now()
+            found = rows(connection, SQL.budget_get, name=budget)
+            account = Account(*found[0]) if found else Account(now, now, per_second)
+            portion, account = account.portion(now, per_second, count)
+            connection.execute(SQL.budget_put, {"name": budget, **account._asdict()})
+            return portion
+
+        return await self._write(job)
+
+    async def occupy(self, stage: str, worker: str, most: int, using: int, wants: int, seconds: float) -> int:
+        def job(connection: apsw.Connection) -> int:
+            seats = []
+            for name, held, wanted, until in rows(connection, SQL.call_slot_all, stage=stage):
+                if until <= self._instant() or process.is_dead(name) or name == worker:
+                    connection.execute(SQL.call_slot_delete, {"stage": stage, "worker": name})
+                else:
+                    seats.append(Seat(name, held, wanted))
+            held = granted(seats, Seat(worker, using, wants), most, int(self._clock.now()))
+            if seconds and (held or wants):
+                row = {"stage": stage, "worker": worker, "held": held, "wants": wants}
+                connection.execute(SQL.call_slot_put, {**row, "until": self._instant(seconds)})
+            return held
 
         return await self._write(job)
 
@@ -296,6 +339,13 @@ class SQLiteLog:
             connection.execute(SQL.parked_promote, {**bound, "offset": offset, "due": instant_text(due)})
         if commit.attempts:
             connection.execute(SQL.attempt_add, {**bound, "rows": attempt_rows(commit.attempts)})
+        if commit.marks:
+            connection.execute(SQL.seen_put, {**bound, "rows": mark_rows(commit.marks)})
+        if commit.forget is not None:
+            before, since = commit.forget
+            count = 2 * len(commit.marks) + FORGET
+            row = {**bound, "count": count, "before": before, "since": instant_text(since)}
+            connection.execute(SQL.seen_forget, row)
         if commit.source is not None:
             connection.execute(SQL.source_put, {"name": lease.stage, **source_to(commit.source)})
         for answer in commit.answered:

@@ -21,6 +21,7 @@ from onward.log import (
     Lease,
     Parked,
     PartitionFacts,
+    Paused,
     Request,
     SourceState,
     StageStanding,
@@ -30,6 +31,7 @@ from onward.log import (
     TopicFacts,
     TopicStanding,
 )
+from onward.logs.sqlite_life import folded_of
 from onward.logs.sqlite_rows import (
     SCHEMA,
     SQL,
@@ -43,17 +45,18 @@ from onward.logs.sqlite_rows import (
     ports_of,
     request_row,
     requests_of,
+    seen_of,
     source_from,
     spans_from,
     spec_from,
     stands_at,
 )
-from onward.logs.sqlite_trail import SQLiteTrail, gone_of
+from onward.logs.sqlite_trail import SQLiteTrail, retained_of
 from onward.span import length
 from onward.sqlite.connection import File, away, path_of, rows
 from onward.sqlite.hints import tell
 from onward.sqlite.turn import Turn
-from onward.units import instant_text
+from onward.units import instant, instant_text
 
 T = TypeVar("T")
 
@@ -84,15 +87,17 @@ class SQLiteBooks(SQLiteTrail):
         def work(connection: apsw.Connection) -> tuple[Survey, list[Evidence], list[BlockRow]]:
             survey = self._survey(connection, 0.0)
             missing = rows(connection, SQL.progress_missing)[0][0]
-            survey = survey._replace(missing=missing, gone=gone_of(connection))
+            survey = survey._replace(missing=missing, retained=retained_of(connection))
             found = []
             for facts in survey.stages:
                 bound = {"stage": facts.stage, "partition": facts.partition}
                 finished = [
                     span for (text,) in rows(connection, SQL.progress_finished, **bound) for span in spans_from(text)
                 ]
+                folded = folded_of(connection, facts.stage, facts.partition)
+                counted = rows(connection, SQL.statistic_count, **bound)[0][0]
                 parked = [(offset, key, state) for offset, key, state in rows(connection, SQL.parked_facts, **bound)]
-                found.append(Evidence(facts, sorted(finished), parked))
+                found.append(Evidence(facts, sorted([*folded, *finished]), parked, counted - length(folded)))
             return survey, found, [BlockRow(*row[:4], bool(row[4])) for row in rows(connection, SQL.block_rows)]
 
         return await self._look(work)
@@ -115,9 +120,8 @@ class SQLiteBooks(SQLiteTrail):
             }
             asked = [request for name in {name for name, _ in stages} for request in requests_of(connection, name)]
             apps = [spec_from(text) for _, text in rows(connection, SQL.app_all)]
-            return Standing(
-                apps, topics, stages, self._sources(connection), sorted(asked, key=lambda request: request.id)
-            )
+            asked = sorted(asked, key=lambda request: request.id)
+            return Standing(apps, topics, stages, self._sources(connection), asked, self._paused(connection))
 
         return await self._look(work)
 
@@ -145,22 +149,29 @@ class SQLiteBooks(SQLiteTrail):
 
         return await self._look(work)
 
-    async def ask(self, requests: Sequence[Request]) -> Sequence[int]:
-        def work() -> list[int]:
-            turn = Turn(str(self._file.path))
-            try:
-                with turn, self._connection as connection:
-                    ids = []
-                    for request in requests:
-                        ids.append(rows(connection, SQL.request_add, **request_row(request))[0][0])
-                tell(ports_of(self._connection, ""))
-                return ids
-            except apsw.Error as error:
-                raise away(error, self.url) from error
-            finally:
-                turn.close()
+    async def seen(self, stage: str, partition: int, marks: Sequence[str], since: float) -> Mapping[str, int]:
+        return await self._look(lambda connection: seen_of(connection, stage, partition, marks, since))
 
-        return await asyncio.get_running_loop().run_in_executor(self._one, work)
+    async def passed(self, instants: Mapping[str, float]) -> Mapping[tuple[str, int], int]:
+        def work(connection: apsw.Connection) -> dict[tuple[str, int], int]:
+            found = {}
+            for stage, partition, _, begins in rows(connection, SQL.begin_all):
+                if stage in instants:
+                    bound = {"stage": stage, "partition": partition, "at": instant_text(instants[stage])}
+                    passed = rows(connection, SQL.progress_passed, **bound)
+                    found[stage, partition] = begins if passed[0][0] is None else int(passed[0][0])
+            return found
+
+        return await self._look(work)
+
+    async def ask(self, requests: Sequence[Request]) -> Sequence[int]:
+        def work(connection: apsw.Connection) -> list[int]:
+            ids = []
+            for request in requests:
+                ids.append(rows(connection, SQL.request_add, **request_row(request))[0][0])
+            return ids
+
+        return await self._write(work)
 
     async def answers(self, ids: Sequence[int]) -> Mapping[int, str]:
         def work(connection: apsw.Connection) -> dict[int, str]:
@@ -168,9 +179,33 @@ class SQLiteBooks(SQLiteTrail):
 
         return await self._look(work)
 
+    async def pause(self, name: str, by: str, at: float) -> None:
+        row = {"name": name, "by": by, "since": instant_text(at)}
+        await self._write(lambda connection: connection.execute(SQL.pause_put, row))
+
+    async def resume(self, name: str) -> None:
+        await self._write(lambda connection: connection.execute(SQL.pause_delete, {"name": name}))
+
     async def close(self) -> None:
         await asyncio.to_thread(self._one.shutdown)
         self._file.close()
+
+    async def _write(self, work: Callable[[apsw.Connection], T]) -> T:
+        """A transaction in its turn, after which workers are woken."""
+
+        def in_turn() -> T:
+            turn = Turn(str(self._file.path))
+            try:
+                with turn, self._connection as connection:
+                    result = work(connection)
+                tell(ports_of(self._connection, ""))
+                return result
+            except apsw.Error as error:
+                raise away(error, self.url) from error
+            finally:
+                turn.close()
+
+        return await asyncio.get_running_loop().run_in_executor(self._one, in_turn)
 
     async def _look(self, work: Callable[[apsw.Connection], T]) -> T:
         def in_snapshot() -> T:
@@ -198,7 +233,11 @@ class SQLiteBooks(SQLiteTrail):
             )
             for stage, partition, topic, begins in rows(connection, SQL.begin_all)
         ]  # fmt: skip
-        return Survey(apps, stages, self._topics(connection), self._sources(connection), list(held.values()))
+        return Survey(
+            apps, stages, self._topics(connection), self._sources(connection), list(held.values()),
+            gone={name: instant(since) for name, since in rows(connection, SQL.gone_all)},
+            paused=self._paused(connection),
+        )  # fmt: skip
 
     def _facts(
         self,
@@ -241,10 +280,13 @@ class SQLiteBooks(SQLiteTrail):
 
     def _topics(self, connection: apsw.Connection) -> list[TopicFacts]:
         found = []
-        for name, partitions, put, records, size in rows(connection, SQL.topic_facts):
-            ends = sum(end_of(connection, name, partition) for partition in range(partitions))
-            found.append(TopicFacts(name, partitions, records, size, put, ends))
+        for name, partitions, held, put, forgotten, records, size in rows(connection, SQL.topic_facts):
+            ends = sum(end_of(connection, name, partition) for partition in range(held))
+            found.append(TopicFacts(name, partitions, records, size, put, ends, forgotten, held))
         return found
+
+    def _paused(self, connection: apsw.Connection) -> dict[str, Paused]:
+        return {name: Paused(by, instant(since)) for name, by, since in rows(connection, SQL.pause_all)}
 
     def _sources(self, connection: apsw.Connection) -> dict[str, SourceState]:
         return {name: source_from([tuple(row)]) for name, *row in rows(connection, SQL.source_all)}

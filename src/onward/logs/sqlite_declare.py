@@ -7,9 +7,9 @@ import secrets
 import apsw
 import msgspec
 
-from onward.errors import Refused, StartNeeded
+from onward.errors import GoneTooLong, Refused, StartNeeded
 from onward.log import AppSpec, SourceSpec, StageSpec, TopicSpec
-from onward.logs.sqlite_rows import SQL, end_of, first_of, spec_from
+from onward.logs.sqlite_rows import SQL, end_of, first_of, spec_from, stands_at
 from onward.sqlite.connection import rows
 
 
@@ -21,7 +21,19 @@ def declare(connection: apsw.Connection, app: AppSpec, now: str) -> None:
         _declare_source(connection, source)
     for stage in app.stages:
         _declare_stage(connection, stage)
+    _note_gone(connection, app, now)
     _remember(connection, app, now)
+
+
+def _note_gone(connection: apsw.Connection, app: AppSpec, now: str) -> None:
+    declared = {part.name for part in (*app.sources, *app.stages)}
+    stages = {stage for stage, *_ in rows(connection, SQL.begin_all)}
+    sources = {source for source, *_ in rows(connection, SQL.source_all)}
+    for name in (stages | sources) - declared:
+        if name.startswith(f"{app.name}."):
+            connection.execute(SQL.gone_put, {"name": name, "since": now})
+    for name in declared:
+        connection.execute(SQL.gone_delete, {"name": name})
 
 
 def _remember(connection: apsw.Connection, app: AppSpec, now: str) -> None:
@@ -45,7 +57,7 @@ def _declare_topic(connection: apsw.Connection, topic: TopicSpec, now: str) -> N
 
 
 def _rename_topic(connection: apsw.Connection, was: str, name: str, now: str) -> None:
-    for part in ("", "_block", "_begin", "_progress", "_source", "_gone"):
+    for part in ("", "_block", "_begin", "_progress", "_source", "_shape", "_retained"):
         statement = getattr(SQL, f"rename_topic{part}")
         connection.execute(statement, {"name": name, "was": was})
     for _, text in rows(connection, SQL.app_all):
@@ -56,7 +68,7 @@ def _rename_topic(connection: apsw.Connection, was: str, name: str, now: str) ->
 
 def _declare_source(connection: apsw.Connection, source: SourceSpec) -> None:
     if source.was and not rows(connection, SQL.source_get, name=source.name):
-        for statement in (SQL.rename_source, SQL.rename_stage_lease, SQL.rename_stage_block):
+        for statement in (SQL.rename_source, SQL.rename_stage_lease, SQL.rename_stage_block, SQL.rename_pause):
             connection.execute(statement, {"name": source.name, "was": source.was})
 
 
@@ -70,14 +82,26 @@ def _declare_stage(connection: apsw.Connection, stage: StageSpec) -> None:
                 )
             if name != stage.name:
                 _rename_stage(connection, name, stage.name)
+            _check_seen(connection, stage)
             return
     _add_stage(connection, stage)
 
 
+def _check_seen(connection: apsw.Connection, stage: StageSpec) -> None:
+    for name, partition, topic, _ in rows(connection, SQL.begin_all):
+        if name == stage.name:
+            next_, first = stands_at(connection, name, partition)[0], first_of(connection, topic, partition)
+            if next_ < first:
+                raise GoneTooLong(name, f"{topic}:{partition}", next_, first)
+
+
 def _rename_stage(connection: apsw.Connection, was: str, name: str) -> None:
-    for table in ("begin", "progress", "parked", "attempt", "lease", "request", "block"):
+    tables = ("begin", "progress", "statistic", "folded", "parked", "attempt", "lease", "request", "seen", "block")
+    for table in tables:
         statement = getattr(SQL, f"rename_stage_{table}")
         connection.execute(statement, {"name": name, "was": was})
+    connection.execute(SQL.rename_pause, {"name": name, "was": was})
+    connection.execute(SQL.gone_delete, {"name": was})
 
 
 def _add_stage(connection: apsw.Connection, stage: StageSpec) -> None:

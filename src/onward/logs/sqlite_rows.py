@@ -16,6 +16,7 @@ from onward.log import (
     Block,
     Claim,
     Lease,
+    Mark,
     Parked,
     Request,
     SourceState,
@@ -108,6 +109,14 @@ def blocks_of(
     return found
 
 
+def seen_of(
+    connection: apsw.Connection, stage: str, partition: int, marks: Sequence[str], since: float
+) -> dict[str, int]:
+    """The offsets of those of these marks that were made at or after an instant."""
+    bound = {"stage": stage, "partition": partition, "marks": _json(marks), "since": instant_text(since)}
+    return dict(rows(connection, SQL.seen_get, **bound))
+
+
 def ports_of(connection: apsw.Connection, but: str) -> list[int]:
     """Where the living workers on this file hear hints."""
     found = connection.execute(SQL.worker_all).fetchall()
@@ -163,6 +172,10 @@ def attempt_from(row: Row) -> Attempt:
 
 def attempt_rows(attempts: Sequence[Attempt]) -> str:
     return _json([(row.offset, row.number, instant_text(row.at), *row[3:]) for row in attempts])
+
+
+def mark_rows(marks: Sequence[Mark]) -> str:
+    return _json([(mark.text, mark.offset, instant_text(mark.at)) for mark in marks])
 
 
 def _json(rows_: Sequence[Row]) -> str:

@@ -8,7 +8,7 @@ from typing import TypeVar
 import apsw
 
 from onward.codec import may_hold
-from onward.log import Fate, Spot, Stored
+from onward.log import Fate, Retained, Spot, Stored
 from onward.logs.sqlite_rows import (
     SQL,
     Row,
@@ -44,8 +44,8 @@ class SQLiteTrail:
 
         return await self._look(work)
 
-    async def gone(self) -> Mapping[tuple[str, int], int]:
-        return await self._look(gone_of)
+    async def retained(self) -> Mapping[tuple[str, int], Retained]:
+        return await self._look(retained_of)
 
     async def fate(self, stage: str, partition: int, offset: int) -> Fate:
         return await self._look(lambda connection: _fate(connection, stage, partition, offset))
@@ -65,8 +65,8 @@ class SQLiteTrail:
         return await self._look(work)
 
 
-def gone_of(connection: apsw.Connection) -> dict[tuple[str, int], int]:
-    return {(topic, partition): offset for topic, partition, offset in rows(connection, SQL.gone_all)}
+def retained_of(connection: apsw.Connection) -> dict[tuple[str, int], Retained]:
+    return {(topic, partition): Retained(*row) for topic, partition, *row in rows(connection, SQL.retained_all)}
 
 
 def _fate(connection: apsw.Connection, stage: str, partition: int, offset: int) -> Fate:

@@ -140,8 +140,14 @@ def _said(event: Event) -> tuple[int, str]:
             return INFO if records else DEBUG, f"brought {records} records in {took:.2f} s"
         case events.SourceFailed(_, error, again_in):
             return ERROR, f"failed, called again in {again_in:.1f} s: {kind_of(error)}: {message_of(error)}"
+        case events.SourceElsewhere(_, worker):
+            return WARNING, f"worker {worker} has it and does not hand it over; what it brings is not waited for"
+        case events.SavedFailed(_, error):
+            return WARNING, f"saved= failed, the cursor is saved all the same: {kind_of(error)}: {message_of(error)}"
         case events.StoreAbsent(what, again_in):
             return WARNING, f"the store is away, tried again in {again_in:.1f} s: {what}"
+        case events.Swept(blocks, rows, took):
+            return INFO, f"retention: {blocks} blocks deleted, {rows} rows folded, in {took:.1f} s"
         case events.Trouble(_, what):
             return ERROR, what
         case _:

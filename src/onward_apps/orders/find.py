@@ -1,47 +1,64 @@
-"""A folder of replicated files -> those to deliver, in order."""
+"""Objects of a replicated database -> those to deliver, in order."""
 
-import hashlib
-import re
 from collections.abc import Callable, Iterator, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import NamedTuple
 
-from msgspec import Struct, field
+from msgspec import Struct, field, structs
 
-from .model import Entity, File, Kind
+from onward.connect.objects import Folder, Object, ObjectGone, Objects
+
+from .filename import MARKER, Name, read_name, unseen
+from .model import Entity, File, Part
+from .snapshot import Complete, completed, is_whole
 
 Warn = Callable[[str], object]
 
-_LOAD = re.compile(r"(?:SEGMENT(\d+)_)?LOAD([0-9A-F]{8})\.csv(?:\.gz)?")
-_CHANGES = re.compile(r"(\d{8})-(\d{8,10})\.csv(?:\.gz)?")
-_UNSEEN = (".dfm", ".part", ".tmp")
-
 
 class Seen(Struct, frozen=True, array_like=True):
-    """A file as it was when it was delivered: the identity holds while size and time stand."""
+    """A file as it was when it was delivered: the identity holds while size and mark stand."""
 
     size: int
-    mtime_ns: int
+    mark: str
     identity: str
 
 
 class Cursor(Struct, frozen=True):
-    """What has been delivered: per source table the files by name (path below the table's folder), and the
-    time stamp of the newest change file. Names that left the folder leave the cursor.
+    """What has been delivered: per line (a source table, or the folder of transaction files) the files by name
+    (path below its folder), and the time stamp of the newest change file. Names that left leave the cursor.
     """
 
     files: dict[str, dict[str, Seen]] = field(default_factory=dict)
     newest: dict[str, str] = field(default_factory=dict)
 
+    def seen(self, line: str, name: str) -> Seen | None:
+        return self.files.get(line, {}).get(name)
 
-class Name(NamedTuple):
-    """What a file name says. `stamp` is digits of date, time and microseconds."""
+    def after(self, line: str, name: str, seen: Seen, stamp: str = "") -> "Cursor":
+        files = self.files | {line: self.files.get(line, {}) | {name: seen}}
+        return Cursor(files, self.newest | {line: max(self.newest.get(line, ""), stamp)})
 
-    kind: Kind
-    segment: int = 0
-    part: int = 0
-    stamp: str = ""
+
+class Line(NamedTuple):
+    """What is delivered in order: a table, or (`entity` None) the folder of transaction files."""
+
+    name: str
+    folder: str
+    entity: Entity | None = None
+
+    @property
+    def rank(self) -> int:
+        return self.entity.rank if self.entity else 0
+
+
+class Found(NamedTuple):
+    """A file by its place: `name` below the folder of its line."""
+
+    line: Line
+    name: str
+    said: Name
+    object: Object
 
 
 class Once:
@@ -56,121 +73,165 @@ class Once:
             self._say(what)
 
 
-def read_name(name: str) -> Name | None:
-    """What a name says: a load is LOAD and a hexadecimal counter, a change file its time; None: neither."""
-    if found := _LOAD.fullmatch(name):
-        return Name("LOAD", int(found[1] or 0), int(found[2], 16))
-    if found := _CHANGES.fullmatch(name):
-        return Name("CDC", stamp=found[1] + found[2].ljust(12, "0"))
-    return None
-
-
 def find(
-    folder: Path, entities: Sequence[Entity], cursor: Cursor | None = None, warn: Warn = lambda what: None
+    place: Objects | Path,
+    entities: Sequence[Entity],
+    cursor: Cursor | None = None,
+    warn: Warn = lambda what: None,
+    *,
+    transactions: str = "",
+    now: Callable[[], datetime] = lambda: datetime.now(UTC),
 ) -> Iterator[tuple[File, Cursor]]:
-    """The files in `folder/<schema>/<table>/` that the cursor does not know, each with the cursor after it.
+    """The files in `<schema>/<table>/` that the cursor does not know, each with the cursor after it.
 
     Order: all loads, parents first (rank), then by table, segment and part; then all changes, by time stamp,
     rank and table. So a table's loads come before its changes, whatever the names sort like. A name known
     with other content is delivered again; a change file older than the newest delivered one of its table is
-    flagged `out_of_order`. Content is read only where size or time differ from what the cursor knows.
+    flagged `out_of_order`. A folder's content is read only where size or time differ from what the cursor knows.
+    Where an entity removes what a load no longer has, a SNAPSHOT follows the parts of a load that is complete.
 
     Args:
         warn: called with a sentence for each thing that is left aside and should perhaps not be; wrap it in
             `Once` for a service. Sidecars (.dfm), unfinished files (.part, .tmp, a leading dot) and control
             tables (awsdms_...) are left aside silently.
+        transactions: the folder of transaction files (`CdcPath`); a line of its own, in order.
+        now: the time, UTC, for loads that are complete once they are quiet.
     """
-    known = cursor or Cursor()
-    listing = {entity: dict(_list(folder, entity, warn)) for entity in entities}
-    _warn_of_strangers(folder, entities, warn)
-    known = Cursor(
-        {
-            entity.table: {
-                name: seen for name, seen in known.files.get(entity.table, {}).items() if name in listing[entity]
-            }
-            for entity in entities
-        },
-        known.newest,
-    )
-    for entity, name, said in _ordered(listing):
-        path = folder / entity.folder / name
+    objects = Folder(place) if isinstance(place, Path) else place
+    lines = [Line(entity.table, entity.folder, entity) for entity in entities]
+    if transactions:
+        lines.append(Line(transactions.strip("/"), transactions.strip("/")))
+    listing: dict[Line, list[Found]] = {}
+    snapshots: dict[Line, Complete] = {}
+    for line in lines:
+        files, marked = _list(objects, line, warn)
+        listing[line] = files
+        if complete := completed(line.entity, [(f.name, f.said, f.object.modified) for f in files], marked, now()):
+            snapshots[line] = complete
+    _warn_of_strangers(objects, lines, warn)
+    known = _kept(cursor or Cursor(), listing)
+    last: dict[str, Part] = {}
+    for found in sorted((f for files in listing.values() for f in files), key=_place):
+        line, name, said, object_ = found
+        seen = known.seen(line.name, name)
         try:
-            state = path.stat()
-            seen = known.files[entity.table].get(name)
-            if seen and (seen.size, seen.mtime_ns) == (state.st_size, state.st_mtime_ns):
-                continue
-            now = Seen(state.st_size, state.st_mtime_ns, _identity(path))
-        except FileNotFoundError:
+            if seen is None or (seen.size, seen.mark) != (object_.size, object_.mark):
+                fresh = Seen(object_.size, object_.mark, objects.identity(object_))
+            else:
+                fresh = seen
+        except ObjectGone:
             continue
-        newest = known.newest.get(entity.table, "")
-        known = Cursor(
-            known.files | {entity.table: known.files[entity.table] | {name: now}},
-            known.newest | {entity.table: max(newest, said.stamp)},
-        )
-        if seen and seen.identity == now.identity:
-            continue
-        file = File(
-            entity=entity.name,
-            table=entity.table,
-            key=f"{entity.folder}/{name}",
-            path=str(path),
-            kind=said.kind,
-            size=now.size,
-            modified=datetime.fromtimestamp(now.mtime_ns // 10**9, UTC).replace(
-                microsecond=now.mtime_ns // 1000 % 10**6
-            ),
-            identity=now.identity,
-            segment=said.segment,
-            part=said.part,
-            stamp=said.stamp,
-            whole=said.kind == "LOAD" and _is_whole(listing[entity]),
-            out_of_order=said.kind == "CDC" and said.stamp < newest,
-        )
-        yield file, known
-
-
-def _list(folder: Path, entity: Entity, warn: Warn) -> Iterator[tuple[str, Name]]:
-    root = folder / entity.folder
-    for path in sorted(root.rglob("*")):
-        name = path.relative_to(root).as_posix()
-        if path.name.startswith(".") or path.name.endswith(_UNSEEN) or path.is_dir():
-            continue
-        if said := read_name(path.name):
-            yield name, said
-        else:
-            warn(f"{entity.folder}/{name}: neither a load nor a change file by its name, left aside")
-
-
-def _warn_of_strangers(folder: Path, entities: Sequence[Entity], warn: Warn) -> None:
-    declared = {entity.folder for entity in entities}
-    for path in sorted(folder.glob("*/*")):
-        name = path.relative_to(folder).as_posix()
-        if name in declared or name.startswith(".") or path.name.startswith((".", "awsdms_")):
-            continue
-        if path.is_dir() and not path.parent.name.startswith("awsdms_"):
-            warn(f"{name}: no entity is declared for this table, left aside")
-        elif path.is_file() and not path.name.endswith(_UNSEEN):
-            warn(f"{name}: lies in no table's folder, left aside")
-
-
-def _ordered(listing: dict[Entity, dict[str, Name]]) -> list[tuple[Entity, str, Name]]:
-    files = [(entity, name, said) for entity, names in listing.items() for name, said in names.items()]
-
-    def place(file: tuple[Entity, str, Name]) -> tuple:
-        entity, name, said = file
+        newest = known.newest.get(line.name, "")
+        known = known.after(line.name, name, fresh, said.stamp)
         if said.kind == "LOAD":
-            return 0, entity.rank, entity.table, said.segment, name.rpartition("/")[0], said.part, name
-        return 1, said.stamp, entity.rank, entity.table, name
+            last[line.name] = Part(object_.key, fresh.identity)
+        if seen is None or seen.identity != fresh.identity:
+            yield (
+                File(
+                    entity=line.entity.name if line.entity else "",
+                    table=line.name,
+                    key=object_.key,
+                    path=f"{objects.where}/{object_.key}",
+                    kind=said.kind,
+                    size=object_.size,
+                    modified=object_.modified,
+                    identity=fresh.identity,
+                    segment=said.segment,
+                    part=said.part,
+                    stamp=said.stamp,
+                    whole=said.kind == "LOAD" and is_whole([f.said for f in listing[line]]),
+                    out_of_order=said.kind != "LOAD" and said.stamp < newest,
+                    needs=list(last.values()) if said.kind == "TXN" else [],
+                ),
+                known,
+            )
+        if line in snapshots and name == snapshots[line].names[-1]:
+            for file, seen in _snapshot(line, snapshots[line], known, objects.where):
+                last[line.name] = Part(file.key, file.identity)
+                known = known.after(line.name, "LOAD", seen)
+                yield file, known
 
-    return sorted(files, key=place)
+
+def found_again(place: Objects, file: File) -> File | None:
+    """The file with the content that it has now; None where it is gone, or nothing of its own (a SNAPSHOT)."""
+    folder = file.key.rpartition("/")[0]
+    for object_ in place.list(f"{folder}/"):
+        if object_.key == file.key:
+            try:
+                identity = place.identity(object_)
+            except ObjectGone:
+                return None
+            now = {"size": object_.size, "modified": object_.modified, "identity": identity}
+            return structs.replace(file, **now)
+    return None
 
 
-def _is_whole(names: dict[str, Name]) -> bool:
-    """Whether one unsegmented LOAD00000001 is all there is of a table."""
-    loads = [said for said in names.values() if said.kind == "LOAD"]
-    return len(loads) == 1 and (loads[0].segment, loads[0].part) == (0, 1)
+def _list(objects: Objects, line: Line, warn: Warn) -> tuple[list[Found], datetime | None]:
+    """The files of a line, and when its marker was written."""
+    found, marked = [], None
+    for object_ in objects.list(f"{line.folder}/"):
+        name = object_.key[len(line.folder) + 1 :]
+        last = name.rpartition("/")[2]
+        said = read_name(last)
+        if name == MARKER:
+            marked = object_.modified
+        elif said and (said.kind == "TXN") is (line.entity is None):
+            found.append(Found(line, name, said, object_))
+        elif last and not unseen(last) and not name.startswith("awsdms_"):
+            what = "a transaction file" if line.entity is None else "a load or a change file"
+            warn(f"{object_.key}: not {what} by its name, left aside")
+    return found, marked
 
 
-def _identity(path: Path) -> str:
-    with path.open("rb") as stream:
-        return hashlib.file_digest(stream, "sha256").hexdigest()
+def _warn_of_strangers(objects: Objects, lines: Sequence[Line], warn: Warn) -> None:
+    declared = {f"{line.folder}/" for line in lines}
+    for schema in objects.names():
+        if not schema.endswith("/") or schema.startswith((".", "awsdms_")) or schema in declared:
+            continue
+        for name in objects.names(schema):
+            path = schema + name
+            if any(folder.startswith(path) for folder in declared) or name.startswith((".", "awsdms_")):
+                continue
+            if name.endswith("/"):
+                warn(f"{path[:-1]}: no entity is declared for this table, left aside")
+            elif not unseen(name):
+                warn(f"{path}: lies in no table's folder, left aside")
+
+
+def _kept(cursor: Cursor, listing: dict[Line, list[Found]]) -> Cursor:
+    """Without what left; what is known of a complete load stays."""
+    files = {}
+    for line, found in listing.items():
+        names = {"LOAD", *(f.name for f in found)}
+        files[line.name] = {name: seen for name, seen in cursor.files.get(line.name, {}).items() if name in names}
+    return Cursor(files, cursor.newest)
+
+
+def _place(found: Found) -> tuple:
+    line, name, said, _ = found
+    if said.kind == "LOAD":
+        return 0, line.rank, line.name, said.segment, name.rpartition("/")[0], said.part, name
+    return 1, said.stamp, line.rank, line.name, name
+
+
+def _snapshot(line: Line, complete: Complete, known: Cursor, where: str) -> Iterator[tuple[File, Seen]]:
+    entity = line.entity
+    assert entity is not None
+    there = [(name, known.seen(line.name, name)) for name in complete.names]
+    parts = [Part(f"{line.folder}/{name}", seen.identity) for name, seen in there if seen]
+    identity = complete.identity(parts)
+    seen = known.seen(line.name, "LOAD")
+    if len(parts) < len(there) or (seen and seen.identity == identity):
+        return
+    file = File(
+        entity=entity.name,
+        table=line.name,
+        key=f"{line.folder}/LOAD",
+        path=f"{where}/{line.folder}/LOAD",
+        kind="SNAPSHOT",
+        size=sum(seen.size for _, seen in there if seen),
+        modified=complete.modified,
+        identity=identity,
+        parts=parts,
+    )
+    yield file, Seen(file.size, "", identity)

@@ -1,1 +1,1 @@
-SELECT topic, partition, "offset" FROM gone
+SELECT name, since FROM gone

@@ -1,1 +1,1 @@
-SELECT incarnation, partitions FROM topic WHERE name = :name
+SELECT incarnation, partitions, max(partitions, held) FROM topic WHERE name = :name

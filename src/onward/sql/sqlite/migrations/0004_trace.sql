@@ -5,15 +5,18 @@ ALTER TABLE block ADD COLUMN origin_end INTEGER;
 ALTER TABLE progress ADD COLUMN dropped TEXT;
 ALTER TABLE request ADD COLUMN value TEXT;
 ALTER TABLE request ADD COLUMN offsets TEXT;
-CREATE TABLE gone (
+CREATE TABLE retained (
     topic TEXT NOT NULL,
     partition INTEGER NOT NULL,
     "offset" INTEGER NOT NULL,
+    count INTEGER NOT NULL,
     PRIMARY KEY (topic, partition)
 ) WITHOUT ROWID;
-INSERT INTO gone (topic, partition, "offset")
-SELECT topic, partition, coalesce(min(CASE WHEN size > 2 THEN "offset" END), max("offset" + count)) FROM block
-GROUP BY topic, partition HAVING coalesce(min(CASE WHEN size > 2 THEN "offset" END), 1) > 0;
+INSERT INTO retained (topic, partition, "offset", count)
+SELECT topic, partition, first, first FROM (
+    SELECT topic, partition, coalesce(min(CASE WHEN size > 2 THEN "offset" END), max("offset" + count)) AS first
+    FROM block GROUP BY topic, partition
+) WHERE first > 0;
 -- What was made before this is found by the origins of each block's first and last entry; which of several stages made
 -- it is taken from the declarations, where only one of them can have.
 CREATE TEMP TABLE made AS

@@ -1,0 +1,31 @@
+"""`Window`: by what a stage tells a repeat, and for how long it remembers."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+from onward.topic import KeyOf
+
+MOST = 1_000_000
+
+
+class Window:
+    """`dedupe=Window("number", "24h")`: of records with equal `by` that come within so long the first counts, and later
+    ones are dropped, whatever has become of the first: if it is parked it will be tried again, or lies there dead.
+
+    Remembered per stage and partition, in the commit that finishes or parks the first one. A value whose `by` is None
+    has no repeats.
+
+    Args:
+        by: a field's name, or a function of the value; text, a number, a tuple, as a key.
+        length: counted from when the first one was worked on.
+        most: how many records of a partition are looked back over at most.
+    """
+
+    def __init__(self, by: str | KeyOf, length: str | timedelta, *, most: int = MOST) -> None:
+        self.by = by
+        self.length = length
+        self.most = most
+
+    def __repr__(self) -> str:
+        return f"Window({self.by!r}, {self.length!r})"

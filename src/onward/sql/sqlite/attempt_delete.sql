@@ -1,0 +1,1 @@
+DELETE FROM attempt WHERE rowid IN (SELECT value FROM json_each(:rowids))

@@ -1,0 +1,1 @@
+SELECT stage, partition FROM begin WHERE topic = :topic

@@ -1,0 +1,1 @@
+DELETE FROM block WHERE topic = :topic AND partition = :partition AND "offset" < :offset

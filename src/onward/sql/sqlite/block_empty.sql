@@ -1,3 +1,0 @@
-UPDATE block SET entries = '[]', keys = NULL, size = 2
-WHERE topic = :topic AND partition = :partition AND written < :before AND "offset" + count <= :offset
-AND size > 2

@@ -1,0 +1,1 @@
+SELECT max("offset") FROM block WHERE topic = :topic AND partition = :partition

@@ -1,0 +1,2 @@
+SELECT "offset", count, written, size FROM block
+WHERE topic = :topic AND partition = :partition ORDER BY "offset"

@@ -1,0 +1,1 @@
+SELECT worker, held, wants, until FROM call_slot WHERE stage = :stage

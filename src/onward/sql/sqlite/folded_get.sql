@@ -1,0 +1,1 @@
+SELECT finished FROM folded WHERE stage = :stage AND partition = :partition

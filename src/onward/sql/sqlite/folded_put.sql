@@ -1,0 +1,1 @@
+INSERT OR REPLACE INTO folded (stage, partition, finished) VALUES (:stage, :partition, :finished)

@@ -1,0 +1,1 @@
+INSERT OR IGNORE INTO pause (name, by, since) VALUES (:name, :by, :since)

@@ -1,0 +1,1 @@
+DELETE FROM progress WHERE seq IN (SELECT value FROM json_each(:seqs))

@@ -1,0 +1,1 @@
+SELECT seq, written, count, finished FROM progress WHERE seq IN (SELECT value FROM json_each(:seqs))

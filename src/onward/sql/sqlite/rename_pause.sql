@@ -1,0 +1,1 @@
+UPDATE OR REPLACE pause SET name = :name WHERE name = :was

@@ -1,0 +1,1 @@
+UPDATE folded SET stage = :name WHERE stage = :was

@@ -1,0 +1,1 @@
+UPDATE seen SET stage = :name WHERE stage = :was

@@ -1,0 +1,1 @@
+UPDATE statistic SET stage = :name WHERE stage = :was

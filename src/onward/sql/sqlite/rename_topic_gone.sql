@@ -1,1 +1,0 @@
-UPDATE gone SET topic = :name WHERE topic = :was

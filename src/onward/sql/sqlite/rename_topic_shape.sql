@@ -1,0 +1,1 @@
+UPDATE shape SET topic = :name WHERE topic = :was

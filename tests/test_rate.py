@@ -1,0 +1,44 @@
+"""The account of a budget: portions follow one another, whatever the clock does."""
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from onward.rate import AHEAD, Account
+
+NOW = 1_750_000_000.0
+STEPS = st.lists(st.tuples(st.floats(-5.0, 5.0), st.integers(1, 20)), min_size=1, max_size=40)
+
+
+@given(st.floats(0.01, 1_000.0), STEPS)
+def test_no_stretch_of_time_has_more_than_the_rate_and_one_portion(rate: float, steps: list[tuple[float, int]]) -> None:
+    """Seen by a clock that only goes on; one that is set back gives no more either."""
+    account, now, given_out = Account(NOW, NOW, rate), NOW, []
+    for step, count in steps:
+        now += abs(step)
+        portion, account = account.portion(now, rate, count)
+        assert portion.count in (0, count) and portion.wait >= 0
+        assert portion.count == 0 or portion.wait <= AHEAD
+        if portion.count:
+            given_out.append((now + portion.wait, count))
+    for at, (begin, _) in enumerate(given_out):
+        for later in range(at, len(given_out)):
+            end = given_out[later][0]
+            between = sum(count for _, count in given_out[at:later])
+            assert between <= rate * (end - begin) * 1.001 + 0.001
+
+
+@given(st.floats(0.01, 1_000.0), STEPS)
+def test_a_clock_that_is_set_back_costs_no_more_than_what_was_promised(
+    rate: float, steps: list[tuple[float, int]]
+) -> None:
+    account, now, most = Account(NOW, NOW, rate), NOW, max(count for _, count in steps)
+    for step, count in steps:
+        now += step
+        portion, account = account.portion(now, rate, count)
+        assert portion.wait <= AHEAD + most / rate + 0.001
+
+
+def test_what_was_taken_at_another_rate_is_paid_off_at_the_new_one() -> None:
+    _, account = Account(NOW, NOW, 1.0).portion(NOW, 1.0, 10)
+    portion, _ = account.portion(NOW, 100.0, 1)
+    assert portion == (1, portion.wait) and abs(portion.wait - 0.1) < 1e-6
