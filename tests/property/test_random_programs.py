@@ -197,7 +197,7 @@ class Bench:
                         lane.give_up()
                 worker.stop()
 
-        plan = Plan(once=True, patience=3600.0)
+        plan = Plan(once=True, patience=3600.0, retention=False)
         worker = Worker(
             [self.program.app], self.log, self.log, plan, clock=self.clock, chance=lambda: 0.5, observers=[see]
         )
