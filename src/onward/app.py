@@ -13,11 +13,14 @@ from onward.database import Database
 from onward.dedupe import Window
 from onward.errors import DeclarationError, Fault, SettingError
 from onward.handler import place
+from onward.lifecycle import Lifecycle
 from onward.rate import Rate
 from onward.resource import Resource
 from onward.retry import Retry
 from onward.source import Source
 from onward.stage import Stage
+from onward.table import Table
+from onward.task import Task
 from onward.topic import KeyOf, Topic
 
 T = TypeVar("T")
@@ -37,10 +40,13 @@ class App:
     def __init__(self, name: str) -> None:
         self.name = name
         self.where = _caller()
+        self.reference = f"{self.where.rpartition(':')[0]}:{name}"
         self.topics: dict[str, Topic[Any]] = {}
         self.sources: dict[str, Source] = {}
         self.stages: dict[str, Stage] = {}
         self.resources: dict[str, Resource] = {}
+        self.tables: dict[str, Table[Any]] = {}
+        self.tasks: dict[str, Task] = {}
         self.rates: dict[str, Rate] = {}
         self.settings_class: type | None = None
         self.demo_function: Callable[..., Any] | None = None
@@ -87,6 +93,33 @@ class App:
         if partitions < 1:
             self._faults.append(Fault(where, f"topic {full}: partitions={partitions}; there is at least one"))
         self._add(self.topics, full, made, where)
+        return made
+
+    def table(
+        self,
+        name: str,
+        type: type[T] | Any = Any,
+        *,
+        key: str | KeyOf,
+        lifecycle: Lifecycle | None = None,
+        index: Sequence[str] = (),
+        was: str | None = None,
+    ) -> Table[T]:
+        """A table of documents of `type` (any JSON value without it), which stages and clients keep.
+
+        What a stage changes is committed with the records that it was called for. Every change stays in the history.
+
+        Args:
+            key: a field's name, or a function of the value; never None.
+            lifecycle: the states that a document may have, and which may follow which.
+            index: the fields by which documents can be found and ordered.
+            was: the name that the table had before.
+        """
+        where = _caller()
+        full = self._full(name, where)
+        before = was and f"{self.name}.{was}"
+        made: Table[T] = Table(full, type, key=key, lifecycle=lifecycle, index=index, was=before, where=where)
+        self._add(self.tables, full, made, where)
         return made
 
     def source(
@@ -151,10 +184,12 @@ class App:
         limit: int | None = None,
         rate: str | Rate | None = None,
         timeout: str | timedelta | None = None,
+        isolate: bool = False,
         within: Database | None = None,
         effect: bool | None = None,
         split: bool | None = None,
         unordered: bool = False,
+        long: bool = False,
         on_dead: Literal["hold", "pass"] = "hold",
         parked_most: int = 100_000,
         dedupe: Window | None = None,
@@ -178,9 +213,11 @@ class App:
             limit: calls at once over all workers.
             rate: the most records per second, minute or hour, over all workers; or a budget made by `rate()`.
             timeout: the most time of one call.
+            isolate: calls are made in processes of their own, which can be killed.
             within: a database whose transaction the handler shares.
             split: whether a batch that failed is halved until the bad record is alone; where it acts outside it cannot.
             unordered: keys do not matter here.
+            long: a call may last for hours; each is noted in the store before it begins, as `running`.
             on_dead: whether later records of a dead record's key wait for a person ("hold") or go on ("pass").
             parked_most: the most parked records; at that bound it stops reading.
             dedupe: by what repeats are told, which are dropped, and for how long.
@@ -203,10 +240,12 @@ class App:
                 limit=limit,
                 rate=rate,
                 timeout=timeout,
+                isolate=isolate,
                 within=within,
                 effect=effect,
                 split=split,
                 unordered=unordered,
+                long=long,
                 on_dead=on_dead,
                 parked_most=parked_most,
                 dedupe=dedupe,
@@ -218,6 +257,22 @@ class App:
             return function
 
         return declare
+
+    def task(self, function: F | None = None, *, name: str | None = None) -> Any:
+        """A function run on demand, as `@app.task` or `@app.task(name=...)`; see `onward task` and `Client.run`.
+
+        Its parameters are arguments by their annotations, but for resources, the settings, `progress`, and one
+        annotated `Client`, which gets a client of the store. Each run is recorded: who, when, arguments (secrets
+        masked), outcome, return value as JSON, log lines.
+        """
+
+        def declare(function: F) -> F:
+            full = self._full(name or function.__name__, place(function))
+            made = Task(full, function)
+            self._add(self.tasks, full, made, made.where)
+            return function
+
+        return declare if function is None else declare(function)
 
     def rate(self, name: str, rate: str) -> Rate:
         """A budget of calls, as `"120/m"`, that its name shares over all workers of the store.

@@ -40,6 +40,9 @@ class Crew:
         self.log: Log = worker.log
         self.ration = Ration(worker.limit)
         self.trouble = ""
+        self.isolation = worker.isolation(stage)
+        self.has_tables = worker.has_tables
+        self.conflicts: dict[int, int] = {}
         self.pace = worker.pace(stage.rate) if stage.rate is not None else None
         if self.pace is not None:
             self.pace.listen(self.wake_lanes, stage.batch or 1)
@@ -137,6 +140,8 @@ class Crew:
         """Lets go of what is shared with other workers."""
         if self._slots is not None:
             await self._slots.close()
+        if self.isolation is not None:
+            await self.isolation.close()
 
     def wake_lanes(self) -> None:
         for lane in self.lanes.values():
@@ -144,6 +149,8 @@ class Crew:
 
     async def arguments(self) -> dict[str, Any]:
         """What handlers are given besides the value; opens resources at first need."""
+        if self.isolation is not None:
+            return {}  # they are opened there
         if self._arguments is None:
             found = await self._resources.get(self.stage.handler)
             flags = {"dry_run": self._worker.dry_run, "once": self._worker.once}

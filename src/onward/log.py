@@ -16,7 +16,9 @@ from typing import Literal, NamedTuple, Protocol
 from msgspec import Struct, field
 from msgspec.structs import replace
 
+from onward.document import Document, Documents, Edit, Field
 from onward.rate import Portion
+from onward.task_run import TaskRun
 
 Span = tuple[int, int]
 """Offsets from the first, to before the second."""
@@ -53,6 +55,22 @@ class StageSpec(Struct, frozen=True, omit_defaults=True):
     within: str | None = None
 
 
+class TaskSpec(Struct, frozen=True, omit_defaults=True):
+    """A task, and each of its arguments as a person reads it."""
+
+    name: str
+    takes: tuple[str, ...] = ()
+
+
+class TableSpec(Struct, frozen=True):
+    """A table: its indexed fields, and where it has states, which may follow which."""
+
+    name: str
+    index: tuple[Field, ...] = ()
+    moves: dict[str, tuple[str, ...]] | None = None
+    was: str | None = None
+
+
 class AppSpec(Struct, frozen=True, omit_defaults=True):
     """An app's declaration without its code: names, topics and arrows."""
 
@@ -60,6 +78,8 @@ class AppSpec(Struct, frozen=True, omit_defaults=True):
     topics: tuple[TopicSpec, ...]
     sources: tuple[SourceSpec, ...]
     stages: tuple[StageSpec, ...]
+    tasks: tuple[TaskSpec, ...] = ()
+    tables: tuple[TableSpec, ...] = ()
 
     def with_topic_renamed(self, was: str, name: str) -> AppSpec:
         """The same declaration, where a topic that it names has got another name."""
@@ -67,11 +87,11 @@ class AppSpec(Struct, frozen=True, omit_defaults=True):
         def now(topics: Iterable[str]) -> tuple[str, ...]:
             return tuple(name if topic == was else topic for topic in topics)
 
-        return AppSpec(
-            self.name,
-            tuple(replace(topic, name=now([topic.name])[0]) for topic in self.topics),
-            tuple(replace(source, to=now(source.to)) for source in self.sources),
-            tuple(replace(stage, topic=now([stage.topic])[0], to=now(stage.to)) for stage in self.stages),
+        return replace(
+            self,
+            topics=tuple(replace(topic, name=now([topic.name])[0]) for topic in self.topics),
+            sources=tuple(replace(source, to=now(source.to)) for source in self.sources),
+            stages=tuple(replace(stage, topic=now([stage.topic])[0], to=now(stage.to)) for stage in self.stages),
         )
 
 
@@ -211,7 +231,7 @@ class Commit(Struct, frozen=True, kw_only=True):
     """All that one step changes, kept whole or not at all.
 
     Args:
-        lease: checked in the same transaction; None for records that somebody puts, then only `appends` counts.
+        lease: checked in the same transaction; None for what somebody puts, then only `appends` and `tables` count.
         appends: blocks, in order.
         finished: the spans of input offsets that are done with this commit, ascending; each offset only once, ever.
         next: the end of the gapless prefix of what is finished or parked; None where it does not move.
@@ -226,6 +246,8 @@ class Commit(Struct, frozen=True, kw_only=True):
         source: the state of a source to keep.
         answered: requests that are carried out with this commit, with what came of them; the first answer counts.
         closes: the replay that the lease names is over in this partition.
+        tables: changes of documents, in the order in which they were made; written before anything else is locked, by
+            table and key, so that commits wait for each other in one direction only.
         unit: a name, of this stage and partition, under which a repeated commit is recognised (`AlreadyCommitted`).
     """
 
@@ -243,6 +265,7 @@ class Commit(Struct, frozen=True, kw_only=True):
     source: SourceState | None = None
     answered: Sequence[tuple[int, str]] = ()
     closes: bool = False
+    tables: Sequence[Edit] = ()
     unit: str | None = None
 
 
@@ -303,6 +326,8 @@ class Log(Protocol):
     async def declare(self, app: AppSpec) -> None:
         """Makes the topics and stages that are new, renames by `was`, and remembers the declaration.
 
+        A table whose indexed fields are others than before is indexed anew.
+
         Declaring the same again changes nothing. What is renamed keeps all it has: a topic its records, counts and
         incarnation, and all who name it name it anew; a stage its progress, parked records and requests; a source
         its state. Leases of a renamed stage or source go with it, so that who holds one under the old name loses it.
@@ -347,8 +372,15 @@ class Log(Protocol):
             LeaseLost: the lease has another token by now; nothing was kept.
             AlreadyCommitted: another commit has the same first offset in `finished`, or the same `unit`; nothing was
                 kept now. That other offsets are finished once only is for the holder to see to.
-            Refused: a topic or partition that nobody has declared; nothing was kept.
+            Conflict: a document in `tables` has another version than the one that it was changed on; nothing was
+                kept. Of a commit that was kept before, `AlreadyCommitted` says so first.
+            Refused: a topic, partition or table that nobody has declared; nothing was kept.
         """
+
+    @property
+    def tables(self) -> Documents:
+        """What reads tables, by plain calls and from any thread."""
+        ...
 
     async def news(self, topics: Iterable[str], stages: Iterable[str]) -> News:
         """The ends of all partitions of those of these topics that there are, and requests not yet answered for
@@ -407,6 +439,10 @@ class Log(Protocol):
         records, unless these are parked; requests that were answered before the instant go. What has been folded is
         recognised as `AlreadyCommitted` no more, but for the greatest `unit`.
         """
+
+    async def record_run(self, run: TaskRun) -> int:
+        """Keeps a run of a task: a new one where its `id` is 0, else what became of the one with that id. Returns its
+        id, which only grows. Of each task the newest `task_run.KEPT` stay."""
 
     async def close(self) -> None:
         """Ends what is under way and lets go. Calling it again does nothing."""
@@ -579,6 +615,17 @@ class Books(Protocol):
 
         `after` is a stage, partition and offset: rows up to it are left out, so that many are read in pages.
         """
+
+    @property
+    def tables(self) -> Documents:
+        """As `Log.tables`."""
+        ...
+
+    async def documents(self, table: str, after: str | None, limit: int) -> Sequence[Document]:
+        """Documents of a table that are there, by key from beyond `after` on (None: all)."""
+
+    async def runs(self, task: str | None, limit: int) -> Sequence[TaskRun]:
+        """Runs of a task, or of all, the newest first."""
 
     async def passed(self, instants: Mapping[str, float]) -> Mapping[tuple[str, int], int]:
         """How far each of these stages had come at an instant, by stage and partition: `next` as it was then, or

@@ -27,6 +27,9 @@ from onward.worker import Plan, Report, Worker
 
 T = TypeVar("T")
 
+_left: list[asyncio.Runner] = []
+"""Event loops in which something goes on that does not let itself be ended."""
+
 STOPPING = (signal.SIGINT, signal.SIGTERM)
 
 
@@ -97,7 +100,16 @@ def run(
     """
     spare_the_collector()
     with Signals() as signals, to_stderr():
-        return asyncio.run(_run(apps, store, plan, settings, observers, watch, health, signals))
+        runner = asyncio.Runner()
+        ended = None
+        try:
+            ended = runner.run(_run(apps, store, plan, settings, observers, watch, health, signals))
+        finally:
+            if ended is not None and ended.report.deaf:
+                _left.append(runner)  # closing it would wait for the call that does not end
+            else:
+                runner.close()
+        return ended
 
 
 async def _run(
@@ -205,6 +217,8 @@ def leave(code: int) -> NoReturn:
     """Ends the process, also where a call that cannot be stopped would keep the interpreter from ending."""
     sys.stdout.flush()
     sys.stderr.flush()
+    if _left:
+        os._exit(code)
     others = [thread for thread in threading.enumerate() if not thread.daemon and thread is not threading.main_thread()]
     for thread in others:
         thread.join(timeout=0.2)

@@ -38,11 +38,13 @@ class Stage:
         parallel: int,
         limit: int | None,
         rate: str | Rate | None,
+        isolate: bool,
         timeout: str | float | timedelta | None,
         within: Database | None,
         effect: bool | None,
         split: bool | None,
         unordered: bool,
+        long: bool,
         on_dead: Literal["hold", "pass"],
         parked_most: int,
         dedupe: Window | None,
@@ -61,11 +63,13 @@ class Stage:
         self.parallel = parallel
         self.limit = limit
         self.rate = rate if isinstance(rate, Rate) else self._read("rate", partial(Rate, f"{name}.rate"), rate)
+        self.isolate = isolate
         self.timeout = self._read("timeout", units.duration, timeout)
         self.within = within
         self.effect = (not to and within is None) if effect is None else effect
         self.split = not self.effect if split is None else split
         self.unordered = unordered
+        self.long = long
         self.on_dead = on_dead
         self.parked_most = parked_most
         self.dedupe = dedupe

@@ -24,13 +24,13 @@ from typing import Any, Protocol
 
 import apsw
 
-from onward.call import Undo
 from onward.draft import relay_from, relay_text
 from onward.errors import AlreadyCommitted, LeaseLost, Refused, WentBack
 from onward.log import Claim, Commit, Lease, Log
 from onward.sql import Statements
 from onward.sqlite.connection import PAGES_BEFORE_CHECKPOINT, File, away, path_of, rows
 from onward.sqlite.turn import Turn
+from onward.undo import Undo
 
 SQL = Statements("within_sqlite")
 
@@ -54,8 +54,8 @@ class Target(Protocol):
     def begin(self, lease: Lease) -> Any:
         """Opens a transaction and checks the token; returns what handlers get as `tx`."""
 
-    def undo(self) -> Undo:
-        """Takes back single calls within the open transaction."""
+    def undo(self, tables: Undo) -> Undo:
+        """Takes back single calls within the open transaction. `tables` is where their calls of tables go."""
 
     def check(self, lease: Lease) -> None:
         """To be called after the handlers.
@@ -152,8 +152,8 @@ class SQLiteTarget:
         self._handling, self._ended = True, False
         return self._connection
 
-    def undo(self) -> Undo:
-        return _Savepoint(self._connection, lambda: self._ended)
+    def undo(self, tables: Undo) -> Undo:
+        return _Savepoint(self._connection, lambda: self._ended, tables)
 
     def check(self, lease: Lease) -> None:
         self._handling = False
@@ -231,12 +231,20 @@ class SQLiteTarget:
 class _Savepoint(Undo):
     """Takes back one call; the savepoint moves on, so that they do not pile up."""
 
-    def __init__(self, connection: apsw.Connection, ended: Callable[[], bool]) -> None:
+    def __init__(self, connection: apsw.Connection, ended: Callable[[], bool], tables: Undo) -> None:
         self._connection = connection
         self._ended = ended
+        self._tables = tables
         self._set = False
 
-    def mark(self) -> None:
+    @property
+    def changed(self) -> bool:
+        return True
+
+    def here(self) -> contextlib.AbstractContextManager[None]:
+        return self._tables.here()
+
+    def mark(self, first: int, last: int) -> None:
         if self._ended():
             raise Refused("an earlier call has ended the transaction")
         if self._set:

@@ -24,6 +24,7 @@ from onward.crew import Crew
 from onward.emit import Emitter
 from onward.errors import LeaseLost, Refused, StoreAway, StoreUncertain
 from onward.events import (
+    Deaf,
     Event,
     Failed,
     Observer,
@@ -38,21 +39,39 @@ from onward.failure import message_of
 from onward.gates import Gates
 from onward.health import BEATS, Health
 from onward.intake import Intake
+from onward.isolate import Isolation
 from onward.lane import Lane
 from onward.lease import LOOK, SECONDS, Leases, Wanted
-from onward.log import AppSpec, Books, Claim, Lease, Log, SourceSpec, StageSpec, TopicSpec
+from onward.log import (
+    AppSpec,
+    Books,
+    Claim,
+    Lease,
+    Log,
+    SourceSpec,
+    StageSpec,
+    TableSpec,
+    TaskSpec,
+    TopicSpec,
+    stage_of,
+)
 from onward.pace import Pace
 from onward.rate import Portion, Rate
 from onward.replaying import Replays
 from onward.resource import Resources
 from onward.retention import Retention
+from onward.settings import packed
 from onward.sqlite.connection import path_of
+from onward.stage import Stage
 from onward.withhold import limited, withheld
 from onward.within import SQLiteTarget, Target, Within
 
 T = TypeVar("T")
 
 MEMORY = 256_000_000
+
+LAST = 1.0
+"""Seconds for which what was cancelled may still take to end."""
 
 SWEEP = 5.0
 """Seconds for which retention may go on when a run under `once` is done."""
@@ -74,6 +93,11 @@ def spec_of(app: App) -> AppSpec:
             StageSpec(s.name, s.topic.name, tuple(t.name for t in s.to), s.start, s.was, s.within and s.within.told)
             for s in app.stages.values()
         ),
+        tuple(TaskSpec(t.name, tuple(str(one) for one in t.parameters(app))) for t in app.tasks.values()),
+        tuple(
+            TableSpec(t.name, tuple(t.fields.values()), t.lifecycle.moves if t.lifecycle else None, t.was)
+            for t in app.tables.values()
+        ),
     )
 
 
@@ -87,6 +111,7 @@ class Plan(Struct, frozen=True, kw_only=True):
         patience: seconds; how far ahead a retry may be due for `once` to wait for it, and how long it waits for
             a store that is away.
         grace: seconds that work in hand has to finish at a stop.
+        isolate: whether `isolate=` counts; else all calls are made in this process.
         dry_run: withhold effects outside; to be run on an overlay, with targets that are copies.
         limit: so many records at most per source and per stage.
         retention: let go, beside the work, of what the store is to keep no longer.
@@ -101,6 +126,7 @@ class Plan(Struct, frozen=True, kw_only=True):
     grace: float = 10.0
     retention: bool = True
     follow: bool = False
+    isolate: bool = True
     dry_run: bool = False
     limit: int | None = None
     bounded: bool = True
@@ -113,6 +139,7 @@ class Report(Struct):
     sources_failed: int = 0
     tripped: list[str] = []
     replace: bool = False
+    deaf: bool = False
     away: bool = False
     troubles: list[str] = []
 
@@ -151,6 +178,7 @@ class Worker:
         self._apps = list(apps)
         self._books = books
         self._plan = plan
+        self.has_tables = any(app.tables for app in apps)
         self._observers = Observers(observers)
         self._codecs = {topic.name: Codec(topic.type) for app in apps for topic in topics_of(app).values()}
         self._resources = {
@@ -298,9 +326,11 @@ class Worker:
             intake.stop()
         working = dict(zip(self._tasks.values(), self._tasks, strict=True))
         late: set[asyncio.Task[None]] = set()
+        deaf: set[asyncio.Task[None]] = set()
         if working:
             _, late = await asyncio.wait(working, timeout=self._plan.grace)
-            for lane in self._lanes.values():
+            lanes = list(self._lanes.values())
+            for lane in lanes:
                 lane.give_up()
             for intake in self._intakes.values():
                 intake.give_up()
@@ -308,7 +338,13 @@ class Worker:
                 pace.close()
             for task in late:
                 task.cancel()
-            await asyncio.gather(*working, return_exceptions=True)
+            _, deaf = await asyncio.wait(working, timeout=LAST)
+            with contextlib.suppress(TimeoutError, StoreAway, StoreUncertain):
+                async with asyncio.timeout(LAST):
+                    await asyncio.gather(*(lane.let_go() for lane in lanes))
+            for task in deaf:
+                self.report.deaf = True
+                self.observe(Deaf(*working[task]))
         for rate in self._rates:
             rate.connect(None)
         for helper in helpers:
@@ -321,7 +357,8 @@ class Worker:
             self.observe(StoreAbsent(str(error), 0.0))
         # A plain def that overran the grace cannot be stopped, nor what it uses closed under it.
         parts = {**self._stages, **self._sources}
-        running_on = self.report.replace or any(not parts[working[task][0]].handler.is_async for task in late)
+        running_on = self.report.replace or any(not parts[working[task][0]].handler.is_async for task in late - deaf)
+        running_on = running_on or bool(deaf)
         if not running_on:
             await self._close_resources()
         self.threads.shutdown(wait=not running_on, cancel_futures=True)
@@ -393,7 +430,7 @@ class Worker:
     def wake(self, names: Collection[str]) -> None:
         """Sources and stages that waited may go on."""
         for (name, _), lane in list(self._lanes.items()):
-            if name in names:
+            if stage_of(name) in names:
                 lane.wake()
         for name in names:
             if (intake := self._intakes.get(name)) is not None:
@@ -454,6 +491,8 @@ class Worker:
                 continue
             if self.gates.waits(self._stages[facts.stage]):
                 continue
+            if facts.parked.get("running"):
+                return True
             if facts.end - facts.begins - facts.totals.done - sum(facts.parked.values()) > 0:
                 return True
             if wanted in self._to_replay:
@@ -536,7 +575,8 @@ class Worker:
     def hand_over(self, wanted: Wanted) -> None:
         """Another worker comes first for it: ends it here, so that the other can take it."""
         if (lane := self._lanes.get(wanted)) is not None:
-            lane.stop()
+            if not lane.running:  # a call that lasts for hours would keep all others waiting
+                lane.stop()
         elif (intake := self._intakes.get(wanted[0])) is not None and wanted in self._tasks:
             intake.hand_over()
 
@@ -581,19 +621,9 @@ class Worker:
                 within = Within(await self._target(stage.name), self.log, stage.was)
                 claim = await self._agreed(within, crew, claim)
             crew.trouble = ""
-            lane = Lane(crew, claim, within)
-            self.begin(crew, lane)
-            target = within.target if within is not None else None
-            replays = self._replays[wanted] = Replays(self, crew, lane, target)
-            if self._stop.is_set() or stage.name in self._paused:
-                lane.stop()
-            lane.reached(self._ends.get((stage.topic.name, lane.partition), 0))
-            news = await self.patiently(lambda: self.log.news([stage.topic.name], [stage.name]), or_stop=True)
-            for request in news.requests:
-                if request.partition == lane.partition:
-                    lane.asked(request)
-            replays.told(news.replays)
-            await replays.beside()
+            lane = await self._ran(crew, claim, within)
+            while lane.again:
+                lane = await self._ran(crew, await self._claimed_again(*wanted), within)
             if lane.lost:
                 self.leases.held.pop(wanted, None)
             else:
@@ -605,6 +635,24 @@ class Worker:
                 )
                 await self.leases.give_back(*wanted, f"stopped{why}")
             raise
+
+    async def _ran(self, crew: Crew, claim: Claim, within: Within | None) -> Lane:
+        """A lane that has run."""
+        stage, partition = crew.stage, claim.lease.partition
+        lane = Lane(crew, claim, within)
+        self.begin(crew, lane)
+        target = within.target if within is not None else None
+        replays = self._replays[stage.name, partition] = Replays(self, crew, lane, target)
+        if self._stop.is_set() or stage.name in self._paused:
+            lane.stop()
+        lane.reached(self._ends.get((stage.topic.name, partition), 0))
+        news = await self.patiently(lambda: self.log.news([stage.topic.name], [stage.name]), or_stop=True)
+        for request in news.requests:
+            if request.partition == partition:
+                lane.asked(request)
+        replays.told(news.replays)
+        await replays.beside()
+        return lane
 
     async def _agreed(self, within: Within, crew: Crew, claim: Claim) -> Claim:
         """The claim under which target and store agree: each time that they are compared it is a new one."""
@@ -698,6 +746,21 @@ class Worker:
     @property
     def _rates(self) -> list[Rate]:
         return [rate for app in self._apps for rate in app.rates.values()]
+
+    def isolation(self, stage: Stage) -> Isolation | None:
+        """The processes of a stage that has some of its own."""
+        if not (stage.isolate and self._plan.isolate):
+            return None
+        app = self._app_of[stage.name]
+        given = self._settings.get(app.name)
+        return Isolation(
+            stage,
+            app=app.reference,
+            settings=None if given is None else packed(given),
+            flags={"dry_run": self.dry_run, "once": self.once},
+            wait=lambda name: self._paces[name].take(),
+            observe=self.observe,
+        )
 
     def pace(self, rate: Rate) -> Pace:
         """What this process may call of a budget; one for all that name it."""

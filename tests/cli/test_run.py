@@ -116,6 +116,37 @@ def test_a_call_that_outlasts_the_grace_is_given_up(command: Command) -> None:
     command.accounted()
 
 
+DEAF = """
+import asyncio
+from pathlib import Path
+from onward import App
+
+app = App("deaf")
+given = app.topic("given", int)
+
+@app.stage(given)
+async def take(number: int) -> None:
+    Path("started").touch()
+    while True:
+        try:
+            await asyncio.sleep(1000)
+        except asyncio.CancelledError:
+            pass
+"""
+
+
+def test_a_call_that_is_deaf_to_the_end_of_the_grace_does_not_keep_the_process(command: Command) -> None:
+    (command.folder / "deaf.py").write_text(DEAF)
+    command("put", "deaf.given", "--app", "deaf.py", said="1\n")
+    process = command.start("run", "deaf.py", "--grace", "0.1s")
+    until(lambda: (command.folder / "started").exists())
+    process.send_signal(signal.SIGTERM)
+    assert process.wait(20) == 0
+    assert "goes on though it was cancelled" in (command.folder / "stderr").read_text()
+    assert command.stage("deaf.take")["outstanding"] == 1
+    command.accounted()
+
+
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
 def test_the_second_signal_ends_at_once(command: Command, number: int, code: int) -> None:
     process = command.start("run", HANG, "--set", "slow=1000", "--grace", "1h")

@@ -26,6 +26,8 @@ from onward.cli import (
     replay,
     run,
     status,
+    table,
+    task,
 )
 from onward.cli.show import fail
 from onward.errors import OnwardError
@@ -51,6 +53,8 @@ program.command("put")(put.put)
 program.add_typer(parked.program, name="parked")
 program.add_typer(replay.program, name="replay")
 program.command("audit")(audit.audit)
+program.command("task")(task.task)
+program.command("table")(table.table)
 program.command("pause")(pause.pause)
 program.command("resume")(pause.resume)
 program.command("forget")(forget.forget)

@@ -37,6 +37,7 @@ from onward.log import (
 from onward.logs.memory_books import MemoryBooks
 from onward.logs.memory_store import EMPTY, LeaseRow, MemoryStore, ProgressRow, StageRows, TopicRows, Written
 from onward.rate import Account, Portion
+from onward.task_run import KEPT, TaskRun
 
 
 class MemoryLog(MemoryBooks):
@@ -67,6 +68,8 @@ class MemoryLog(MemoryBooks):
                     self.store.sources[source.name] = self.store.sources.pop(source.was)
         for stage in app.stages:
             self._add_stage(stage)
+        for table in app.tables:
+            self.store.tables.declare(table)
         self.store.note_gone(app, self._clock.now())
         self.store.apps[app.name] = app
         await self._changed()
@@ -110,7 +113,11 @@ class MemoryLog(MemoryBooks):
         if lease is not None:
             if not self._holds(lease):
                 raise LeaseLost(lease.stage, lease.partition, lease.token)
+            self._check_new(lease, commit)
+        self.store.tables.check(commit.tables)
+        if lease is not None:
             self._finish(lease, commit)
+        self.store.tables.write(commit.tables)
         for append in commit.appends:
             self._append(append)
             if lease is None:
@@ -174,6 +181,16 @@ class MemoryLog(MemoryBooks):
                 del part[0]
                 deleted += 1
         return deleted
+
+    async def record_run(self, run: TaskRun) -> int:
+        id_ = run.id or self.store.next_run
+        self.store.next_run = max(self.store.next_run, id_ + 1)
+        self.store.runs[id_] = replace(run, id=id_)
+        old = sorted(other for other, kept in self.store.runs.items() if kept.task == run.task)[:-KEPT]
+        for other in old:
+            del self.store.runs[other]
+        await self._changed()
+        return id_
 
     async def fold(self, stage: str, partition: int, to: Collection[str], before: float, most: int) -> int:
         rows = self.store.stages.get((stage, partition)) or StageRows()
@@ -289,11 +306,14 @@ class MemoryLog(MemoryBooks):
             begins = rows.end(partition) if stage.start == "now" else rows.first(partition)
             self.store.stages[stage.name, partition] = StageRows(stage.topic, begins)
 
+    def _check_new(self, lease: Lease, commit: Commit) -> None:
+        rows = self.store.stages.get((lease.stage, lease.partition)) or StageRows()
+        if (commit.finished and commit.finished[0][0] in rows.firsts) or commit.unit in rows.units:
+            raise AlreadyCommitted(f"{lease.stage} partition {lease.partition}: {commit.unit or commit.finished[0]}")
+
     def _finish(self, lease: Lease, commit: Commit) -> None:
         now = self._clock.now()
         rows = self.store.stages.setdefault((lease.stage, lease.partition), StageRows())
-        if (commit.finished and commit.finished[0][0] in rows.firsts) or commit.unit in rows.units:
-            raise AlreadyCommitted(f"{lease.stage} partition {lease.partition}: {commit.unit or commit.finished[0]}")
         rows.next = rows.next if commit.next is None else commit.next
         if commit.finished or commit.totals is not None or commit.next is not None or commit.unit is not None:
             rows.add(ProgressRow(now, tuple(commit.finished), rows.next, commit.unit))

@@ -9,6 +9,7 @@ from msgspec.structs import replace
 
 from onward import process
 from onward.clock import Clock, SystemClock
+from onward.document import Document, Query
 from onward.errors import Refused
 from onward.forget import check, writers
 from onward.log import (
@@ -34,9 +35,11 @@ from onward.log import (
     TopicStanding,
 )
 from onward.logs.memory_store import LeaseRow, MemoryStore, StageRows, TopicRows, Where
+from onward.logs.memory_tables import MemoryTables
 from onward.repartition import Left
 from onward.repartition import check as check_left
 from onward.span import length
+from onward.task_run import TaskRun
 
 
 class MemoryBooks:
@@ -140,6 +143,18 @@ class MemoryBooks:
             if (name, partition, row.offset) > after
         ]
         return found[:limit]
+
+    @property
+    def tables(self) -> MemoryTables:
+        return self.store.tables
+
+    async def documents(self, table: str, after: str | None, limit: int) -> Sequence[Document]:
+        found = self.store.tables.find(Query(table))
+        return [document for document in found if after is None or document.key > after][:limit]
+
+    async def runs(self, task: str | None, limit: int) -> Sequence[TaskRun]:
+        found = [self.store.runs[id_] for id_ in sorted(self.store.runs, reverse=True)]
+        return [run for run in found if task in (None, run.task)][:limit]
 
     async def passed(self, instants: Mapping[str, float]) -> Mapping[tuple[str, int], int]:
         return {

@@ -33,8 +33,10 @@ from onward.log import (
     Totals,
     stage_of,
 )
+from onward.logs.memory_tables import MemoryTables
 from onward.rate import Account
 from onward.span import merged
+from onward.task_run import TaskRun
 
 EMPTY = b"[]"
 """The entries of a block that has lost them."""
@@ -189,6 +191,9 @@ class MemoryStore:
         self.replayed = 0
         self.closed: set[tuple[int, int]] = set()
         """Numbers and partitions of replays that are over."""
+        self.tables = MemoryTables()
+        self.runs: dict[int, TaskRun] = {}
+        self.next_run = 1
         self.answered: dict[int, float] = {}
         self.asked = 0
         self.gone: dict[str, float] = {}
@@ -277,6 +282,9 @@ class MemoryStore:
                 rows.totals = replace(rows.totals, emitted=_without(rows.totals.emitted, topic))
             for source, state in self.sources.items():
                 self.sources[source] = replace(state, emitted=_without(state.emitted, topic))
+        for app in what.apps:
+            self.tables.forget(app)
+            self.runs = {id_: run for id_, run in self.runs.items() if not run.task.startswith(f"{app}.")}
         self.apps = {name: without(app, what) for name, app in self.apps.items() if name not in what.apps}
 
     def _count_forgotten(self, emitted: dict[str, int]) -> None:

@@ -49,14 +49,17 @@ from onward.logs.sqlite_rows import (
     ports_of,
     replays_open,
     requests_of,
+    run_to,
     seen_of,
     source_to,
     stands_at,
 )
+from onward.logs.sqlite_tables import SQLiteTables, write_edits
 from onward.rate import Account, Portion
 from onward.sqlite.connection import File, away, path_of, rows
 from onward.sqlite.hints import Hints, tell
 from onward.sqlite.pen import Pen
+from onward.task_run import KEPT, TaskRun
 from onward.units import instant_text
 
 T = TypeVar("T")
@@ -82,6 +85,7 @@ class SQLiteLog:
             self._prepare(create)
             self._reading = self._file.connect(readonly=True)
             self._watching = self._file.connect(readonly=True)
+            self._tables = SQLiteTables(self._file, url)
             self._pen = Pen(self._file)
         except apsw.Error as error:
             self._file.close()
@@ -152,6 +156,10 @@ class SQLiteLog:
             self._news.set()
             tell(ports)
 
+    @property
+    def tables(self) -> SQLiteTables:
+        return self._tables
+
     async def news(self, topics: Iterable[str], stages: Iterable[str]) -> News:
         names, asked = list(topics), list(stages)
 
@@ -217,6 +225,15 @@ class SQLiteLog:
                 else:
                     found[name] = json.loads(other_wants)
             return found
+
+        return await self._write(job)
+
+    async def record_run(self, run: TaskRun) -> int:
+        def job(connection: apsw.Connection) -> int:
+            id_ = int(rows(connection, SQL.run_put, **run_to(run))[0][0])
+            if not run.id:
+                connection.execute(SQL.run_forget, {"task": run.task, "kept": KEPT})
+            return id_
 
         return await self._write(job)
 
@@ -329,6 +346,8 @@ class SQLiteLog:
             if not held or held[0][1] != lease.token:
                 raise LeaseLost(lease.stage, lease.partition, lease.token)
             self._finish(connection, lease, commit)
+        if commit.tables:
+            write_edits(connection, commit.tables)
         for append in commit.appends:
             self._append(connection, append)
             if lease is None:

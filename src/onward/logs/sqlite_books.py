@@ -6,12 +6,14 @@ import asyncio
 import json
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from itertools import islice
 from typing import TypeVar
 
 import apsw
 
 from onward import process
 from onward.clock import Clock, SystemClock
+from onward.document import Document
 from onward.errors import Refused, StoreNewer
 from onward.log import (
     AppSpec,
@@ -55,16 +57,19 @@ from onward.logs.sqlite_rows import (
     ports_of,
     replay_from,
     requests_of,
+    run_from,
     seen_of,
     source_from,
     spans_from,
     spec_from,
     stands_at,
 )
+from onward.logs.sqlite_tables import SQLiteTables, document_from
 from onward.span import length
 from onward.sqlite.connection import File, away, path_of, rows
 from onward.sqlite.hints import tell
 from onward.sqlite.turn import Turn
+from onward.task_run import TaskRun
 from onward.units import instant, instant_text
 
 T = TypeVar("T")
@@ -84,6 +89,7 @@ class SQLiteBooks:
             if found < SCHEMA:
                 raise Refused(f"{url} is older; `onward run` migrates it" if found else f"{url} is no Onward store")
             self._connection = self._file.connect()
+            self._tables = SQLiteTables(self._file, url)
             self._one = ThreadPoolExecutor(1, thread_name_prefix="onward-books")
         except BaseException:
             self._file.close()
@@ -178,6 +184,22 @@ class SQLiteBooks:
             return found
 
         return await self._look(work)
+
+    @property
+    def tables(self) -> SQLiteTables:
+        return self._tables
+
+    async def documents(self, table: str, after: str | None, limit: int) -> Sequence[Document]:
+        def work(connection: apsw.Connection) -> list[Document]:
+            found = connection.execute(SQL.document_list, {"table": table, "after": after})
+            return [document_from(row) for row in islice(found, limit)]
+
+        return await self._look(work)
+
+    async def runs(self, task: str | None, limit: int) -> Sequence[TaskRun]:
+        return await self._look(
+            lambda connection: [run_from(row) for row in rows(connection, SQL.run_list, task=task, limit=limit)]
+        )
 
     async def seen(self, stage: str, partition: int, marks: Sequence[str], since: float) -> Mapping[str, int]:
         return await self._look(lambda connection: seen_of(connection, stage, partition, marks, since))

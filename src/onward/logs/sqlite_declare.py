@@ -10,6 +10,7 @@ import msgspec
 from onward.errors import GoneTooLong, Refused, StartNeeded
 from onward.log import AppSpec, SourceSpec, StageSpec, TopicSpec
 from onward.logs.sqlite_rows import SQL, end_of, first_of, spec_from, stands_at
+from onward.logs.sqlite_tables import declare_table
 from onward.sqlite.connection import rows
 
 
@@ -21,6 +22,8 @@ def declare(connection: apsw.Connection, app: AppSpec, now: str) -> None:
         _declare_source(connection, source)
     for stage in app.stages:
         _declare_stage(connection, stage)
+    for table in app.tables:
+        declare_table(connection, table)
     _note_gone(connection, app, now)
     _remember(connection, app, now)
 

@@ -43,6 +43,10 @@ def forget_some(connection: apsw.Connection, what: Forgetting, now: str) -> bool
         connection.execute(SQL.forget_blocks, {"name": topic, "most": BLOCKS})
         if connection.changes() == BLOCKS:
             return False
+    for app in what.apps:
+        connection.execute(SQL.forget_app_history, {"name": app, "most": ROWS})
+        if connection.changes() == ROWS:
+            return False
     return True
 
 
@@ -72,7 +76,8 @@ def forget_rest(connection: apsw.Connection, what: Forgetting, now: str) -> list
             connection.execute(statement, {"name": topic})
     for name, text in rows(connection, SQL.app_all):
         if name in what.apps:
-            connection.execute(SQL.forget_app, {"name": name})
+            for part in ("", "_documents", "_entries", "_tables", "_runs"):
+                connection.execute(getattr(SQL, f"forget_app{part}"), {"name": name})
         elif (spec := without(spec_from(text), what)) != spec_from(text):
             declaration = msgspec.json.encode(spec).decode()
             connection.execute(SQL.app_put, {"name": name, "declaration": declaration, "written": now})

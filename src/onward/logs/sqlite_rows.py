@@ -26,6 +26,7 @@ from onward.log import (
 )
 from onward.sql import Statements
 from onward.sqlite.connection import rows
+from onward.task_run import TaskRun
 from onward.units import instant, instant_text
 
 SQL = Statements("sqlite")
@@ -245,4 +246,32 @@ def source_to(state: SourceState) -> dict[str, Any]:
         "last_run": None if state.last_run is None else instant_text(state.last_run),
         "next_run": None if state.next_run is None else instant_text(state.next_run),
         "state": state.state,
+    }
+
+
+def run_from(row: Row) -> TaskRun:
+    id_, task, by, process, started, ended, arguments, outcome, error, result, output = row
+    return TaskRun(
+        task=task,
+        by=by,
+        process=process,
+        started=instant(started),
+        arguments=arguments.encode(),
+        id=id_,
+        ended=ended and instant(ended),
+        outcome=outcome,
+        error=error,
+        result=None if result is None else result.encode(),
+        output=output,
+    )
+
+
+def run_to(run: TaskRun) -> dict[str, Any]:
+    return {
+        **msgspec.structs.asdict(run),
+        "id": run.id or None,
+        "started": instant_text(run.started),
+        "ended": None if run.ended is None else instant_text(run.ended),
+        "arguments": run.arguments.decode(),
+        "result": None if run.result is None else run.result.decode(),
     }

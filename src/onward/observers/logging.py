@@ -120,6 +120,8 @@ def _said(event: Event) -> tuple[int, str]:
             return WARNING, f"the lease of partition {partition} is somebody else's now"
         case events.Committed(_, partition, next_, finished, parked, emitted):
             return DEBUG, f"partition {partition} up to {next_}: {finished} done, {parked} parked, {emitted} emitted"
+        case events.Failed(state="retrying", error=None):
+            return DEBUG, "comes again later, as it asked for"
         case events.Failed():
             level = ERROR if event.state == "dead" else WARNING
             return level, f"attempt {event.attempt}, now {event.state}: {event.reason}"
@@ -129,9 +131,13 @@ def _said(event: Event) -> tuple[int, str]:
             return INFO, "recovered"
         case events.Stuck(_, partition):
             return ERROR, f"a call in partition {partition} overran its timeout and cannot be stopped"
+        case events.Deaf(_, partition):
+            return ERROR, f"a call in partition {partition} goes on though it was cancelled; nothing of it is kept"
         case events.Full(_, partition, parked, key):
             most = f"; most of them behind key {key!r}" if key is not None else ""
             return ERROR, f"partition {partition} stops reading: {parked} records are parked{most}; retry or drop some"
+        case events.Conflicted(_, partition, reason):
+            return INFO, f"partition {partition} is worked on again from its last commit on: {reason}"
         case events.Progressed(_, _, _, done, total):
             return DEBUG, f"{done} of {total}" if total is not None else f"{done}"
         case events.Withheld(_, _, _, _, id_):
