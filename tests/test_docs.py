@@ -79,7 +79,7 @@ def test_every_public_name_is_documented() -> None:
         Drop, Later, Hold, Reject, Retry, Window, Database, TestRun, TestRun.put, TestRun.poll, TestRun.until_idle,
         ParkedRecord, onward.open, onward.Client.put, onward.Client.commit, onward.Client.run,
         onward.Client.table, App.task, App.table, onward.Table.find, onward.Table.get, onward.Table.move,
-        onward.Lifecycle, TestRun.task, TestRun.table,
+        onward.Lifecycle, TestRun.task, TestRun.table, App.review, TestRun.decide,
     ],
     ids=lambda documented: documented.__qualname__,
 )  # fmt: skip

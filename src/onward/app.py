@@ -17,6 +17,7 @@ from onward.lifecycle import Lifecycle
 from onward.rate import Rate
 from onward.resource import Resource
 from onward.retry import Retry
+from onward.review import Review
 from onward.source import Source
 from onward.stage import Stage
 from onward.table import Table
@@ -254,6 +255,42 @@ class App:
                 was=was and f"{self.name}.{was}",
             )
             self._add(self.stages, full, made, made.where)
+            return function
+
+        return declare
+
+    def review(
+        self,
+        topic: Topic[Any],
+        *,
+        to: Topic[Any] | Sequence[Topic[Any]] = (),
+        choices: Sequence[str],
+        newest: bool = False,
+        retry: Retry = _DEFAULT_RETRY,
+        timeout: str | timedelta | None = None,
+        effect: bool | None = None,
+        parked_most: int = 100_000,
+        start: Literal["first", "now"] | None = None,
+        name: str | None = None,
+        was: str | None = None,
+    ) -> Callable[[F], F]:
+        """A stage whose worker is a person: each record waits until somebody decides; then `f(value, decision)` is
+        called, which takes and gives what a handler does. `decision` has `choice, note, by, at`.
+
+        Args:
+            choices: what may be decided.
+            newest: of a key only the newest record waits, older ones are dropped; else the older one comes first.
+            parked_most: the most that waits; at that bound it stops reading.
+        """
+
+        def declare(function: F) -> F:
+            full = name or getattr(function, "__name__", "")
+            self.stage(
+                topic, to=to, retry=retry, timeout=timeout, effect=effect, unordered=newest, parked_most=parked_most,
+                start=start, name=name, was=was,
+            )(function)  # fmt: skip
+            if (made := self.stages.get(f"{self.name}.{full}")) is not None:
+                made.review = Review(tuple(choices), newest)
             return function
 
         return declare

@@ -24,6 +24,7 @@ from onward.failure import Failure, is_stopped, kind_of, message_of, release
 from onward.log import Append, Parked
 from onward.outcome import OUTCOMES, Drop, Hold, Later, Reject
 from onward.record import Position, Record
+from onward.review import UNDECIDED, decision_of
 from onward.stage import Stage
 from onward.topic import key_function, key_text
 from onward.undo import Undo
@@ -44,10 +45,24 @@ class Unit:
 
     `parked` is aligned with the chunk where the records were parked before, else None. `skipped` records before it
     were passed over, as they had failed when they were to probe. By index: `repeats` are dropped uncalled, by `marks`
-    repeats of the others are told. `ids` are by offset, where they are not made of the position.
+    repeats of the others are told. `ids` are by offset, where they are not made of the position. `note`: the
+    store is told before the call begins.
     """
 
-    __slots__ = ("_verdict", "at", "chunk", "ids", "keys", "marks", "parked", "probe", "repeats", "since", "skipped")
+    __slots__ = (
+        "_verdict",
+        "at",
+        "chunk",
+        "ids",
+        "keys",
+        "marks",
+        "note",
+        "parked",
+        "probe",
+        "repeats",
+        "since",
+        "skipped",
+    )
 
     def __init__(self, chunk: Chunk, parked: Sequence[Parked] | None = None, *, probe: bool = False) -> None:
         self.chunk = chunk
@@ -57,6 +72,7 @@ class Unit:
         self.ids: dict[int, str] = {}
         self.repeats: set[int] = set()
         self.marks: dict[int, str] = {}
+        self.note = False
         self.at = 0
         self.since = 0.0
         self.skipped = 0
@@ -147,6 +163,7 @@ class Caller:
         self._wants_record = handler.wants_record
         self._wants_progress = "progress" in handler.needs
         self._wants_approved = "approved" in handler.needs
+        self._reviews = stage.review is not None
         self._name_of = key_function(stage.topic.type, stage.idempotency)
 
     async def run(self, unit: Unit, arguments: dict[str, Any], undo: Undo) -> Called:
@@ -195,7 +212,7 @@ class Caller:
         inputs: Sequence[Any] = self._inputs(unit) if self._wants_record else [e[VALUE] for e in chunk.entries]
         function, awaits, generates = self._function, self._awaits, self._generates
         call: Callable[..., Any] = partial(function, **arguments) if arguments else function
-        special = self._wants_progress or self._wants_approved
+        special = self._wants_progress or self._wants_approved or self._reviews
         taking_back = type(undo) is not Undo
         timed = self._stage.timeout is not None or unit.noted
         proving = False
@@ -222,6 +239,12 @@ class Caller:
             if behind and index in behind:
                 called.behind.append(index)
                 out.append(index)
+                continue
+            if self._reviews and not self._decided(unit, index):
+                called.failures.append(Failure(index, outcome=UNDECIDED))
+                out.append(index)
+                if ordered:
+                    behind.update(chunk.after(index))
                 continue
             if timed:
                 unit.at, unit.since = index, time.monotonic()
@@ -448,6 +471,12 @@ class Caller:
             return True
         return unit.parked is None and self._breaker.failed(key)
 
+    def _decided(self, unit: Unit, index: int) -> bool:
+        """Whether a record need not wait: somebody has decided, or it cannot be read and dies anyway."""
+        if unit.chunk.offsets[index] in unit.chunk.bad:
+            return True
+        return unit.parked is not None and decision_of(unit.parked[index]) is not None
+
     def is_final(self, error: BaseException) -> bool:
         """Whether the record is dead, whatever the policy says."""
         if isinstance(error, CallFailed):
@@ -475,6 +504,8 @@ class Caller:
             more["progress"] = lambda done, total=None: self._observe(
                 Progressed(self._stage.name, position, key, done, total)
             )
+        if self._reviews and unit.parked is not None:
+            more["decision"] = decision_of(unit.parked[index])
         if self._wants_approved:
             parked = unit.parked
             more["approved"] = parked is not None and all(parked[i].approved for i in indices or (index,))

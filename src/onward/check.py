@@ -33,6 +33,11 @@ def faults(app: App) -> Iterator[Fault]:
         yield from _source_options(app, source)
     for stage in app.stages.values():
         given = GIVEN if stage.within else GIVEN - {"tx"}
+        if stage.review is not None:
+            given |= {"decision"}
+            if not stage.review.choices or "decision" not in stage.handler.needs:
+                what = "takes no decision; write f(value, decision)" if stage.review.choices else "has no choices="
+                yield Fault(stage.where, f"review {stage.name} {what}")
         yield from _provided(app, stage.handler, f"stage {stage.name}", given)
         yield from _takes_its_topic(stage)
         yield from _gives_its_topics(stage)

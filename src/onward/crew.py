@@ -40,6 +40,7 @@ class Crew:
         self.log: Log = worker.log
         self.ration = Ration(worker.limit)
         self.trouble = ""
+        self.alone = worker.alone
         self.isolation = worker.isolation(stage)
         self.has_tables = worker.has_tables
         self.conflicts: dict[int, int] = {}

@@ -169,8 +169,8 @@ class OutsideUnit(Refused):
 
     def __init__(self, table: str) -> None:
         super().__init__(
-            f"table {table} is called outside of a stage's handler; do it while a handler is called (and with the "
-            "table's app among those that run), within `client.commit()`, or by `client.table(...)`"
+            f"table {table} is called outside of a stage's handler; do it while a handler is called (without isolate=, "
+            "and with the table's app among those that run), within `client.commit()`, or by `client.table(...)`"
         )
 
 

@@ -25,6 +25,7 @@ from onward.filling import Filling
 from onward.log import Claim, Commit, Parked, Request
 from onward.parking import Parking
 from onward.repeats import Repeats
+from onward.review import supersede
 from onward.running import begun, gone, is_suspect, put_back, untouched
 from onward.settle import behind, settle
 from onward.stage import Stage
@@ -42,6 +43,9 @@ READ_BYTES = 1_000_000
 WINDOW_RECORDS = 10_000
 MOST_CAREFUL = 10
 """Conflicts in a row after which units are as small as they get: each halves them, each commit doubles them."""
+
+CAREFUL = 2 * READ_RECORDS
+"""So many records are noted before they are called when holders were gone in a row."""
 
 GATHER = 0.1
 """Seconds for which records that are due may wait for others while new ones are worked on."""
@@ -87,6 +91,7 @@ class Lane:
         self.beside: Lane | None = None
         """Another lane of the same stage and partition; no key is in hand in both."""
         self._flying: set[int] = set()
+        self._careful = CAREFUL if claim.crashes > 1 and within is None and crew.isolation is None else 0
         self.running: set[int] = set()
         self._left: set[int] = set()
         self._landed = asyncio.Event()
@@ -461,6 +466,8 @@ class Lane:
             return False
         unit = Unit(chunk, probe=probe)
         unit.skipped = skip
+        unit.note = self._notes
+        self._careful = max(0, self._careful - 1)
         self._filling.handed_out()
         if self._crew.pace is not None:
             self._crew.pace.spend(len(unit))
@@ -528,11 +535,13 @@ class Lane:
     @property
     def _notes(self) -> bool:
         """Whether each call is noted in the store before it is made."""
-        return self.stage.long
+        return self.stage.long or self._careful > 0
 
     def _to_be_noted(self, unit: Unit) -> bool:
         suspect = unit.parked is not None and is_suspect(unit.parked[0])
-        return self._within is None and len(unit) == 1 and not unit.repeats and (self._notes or suspect)
+        return (
+            self._within is None and len(unit) == 1 and not unit.repeats and (unit.note or self.stage.long or suspect)
+        )
 
     async def _note(self, unit: Unit) -> None:
         """Notes that the call for its one record begins. From then on it is parked: others need not wait for it."""
@@ -574,6 +583,13 @@ class Lane:
         return [found[offset] for offset in offsets if offset in found]
 
     async def _work(self, unit: Unit) -> None:
+        if self.stage.long or not self._to_be_noted(unit):
+            await self._called(unit)
+            return
+        async with self._crew.alone:  # where several are noted, all are blamed for what one of them does
+            await self._called(unit)
+
+    async def _called(self, unit: Unit) -> None:
         self._units.add(unit)
         try:
             try:
@@ -621,6 +637,8 @@ class Lane:
     def _settled(self, unit: Unit, called: Called) -> Draft:
         now = self._crew.now()
         draft = settle(self.stage, unit, called, now, self._crew.chance)
+        if self.stage.review is not None and self.stage.review.newest:
+            supersede(unit, called, draft, self._parking.rows)
         if self._repeats is not None:
             self._repeats.settled(unit, called, draft, now)
         put_back(unit, called, draft, now)
@@ -872,6 +890,13 @@ class Lane:
                 draft.unpark[row.offset] = None
                 draft.finished.append((row.offset, row.offset + 1))
             draft.done = draft.dropped = len(rows)
+        elif request.action == "decide":
+            copies = await self._copies([row.offset for row in rows])
+            review = self.stage.review
+            made, answer = ([], "refused: this is no review") if review is None else review.decide(request, copies, now)
+            draft.park.update((row.offset, row) for row in made)
+            draft.answered.append((request.id, answer))
+            return draft
         else:
             rows = [row for row in rows if row.state != "behind"]
             offsets = [row.offset for row in rows]

@@ -26,6 +26,9 @@ Span = tuple[int, int]
 MEETING = 15.0
 """Seconds for which a worker that was not heard of again still counts as living."""
 
+QUICK = 60.0
+"""A holder that is gone sooner than this many seconds after it took its lease may have met what ends every holder."""
+
 State = Literal["retrying", "dead", "waiting", "running", "behind"]
 STATES: tuple[State, ...] = ("retrying", "dead", "waiting", "running", "behind")
 
@@ -53,6 +56,8 @@ class StageSpec(Struct, frozen=True, omit_defaults=True):
     start: Literal["first", "now"] | None = None
     was: str | None = None
     within: str | None = None
+    choices: tuple[str, ...] = ()
+    """Of a review: what may be decided."""
 
 
 class TaskSpec(Struct, frozen=True, omit_defaults=True):
@@ -169,12 +174,13 @@ class Lease(Struct, frozen=True):
 
 
 class Request(NamedTuple):
-    """What somebody asks the holder to do with parked records that match."""
+    """What somebody asks the holder to do with parked records that match. To decide, `match` says besides what: a
+    `decision` with `choice` and `note`."""
 
     id: int
     stage: str
     partition: int
-    action: Literal["retry", "drop"]
+    action: Literal["retry", "drop", "decide"]
     match: dict[str, object]
     by: str
     at: float
@@ -245,9 +251,9 @@ class Commit(Struct, frozen=True, kw_only=True):
         forget: an offset and an instant: marks before either may go, sooner or later.
         source: the state of a source to keep.
         answered: requests that are carried out with this commit, with what came of them; the first answer counts.
-        closes: the replay that the lease names is over in this partition.
         tables: changes of documents, in the order in which they were made; written before anything else is locked, by
             table and key, so that commits wait for each other in one direction only.
+        closes: the replay that the lease names is over in this partition.
         unit: a name, of this stage and partition, under which a repeated commit is recognised (`AlreadyCommitted`).
     """
 
@@ -264,8 +270,8 @@ class Commit(Struct, frozen=True, kw_only=True):
     forget: tuple[int, float] | None = None
     source: SourceState | None = None
     answered: Sequence[tuple[int, str]] = ()
-    closes: bool = False
     tables: Sequence[Edit] = ()
+    closes: bool = False
     unit: str | None = None
 
 
@@ -274,7 +280,8 @@ class Claim(Struct, frozen=True):
 
     `ahead` are spans finished beyond `next`, ascending; `parked` is without copies, ascending by offset;
     `incarnation` is that of the stage's topic, and stays when the topic is renamed (empty for a source); `unit` is the
-    greatest that was kept, as text.
+    greatest that was kept, as text; `crashes` how many holders in a row, up to the last one, were gone without having
+    given the lease back, each within `QUICK` seconds (the first of them after any time).
     """
 
     lease: Lease
@@ -285,6 +292,7 @@ class Claim(Struct, frozen=True):
     incarnation: str
     source: SourceState
     unit: str | None = None
+    crashes: int = 0
 
 
 class News(NamedTuple):

@@ -267,22 +267,19 @@ class Replays:
             within = Within(self._target, self._crew.log, None)
             if await within.take(claim, range_.end, self._crew.in_thread):
                 claim = await self._resumed(lease, range_)
-        lane = await self._ran(claim, within, job)
-        while lane.again:
-            lane = await self._ran(await self._resumed(lease, range_), within, job)
-        return lane.closed
-
-    async def _ran(self, claim: Claim, within: Within | None, job: Replay) -> ReplayLane:
-        lane = self._current = ReplayLane(self._crew, claim, within, job, self._live)
-        self._worker.begin(self._crew, lane)
-        try:
-            if self._stopping:
-                lane.stop()
-            await lane.run()
-        finally:
-            self._live.beside = self._current = None
-            self._worker.end(self._crew, lane)
-        return lane
+        while True:
+            lane = self._current = ReplayLane(self._crew, claim, within, job, self._live)
+            self._worker.begin(self._crew, lane)
+            try:
+                if self._stopping:
+                    lane.stop()
+                await lane.run()
+            finally:
+                self._live.beside = self._current = None
+                self._worker.end(self._crew, lane)
+            if not lane.again:
+                return lane.closed
+            claim = await self._resumed(lease, range_)
 
     async def _resumed(self, lease: Lease, range_: Range) -> Claim:
         return await self._worker.patiently(lambda: self._crew.log.resume(lease, range_.first), or_stop=True)

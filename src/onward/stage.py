@@ -13,6 +13,7 @@ from onward.dedupe import Window
 from onward.handler import Handler
 from onward.rate import Rate
 from onward.retry import Retry
+from onward.review import Review
 from onward.topic import KeyOf, Topic
 
 T = TypeVar("T")
@@ -78,6 +79,7 @@ class Stage:
         self.start = start
         self.was = was
         self.where = self.handler.where
+        self.review: Review | None = None
 
     def _read(self, option: str, read: Callable[[V], T], value: V | None) -> T | None:
         try:

@@ -23,6 +23,7 @@ from onward.client import Client
 from onward.client_table import ClientTable
 from onward.clock import HandClock
 from onward.codec import HEADERS, KEY, ORIGIN, TIME, VALUE, Codec
+from onward.decide import decide, reviews_of, waiting
 from onward.dryrun import dry_run
 from onward.emit import Emitter
 from onward.errors import OnwardError, RecordDied, Refused, Unavailable
@@ -221,6 +222,18 @@ class TestRun:
     def records(self, topic: Topic[T]) -> list[Record[T]]:
         """All records of a topic, in the same order."""
         return self._wait(self._records(topic))
+
+    def decide(self, review: Any, choice: str, key: str | None = None, note: str = "", by: str = "test") -> int:
+        """Decides on what waits in a review (its function or name), of a key or all; gives how many. `until_idle` then
+        calls its function."""
+        found = _find(self._app.stages, review, "review")
+        reviews = reviews_of([spec_of(self._app)])
+
+        async def work() -> int:
+            wanted = [one async for one in waiting(self._log, reviews, None, found.name) if key in (None, one.row.key)]
+            return len(await decide(self._log, reviews, wanted, choice, note, by, self.clock.now()))
+
+        return self._wait(work())
 
     def parked(self, stage: Any) -> list[ParkedRecord]:
         """What a stage (its function or name) has set aside, by partition and offset."""

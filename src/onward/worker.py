@@ -90,7 +90,15 @@ def spec_of(app: App) -> AppSpec:
         ),
         tuple(SourceSpec(s.name, tuple(t.name for t in s.to), s.was) for s in app.sources.values()),
         tuple(
-            StageSpec(s.name, s.topic.name, tuple(t.name for t in s.to), s.start, s.was, s.within and s.within.told)
+            StageSpec(
+                s.name,
+                s.topic.name,
+                tuple(t.name for t in s.to),
+                s.start,
+                s.was,
+                s.within and s.within.told,
+                s.review.choices if s.review else (),
+            )
             for s in app.stages.values()
         ),
         tuple(TaskSpec(t.name, tuple(str(one) for one in t.parameters(app))) for t in app.tasks.values()),
@@ -201,6 +209,7 @@ class Worker:
         self._target_of = target
         self._targets: dict[str, Target] = {}
         self._opening = asyncio.Lock()
+        self.alone = asyncio.Lock()
         self._tasks: dict[Wanted, asyncio.Task[None]] = {}
         self._paused: Collection[str] = ()
         self._look = asyncio.Event()
@@ -637,7 +646,7 @@ class Worker:
             raise
 
     async def _ran(self, crew: Crew, claim: Claim, within: Within | None) -> Lane:
-        """A lane that has run."""
+        """A lane that has run, and replays beside it."""
         stage, partition = crew.stage, claim.lease.partition
         lane = Lane(crew, claim, within)
         self.begin(crew, lane)

@@ -116,6 +116,40 @@ def test_a_call_that_outlasts_the_grace_is_given_up(command: Command) -> None:
     command.accounted()
 
 
+KILLS = """
+import os
+from onward import App, Retry
+
+app = App("kills")
+given = app.topic("given", int, key=str, partitions=2)
+taken = app.topic("taken", int, key=str)
+
+@app.stage(given, to=taken, parallel=2, retry=Retry(attempts=2, first="10ms"))
+def take(number: int) -> int:
+    if number == 42:
+        os._exit(9)
+    return number
+
+@app.stage(taken)
+def tell(number: int) -> None: ...
+"""
+
+
+def test_a_record_that_takes_its_worker_along_dies_by_policy(command: Command) -> None:
+    (command.folder / "kills.py").write_text(KILLS)
+    command("put", "kills.given", "--app", "kills.py", said="".join(f"{n}\n" for n in range(200)))
+    codes = []
+    while not codes or codes[-1] == 9:
+        assert len(codes) < 10
+        codes.append(command("run", "kills.py", "--once", exits=None).returncode)
+    assert codes[-1] in (0, 1)
+    [dead] = command.lines("parked", "list")
+    assert (dead["state"], dead["attempts"], dead["key"]) == ("dead", 2, "42")
+    assert "the worker that called kills.take for it was gone before the call ended" in dead["error"]
+    assert command.stage("kills.take")["done"] == command.stage("kills.tell")["done"] == 199
+    command.accounted()
+
+
 DEAF = """
 import asyncio
 from pathlib import Path

@@ -126,7 +126,8 @@ def test_it_is_taken_over_when_its_worker_is_gone_and_that_counts(ground: Ground
             running = asyncio.create_task(worker.run())
             await until(lambda: gate.inside)
             # As a process that dies: nothing is given back, and what it does later is refused.
-            ground.sql("UPDATE lease SET worker = 'vm/0/0/gone', token = token + 1, until = '2020' WHERE stage <> ''")
+            over = "2020-01-01T00:00:00.000000Z"
+            ground.sql("UPDATE lease SET worker = 'vm/0/0/gone', token = token + 1, until = :over", over=over)
             await until(lambda: next(iter(worker._lanes.values()), None) is None or gate.open.set())
             worker.stop()
             await running

@@ -24,6 +24,7 @@ from onward.cli import (
     read,
     repartition,
     replay,
+    review,
     run,
     status,
     table,
@@ -51,6 +52,7 @@ program.command("graph")(graph.graph)
 program.command("read")(read.read)
 program.command("put")(put.put)
 program.add_typer(parked.program, name="parked")
+program.add_typer(review.program, name="review")
 program.add_typer(replay.program, name="replay")
 program.command("audit")(audit.audit)
 program.command("task")(task.task)

@@ -40,6 +40,28 @@ class Leasing(Suite):
         assert await case.log.claim(FEED, 0, "w2", LEASE) is None
 
     @scenario
+    async def test_holders_that_were_gone_soon_are_counted(self, case: Case) -> None:
+        await case.log.declare(app_spec())
+        assert (await case.claim()).crashes == 0
+        assert [(await case.again()).crashes for _ in range(3)] == [1, 2, 3]
+
+    @scenario
+    async def test_a_holder_that_gave_back_or_lasted_begins_the_count_anew(self, case: Case) -> None:
+        await case.log.declare(app_spec())
+        await case.claim()
+        claim = await case.again()
+        assert (await case.claim(worker=claim.lease.worker)).crashes == 1  # its own, once more
+        for _ in range(8):
+            case.clock.advance(LEASE)
+            await case.log.renew({Lease(WORK, 0, claim.lease.worker, claim.lease.token + 1): ""}, LEASE)
+        claim = await case.again()
+        assert claim.crashes == 1
+        assert (await case.again()).crashes == 2
+        claim = await case.again()
+        await case.log.renew({claim.lease: "stopped"}, 0)
+        assert (await case.claim(worker="w9")).crashes == 0
+
+    @scenario
     async def test_a_lease_that_is_held_is_not_given(self, case: Case) -> None:
         await case.log.declare(app_spec())
         await case.claim(worker="w1")

@@ -114,7 +114,10 @@ class Looking(Suite):
         topic, begins, stands = standing.stages[WORK, 0]
         assert (topic, begins, stands.lease) == (IN, 0, claim.lease)
         again = await case.again()
-        assert again == replace(stands, lease=again.lease) and again.lease.token > stands.lease.token
+        assert (
+            again == replace(stands, lease=again.lease, crashes=again.crashes)
+            and again.lease.token > stands.lease.token
+        )
         assert standing.topics[IN].incarnation == again.incarnation
 
     @scenario

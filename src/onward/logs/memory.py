@@ -79,11 +79,12 @@ class MemoryLog(MemoryBooks):
         now = self._clock.now()
         if row.worker != worker and row.live(now):
             return None
-        row.worker, row.token, row.until, row.state = worker, row.token + 1, now + seconds, ""
+        row.take(worker, now, seconds)
         rows = self.store.stages.get((stage, partition)) or StageRows()
         incarnation = self.store.topics[rows.topic].incarnation if rows.topic else ""
         source = self.store.sources.get(stage, SourceState())
-        return rows.claim(Lease(stage, partition, worker, row.token), incarnation, source)
+        claim = rows.claim(Lease(stage, partition, worker, row.token), incarnation, source)
+        return replace(claim, crashes=row.crashes)
 
     async def resume(self, lease: Lease, first: int) -> Claim:
         rows = self.store.stages.get((lease.stage, lease.partition)) or StageRows("", first)

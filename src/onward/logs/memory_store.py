@@ -16,6 +16,7 @@ from onward.errors import Refused
 from onward.forget import without
 from onward.limit import Seat
 from onward.log import (
+    QUICK,
     AppSpec,
     Attempt,
     Block,
@@ -89,10 +90,21 @@ class LeaseRow:
         self.worker = ""
         self.token = 0
         self.until = 0.0
+        self.taken = 0.0
+        self.crashes = 0
         self.state = ""
 
     def live(self, now: float) -> bool:
         return self.until > now and not process.is_dead(self.worker)
+
+    def take(self, worker: str, now: float, seconds: float) -> None:
+        """Gives it to a worker; notes how many holders in a row were gone without giving it back."""
+        if not self.until:
+            self.crashes = 0
+        elif self.worker != worker:
+            self.crashes = self.crashes + 1 if self.until - self.taken < QUICK else 1
+        self.worker, self.token, self.until, self.state = worker, self.token + 1, now + seconds, ""
+        self.taken = now
 
     def held(self, where: Where, now: float) -> Held:
         return Held(*where, self.worker, self.state, self.live(now))
@@ -187,13 +199,13 @@ class MemoryStore:
         self.leases: dict[Where, LeaseRow] = {}
         self.requests: dict[int, Request] = {}
         self.answers: dict[int, str] = {}
+        self.tables = MemoryTables()
+        self.runs: dict[int, TaskRun] = {}
+        self.next_run = 1
         self.replays: dict[int, Replay] = {}
         self.replayed = 0
         self.closed: set[tuple[int, int]] = set()
         """Numbers and partitions of replays that are over."""
-        self.tables = MemoryTables()
-        self.runs: dict[int, TaskRun] = {}
-        self.next_run = 1
         self.answered: dict[int, float] = {}
         self.asked = 0
         self.gone: dict[str, float] = {}

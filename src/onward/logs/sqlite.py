@@ -24,6 +24,7 @@ from onward.errors import AlreadyCommitted, LeaseLost, Refused, StoreAway, Store
 from onward.limit import Seat, granted
 from onward.log import (
     MEETING,
+    QUICK,
     Append,
     AppSpec,
     Block,
@@ -60,7 +61,7 @@ from onward.sqlite.connection import File, away, path_of, rows
 from onward.sqlite.hints import Hints, tell
 from onward.sqlite.pen import Pen
 from onward.task_run import KEPT, TaskRun
-from onward.units import instant_text
+from onward.units import instant, instant_text
 
 T = TypeVar("T")
 
@@ -335,9 +336,10 @@ class SQLiteLog:
         if held and held[0][0] != worker and held[0][2] > self._instant() and not process.is_dead(held[0][0]):
             return None
         lease = Lease(stage, partition, worker, (held[0][1] if held else 0) + 1)
-        until = self._instant(seconds)
-        connection.execute(SQL.lease_take, {**bound, "worker": worker, "token": lease.token, "until": until})
-        return claim_of(connection, lease)
+        crashes = _crashes(*held[0], worker) if held else 0
+        times = {"until": self._instant(seconds), "taken": self._instant(), "crashes": crashes}
+        connection.execute(SQL.lease_take, {**bound, "worker": worker, "token": lease.token, **times})
+        return msgspec.structs.replace(claim_of(connection, lease), crashes=crashes)
 
     def _commit(self, connection: apsw.Connection, commit: Commit) -> None:
         lease = commit.lease
@@ -424,3 +426,10 @@ class SQLiteLog:
             "entries": append.entries,
         }
         connection.execute(SQL.block_add, row)
+
+
+def _crashes(holder: str, token: int, until: str, taken: str, crashes: int, worker: str) -> int:
+    """How many holders in a row were gone, if this one is, too."""
+    if holder == worker or not until:
+        return crashes if until else 0
+    return crashes + 1 if taken and instant(until) - instant(taken) < QUICK else 1
