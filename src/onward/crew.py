@@ -34,7 +34,7 @@ class Crew:
     def __init__(self, worker: Worker, stage: Stage, resources: Resources, codecs: dict[str, Codec]) -> None:
         self.stage = stage
         self.lanes: dict[tuple[str, int], Lane] = {}
-        self.reader = codecs[stage.topic.name]
+        self.reader = codecs[stage.topic.name].upgraded(stage.upgrade)
         self.emitter = Emitter(stage.to, codecs)
         self.breaker = Breaker(stage.retry, worker.chance)
         self.log: Log = worker.log

@@ -192,6 +192,14 @@ class StoreAbsent(Event):
 
 
 @dataclass(frozen=True, slots=True)
+class ClocksDiffer(Event):
+    """The clock of another worker is so many seconds ahead of this one's."""
+
+    worker: str
+    ahead: float
+
+
+@dataclass(frozen=True, slots=True)
 class Swept(Event):
     """Retention has deleted blocks, and folded rows."""
 

@@ -29,6 +29,9 @@ MEETING = 15.0
 QUICK = 60.0
 """A holder that is gone sooner than this many seconds after it took its lease may have met what ends every holder."""
 
+OVERLAP = 3600.0
+"""Seconds for which two versions of a program may write to one topic, each its own shape."""
+
 State = Literal["retrying", "dead", "waiting", "running", "behind"]
 STATES: tuple[State, ...] = ("retrying", "dead", "waiting", "running", "behind")
 
@@ -41,6 +44,8 @@ class TopicSpec(Struct, frozen=True, omit_defaults=True):
     keep: float
     was: str | None = None
     key: str | None = None
+    shape: str | None = None
+    """What its records look like, as `onward.shape` tells it."""
 
 
 class SourceSpec(Struct, frozen=True, omit_defaults=True):
@@ -58,6 +63,7 @@ class StageSpec(Struct, frozen=True, omit_defaults=True):
     within: str | None = None
     choices: tuple[str, ...] = ()
     """Of a review: what may be decided."""
+    upgrades: bool = False
 
 
 class TaskSpec(Struct, frozen=True, omit_defaults=True):
@@ -281,7 +287,8 @@ class Claim(Struct, frozen=True):
     `ahead` are spans finished beyond `next`, ascending; `parked` is without copies, ascending by offset;
     `incarnation` is that of the stage's topic, and stays when the topic is renamed (empty for a source); `unit` is the
     greatest that was kept, as text; `crashes` how many holders in a row, up to the last one, were gone without having
-    given the lease back, each within `QUICK` seconds (the first of them after any time).
+    given the lease back, each within `QUICK` seconds (the first of them after any time); `shapes` are fingerprint and
+    text of the shapes under which records of its topic may have been written, the oldest first.
     """
 
     lease: Lease
@@ -293,6 +300,7 @@ class Claim(Struct, frozen=True):
     source: SourceState
     unit: str | None = None
     crashes: int = 0
+    shapes: Sequence[tuple[str, str]] = ()
 
 
 class News(NamedTuple):
@@ -321,6 +329,14 @@ class Held(NamedTuple):
     worker: str
     state: str
     live: bool
+
+
+class Met(NamedTuple):
+    """A living worker: which stages and sources it runs; and by how many seconds what its clock said when it was last
+    heard of lies before what the clock here says now. Below nought its clock is fast, or ours slow."""
+
+    wants: Sequence[str]
+    ago: float
 
 
 class Log(Protocol):
@@ -398,7 +414,7 @@ class Log(Protocol):
         """Returns when something may have changed since the last call (the first time: since the log was opened),
         whoever changed it, at the latest after `seconds` of true time. For one caller at a time."""
 
-    async def meet(self, worker: str, wants: Sequence[str]) -> Mapping[str, Sequence[str]]:
+    async def meet(self, worker: str, wants: Sequence[str]) -> Mapping[str, Met]:
         """Tells that this worker lives and which stages and sources it runs; gives the same of all that live, itself
         included. Who was not heard of for `MEETING` seconds, or whose process is dead, does not."""
 
@@ -430,7 +446,8 @@ class Log(Protocol):
         to the first that stays; returns how many.
 
         The newest block of a partition stays (without its entries, and not counted), so that offsets never start
-        again. Partitions without an offset keep all.
+        again. Partitions without an offset keep all. A shape of which no record can be left goes too: another one was
+        declared more than `OVERLAP` before the oldest block that is kept was written.
 
         Args:
             most: at most so many blocks, and not many bytes, so that it is done in tens of milliseconds; to be called

@@ -26,6 +26,7 @@ from onward.log import (
     Claim,
     Commit,
     Lease,
+    Met,
     News,
     Parked,
     Replay,
@@ -37,6 +38,7 @@ from onward.log import (
 from onward.logs.memory_books import MemoryBooks
 from onward.logs.memory_store import EMPTY, LeaseRow, MemoryStore, ProgressRow, StageRows, TopicRows, Written
 from onward.rate import Account, Portion
+from onward.shape import fingerprint, writes
 from onward.task_run import KEPT, TaskRun
 
 
@@ -59,7 +61,9 @@ class MemoryLog(MemoryBooks):
         for topic in app.topics:
             if topic.name in renamed:
                 self.store.rename_topic(renamed[topic.name], topic.name)
-            self.store.topics.setdefault(topic.name, TopicRows(topic.partitions))
+            rows = self.store.topics.setdefault(topic.name, TopicRows(topic.partitions))
+            if topic.shape is not None and writes(app, topic, [shape for shape, _ in rows.shapes.values()]):
+                rows.shapes.setdefault(fingerprint(topic.shape), (topic.shape, self._clock.now()))
         for source in app.sources:
             if source.was and source.name not in self.store.sources:
                 self.store.rename_leases(source.was, source.name)
@@ -81,15 +85,14 @@ class MemoryLog(MemoryBooks):
             return None
         row.take(worker, now, seconds)
         rows = self.store.stages.get((stage, partition)) or StageRows()
-        incarnation = self.store.topics[rows.topic].incarnation if rows.topic else ""
         source = self.store.sources.get(stage, SourceState())
-        claim = rows.claim(Lease(stage, partition, worker, row.token), incarnation, source)
+        claim = rows.claim(Lease(stage, partition, worker, row.token), self.store.topics.get(rows.topic), source)
         return replace(claim, crashes=row.crashes)
 
     async def resume(self, lease: Lease, first: int) -> Claim:
         rows = self.store.stages.get((lease.stage, lease.partition)) or StageRows("", first)
         topic = self.store.stages[stage_of(lease.stage), lease.partition].topic
-        claim = rows.claim(lease, self.store.topics[topic].incarnation, SourceState())
+        claim = rows.claim(lease, self.store.topics[topic], SourceState())
         return replace(claim, next=max(claim.next, first))
 
     async def renew(self, leases: Mapping[Lease, str], seconds: float) -> Sequence[Lease]:
@@ -145,7 +148,7 @@ class MemoryLog(MemoryBooks):
         # Cleared before the caller looks, so that what comes while it looks is not missed.
         self._news.clear()
 
-    async def meet(self, worker: str, wants: Sequence[str]) -> Mapping[str, Sequence[str]]:
+    async def meet(self, worker: str, wants: Sequence[str]) -> Mapping[str, Met]:
         now = self._clock.now()
         self._name = worker
         self.store.workers[worker] = now + MEETING, tuple(wants)
@@ -154,7 +157,7 @@ class MemoryLog(MemoryBooks):
             for name, (until, wanted) in self.store.workers.items()
             if until >= now and not process.is_dead(name)
         }
-        return {name: wanted for name, (_, wanted) in self.store.workers.items()}
+        return {name: Met(wanted, now + MEETING - until) for name, (until, wanted) in self.store.workers.items()}
 
     async def retain(
         self,
@@ -181,6 +184,8 @@ class MemoryLog(MemoryBooks):
                     break
                 del part[0]
                 deleted += 1
+        if topic in self.store.topics:
+            self.store.forget_shapes(topic)
         return deleted
 
     async def record_run(self, run: TaskRun) -> int:

@@ -100,7 +100,7 @@ class MemoryBooks:
         for where, rows in sorted(store.stages.items()):
             if rows.topic:
                 held = store.leases.get(where) or LeaseRow()
-                claim = rows.claim(Lease(*where, held.worker, held.token), store.topics[rows.topic].incarnation, none)
+                claim = rows.claim(Lease(*where, held.worker, held.token), store.topics[rows.topic], none)
                 stages[where] = StageStanding(rows.topic, rows.begins, claim)
         topics = {}
         for name, topic in store.topics.items():

@@ -6,7 +6,7 @@ import asyncio
 import secrets
 from bisect import bisect_right
 from collections.abc import Collection, Iterator
-from itertools import islice
+from itertools import islice, pairwise
 from typing import NamedTuple
 
 from msgspec.structs import replace
@@ -16,6 +16,7 @@ from onward.errors import Refused
 from onward.forget import without
 from onward.limit import Seat
 from onward.log import (
+    OVERLAP,
     QUICK,
     AppSpec,
     Attempt,
@@ -60,6 +61,7 @@ class TopicRows:
         self.incarnation = secrets.token_hex(4)
         self.partitions = partitions
         self.put = self.forgotten = self.held = 0
+        self.shapes: dict[str, tuple[str, float]] = {}
         self.parts: list[list[Written]] = [[] for _ in range(partitions)]
 
     def end(self, partition: int) -> int:
@@ -145,7 +147,7 @@ class StageRows:
         """What is finished beyond `next`."""
         return sorted((max(first, self.next), end) for _, (first, end) in self.finished if end > self.next)
 
-    def claim(self, lease: Lease, incarnation: str, source: SourceState) -> Claim:
+    def claim(self, lease: Lease, topic: TopicRows | None, source: SourceState) -> Claim:
         """What there is to do under a lease."""
         return Claim(
             lease=lease,
@@ -153,9 +155,10 @@ class StageRows:
             ahead=self.ahead,
             totals=self.totals,
             parked=[replace(parked, entry=b"", nonce="") for parked in self.parked_rows()],
-            incarnation=incarnation,
+            incarnation=topic.incarnation if topic else "",
             source=source,
             unit=max(self.units, default=None),
+            shapes=[(name, shape) for name, (shape, _) in topic.shapes.items()] if topic else [],
         )
 
     def add(self, row: ProgressRow) -> None:
@@ -248,6 +251,21 @@ class MemoryStore:
             rows.totals = replace(rows.totals, emitted=_renamed(rows.totals.emitted, was, name))
         for source, state in self.sources.items():
             self.sources[source] = replace(state, emitted=_renamed(state.emitted, was, name))
+
+    def forget_shapes(self, topic: str) -> None:
+        """Lets go of shapes of which no record can be left."""
+        rows = self.topics[topic]
+        old = any(
+            offset < rows.first(at)
+            for (_, at), one in self.stages.items()
+            if one.topic == topic
+            for offset in one.parked
+        )
+        oldest = min(rows.oldest, default=float("inf"))
+        for name, following in pairwise(list(rows.shapes)):
+            if old or rows.shapes[following][1] + OVERLAP >= oldest:
+                return
+            del rows.shapes[name]
 
     def unseen(self, topic: str, partition: int, overrun: Collection[str]) -> int:
         """The first offset of a partition that a stage has yet to see, of those that count."""

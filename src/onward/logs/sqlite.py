@@ -20,7 +20,7 @@ import msgspec
 
 from onward import process
 from onward.clock import Clock, SystemClock
-from onward.errors import AlreadyCommitted, LeaseLost, Refused, StoreAway, StoreNewer, StoreUncertain
+from onward.errors import AlreadyCommitted, LeaseLost, Refused, StoreNewer
 from onward.limit import Seat, granted
 from onward.log import (
     MEETING,
@@ -31,6 +31,7 @@ from onward.log import (
     Claim,
     Commit,
     Lease,
+    Met,
     News,
     Parked,
     stage_of,
@@ -211,20 +212,19 @@ class SQLiteLog:
         old = await self._read(lambda connection: old_of(connection, stage, partition, to, before, most))
         return await self._write(lambda connection: fold(connection, stage, partition, old)) if old.count else 0
 
-    async def meet(self, worker: str, wants: Sequence[str]) -> Mapping[str, Sequence[str]]:
+    async def meet(self, worker: str, wants: Sequence[str]) -> Mapping[str, Met]:
         self._name = worker
         port = self._hints.port if self._hints is not None else 0
 
-        def job(connection: apsw.Connection) -> dict[str, list[str]]:
-            found = {}
-            until = self._instant(MEETING)
-            row = {"name": worker, "port": port, "until": until, "wants": json.dumps(list(wants))}
+        def job(connection: apsw.Connection) -> dict[str, Met]:
+            found, now = {}, self._clock.now()
+            row = {"name": worker, "port": port, "until": instant_text(now + MEETING), "wants": json.dumps(list(wants))}
             connection.execute(SQL.worker_put, row)
             for name, _, other_until, other_wants in rows(connection, SQL.worker_all):
-                if other_until < self._instant() or process.is_dead(name):
+                if other_until < instant_text(now) or process.is_dead(name):
                     connection.execute(SQL.worker_delete, {"name": name})
                 else:
-                    found[name] = json.loads(other_wants)
+                    found[name] = Met(json.loads(other_wants), now + MEETING - instant(other_until))
             return found
 
         return await self._write(job)
@@ -269,14 +269,14 @@ class SQLiteLog:
         if self._closed:
             return
         self._closed = True
-        if self._name:
-            with contextlib.suppress(StoreAway, StoreUncertain):  # others take its name for gone a little later
-                await self._write(lambda connection: connection.execute(SQL.worker_delete, {"name": self._name}))
-        await asyncio.to_thread(self._pen.close)
+        if self._name:  # where that cannot be written others take it for gone a little later
+            self._pen.submit(lambda connection: connection.execute(SQL.worker_delete, {"name": self._name}))
+        ended = await asyncio.to_thread(self._pen.close)
         self._reader.shutdown(wait=True)
         if self._hints is not None:
             self._hints.close()
-        self._file.close()
+        if ended:
+            self._file.close()
 
     # how it is done
 

@@ -90,6 +90,7 @@ def claim_of(connection: apsw.Connection, lease: Lease) -> Claim:
         incarnation=_incarnation(connection, stage_of(stage), lease.partition),
         source=source_from(rows(connection, SQL.source_get, name=stage)),
         unit=rows(connection, SQL.progress_unit, **bound)[0][0],
+        shapes=[(name, shape) for name, shape in rows(connection, SQL.shape_of_stage, **bound)],
     )
 
 
