@@ -607,7 +607,7 @@ class Lane:
         rows = self._parking.rows
         found = {offset: rows[offset] for offset in offsets if rows[offset].entry}
         if away := [offset for offset in offsets if offset not in found]:
-            log, stage = self._crew.log, self.stage.name
+            log, stage = self._crew.log, self.lease.stage
             for row in await self._crew.patiently(lambda: log.copies(stage, self.partition, away)):
                 self._record_size = max(self._record_size, len(row.entry))
                 found[row.offset] = msgspec.structs.replace(rows[row.offset], entry=row.entry, nonce=row.nonce)
