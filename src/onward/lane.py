@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import Callable, Coroutine, Mapping, Sequence
+from collections.abc import Callable, Collection, Coroutine, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import msgspec
@@ -54,8 +54,8 @@ GATHER = 0.1
 class Lane:
     """One stage and partition. `run` returns when it was stopped and its work is committed, or its lease is lost."""
 
-    def __init__(self, crew: Crew, claim: Claim, within: Within | None) -> None:
-        stage = crew.stage
+    def __init__(self, crew: Crew, claim: Claim, within: Within | None, stage: Stage | None = None) -> None:
+        stage = stage or crew.stage
         self.stage: Stage = stage
         self.lease = claim.lease
         self.partition = claim.lease.partition
@@ -74,7 +74,7 @@ class Lane:
             reader=crew.reader,
             emitter=crew.emitter,
             breaker=crew.breaker,
-            identity=f"{stage.name}:{stage.topic.name}:{claim.incarnation}:{self.partition}",
+            identity=f"{self._known_as}:{stage.topic.name}:{claim.incarnation}:{self.partition}",
             observe=crew.observe,
         )
         # Where a unit fails as one, or a hanging call parks its record alone, none before it of its key may be left.
@@ -88,6 +88,8 @@ class Lane:
         self._tasks: set[asyncio.Task[Any]] = set()
         self._units: set[Unit] = set()
         self._busy: set[str] = set()
+        self.beside: Lane | None = None
+        """Another lane of the same stage and partition; no key is in hand in both."""
         self._flying: set[int] = set()
         self._careful = CAREFUL if claim.crashes > 1 and within is None and crew.isolation is None else 0
         self.running: set[int] = set()
@@ -109,6 +111,21 @@ class Lane:
         self.lost = False
         self.stuck = False
         self.idle = False
+
+    @property
+    def _known_as(self) -> str:
+        """The stage, as `Record.id` has it."""
+        return self.stage.name
+
+    @property
+    def _blocked(self) -> Collection[str]:
+        """Keys whose records are set aside when they come."""
+        return self.parked_keys
+
+    @property
+    def parked_keys(self) -> Collection[str]:
+        """Keys that have something parked."""
+        return self._parking.blocked
 
     # what others tell it
 
@@ -278,6 +295,8 @@ class Lane:
     def _ended(self, task: asyncio.Task[Any]) -> None:
         self._tasks.discard(task)
         self.wake()
+        if self.beside is not None:
+            self.beside.wake()
 
     def _spawn_in_slot(self, work: Coroutine[Any, Any, None], *, probe: bool) -> None:
         """Work that holds a call slot, and perhaps the stage's probe, which others wait for: it lets go of them also
@@ -436,7 +455,7 @@ class Lane:
         busy: set[str] = set() if stage.unordered else self._busy
         if stage.fill:
             self._window.gather(most)
-        chunk, blocked = self._window.take(most, busy, self._parking.blocked, one_per_key=self._one_per_key, skip=skip)
+        chunk, blocked = self._window.take(most, busy, self._blocked, one_per_key=self._one_per_key, skip=skip)
         if blocked:
             self._park_behind(blocked)
         if chunk is not None and blocked and self._within is not None:
@@ -477,7 +496,7 @@ class Lane:
         for chunk in chunks:
             unit = Unit(chunk)
             for index in range(len(chunk)):
-                row = behind(unit, index, now)
+                row = self._set_aside(behind(unit, index, now))
                 draft.park[row.offset] = row
         draft.units = 1
         for chunk in chunks:
@@ -486,6 +505,9 @@ class Lane:
             self._parking.put(row)
         self._draft.add(draft)
         self._commit()
+
+    def _set_aside(self, row: Parked) -> Parked:
+        return row
 
     def _probe(self) -> bool:
         breaker = self._crew.breaker

@@ -33,7 +33,7 @@ def declare_table(connection: apsw.Connection, table: TableSpec) -> None:
     connection.execute(SQL.document_table_put, {"name": table.name, "declaration": declaration})
     if before is None or before.index != table.index:
         connection.execute(SQL.document_entry_clear, {"table": table.name})
-        connection.execute(SQL.document_entry_add, {"table": table.name, "keys": None})
+        connection.execute(SQL.document_entry_fill, {"table": table.name})
 
 
 def write_edits(connection: apsw.Connection, edits: Sequence[Edit]) -> None:

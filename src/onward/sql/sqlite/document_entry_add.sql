@@ -10,7 +10,7 @@ SELECT
     END,
     document.key
 FROM document_table
-JOIN json_each(document_table.declaration, '$.index') AS field
-JOIN document ON document."table" = document_table.name
+CROSS JOIN json_each(:keys) AS changed
+CROSS JOIN document ON document."table" = :table AND document.key = changed.value
+CROSS JOIN json_each(document_table.declaration, '$.index') AS field
 WHERE document_table.name = :table AND document.value IS NOT NULL
-    AND (:keys IS NULL OR document.key IN (SELECT value FROM json_each(:keys)))
