@@ -16,6 +16,7 @@ from typing import Any, TypeVar
 
 from onward.breaker import Breaker
 from onward.codec import HEADERS, KEY, ORIGIN, TIME, VALUE, Codec
+from onward.document import Edit
 from onward.emit import Emitted, Emitter, Yields
 from onward.errors import BadOutput, BadRecord, CallFailed, TimedOut, Unavailable
 from onward.events import Progressed
@@ -23,8 +24,10 @@ from onward.failure import Failure, is_stopped, kind_of, message_of, release
 from onward.log import Append, Parked
 from onward.outcome import OUTCOMES, Drop, Hold, Later, Reject
 from onward.record import Position, Record
+from onward.review import UNDECIDED, decision_of
 from onward.stage import Stage
 from onward.topic import key_function, key_text
+from onward.undo import Undo
 from onward.window import Chunk
 
 T = TypeVar("T")
@@ -94,9 +97,24 @@ class Unit:
 
 class Called:
     """What came of a unit: indices that are done, failures, those behind a failure, and those not looked at. So many of
-    those are to be called `alone`."""
+    those are to be called `alone`.
 
-    __slots__ = ("alone", "appends", "behind", "done", "dropped", "failures", "outage", "records", "rest")
+    `anew`: some of those were called, and their values perhaps changed, but what came of it does not count.
+    """
+
+    __slots__ = (
+        "alone",
+        "anew",
+        "appends",
+        "behind",
+        "done",
+        "dropped",
+        "edits",
+        "failures",
+        "outage",
+        "records",
+        "rest",
+    )
 
     def __init__(self) -> None:
         self.done: Sequence[int] = ()
@@ -106,22 +124,14 @@ class Called:
         self.dropped = 0
         self.appends: list[Append] = []
         self.records: dict[str, int] = {}
+        self.edits: list[Edit] = []
         self.outage = ""
         self.alone = 0
+        self.anew = False
 
 
 class _Apart(Exception):
     """One record of a batch parks, which has to be called alone for that."""
-
-
-class Undo:
-    """What takes back a call that failed: nothing by itself, a savepoint where the stage commits `within`."""
-
-    def mark(self) -> None:
-        """Before a call."""
-
-    def back(self) -> None:
-        """After one that failed."""
 
 
 class Caller:
@@ -153,16 +163,19 @@ class Caller:
         self._wants_record = handler.wants_record
         self._wants_progress = "progress" in handler.needs
         self._wants_approved = "approved" in handler.needs
+        self._reviews = stage.review is not None
         self._name_of = key_function(stage.topic.type, stage.idempotency)
 
     async def run(self, unit: Unit, arguments: dict[str, Any], undo: Undo) -> Called:
         """Calls the handler for the records of the unit, in order, until all are done or the time slice is over."""
         called = Called()
         self._name(unit)
-        if self._stage.batch:
-            await self._whole(called, unit, arguments, undo)
-        else:
-            await self._each(called, unit, arguments, undo)
+        with undo.here():
+            if self._stage.batch:
+                await self._whole(called, unit, arguments, undo)
+            else:
+                await self._each(called, unit, arguments, undo)
+        called.edits = undo.edits
         for failure in called.failures:
             if failure.error is not None:
                 release(failure.error)
@@ -199,9 +212,10 @@ class Caller:
         inputs: Sequence[Any] = self._inputs(unit) if self._wants_record else [e[VALUE] for e in chunk.entries]
         function, awaits, generates = self._function, self._awaits, self._generates
         call: Callable[..., Any] = partial(function, **arguments) if arguments else function
-        special = self._wants_progress or self._wants_approved
+        special = self._wants_progress or self._wants_approved or self._reviews
         taking_back = type(undo) is not Undo
         timed = self._stage.timeout is not None or unit.noted
+        proving = False
         results: list[Any] = []
         out: list[int] = []
         ordered = not self._stage.unordered
@@ -226,13 +240,19 @@ class Caller:
                 called.behind.append(index)
                 out.append(index)
                 continue
+            if self._reviews and not self._decided(unit, index):
+                called.failures.append(Failure(index, outcome=UNDECIDED))
+                out.append(index)
+                if ordered:
+                    behind.update(chunk.after(index))
+                continue
             if timed:
                 unit.at, unit.since = index, time.monotonic()
             try:
                 if bad and chunk.offsets[index] in bad:
                     raise bad[chunk.offsets[index]]
                 if taking_back:
-                    undo.mark()
+                    undo.mark(chunk.offsets[index], chunk.offsets[index])
                 if special:
                     call = self._special(unit, index, arguments)
                 result = call(value)
@@ -240,7 +260,13 @@ class Caller:
                     result = await self._in_time(result)
                 elif generates:
                     result = await self._in_time(_drain_async(result)) if _is_async(result) else _drain(result)
-                if taking_back:
+                if taking_back and (proving or undo.changed):
+                    if not proving and self._unfit(chunk, _without(index, out), results):
+                        # One before this that cannot be written: it has to be settled before anything is changed.
+                        undo.back()
+                        stopped, called.anew = index, True
+                        break
+                    proving = True
                     self._prove(chunk, index, result)
             except Unavailable as error:
                 if taking_back:
@@ -278,6 +304,10 @@ class Caller:
         self._breaker.succeeded(len(results) - passed)
         called.rest = range(stopped, len(inputs))
         self._settle(called, chunk, _without(stopped, out) if out else range(stopped), results)
+
+    def _unfit(self, chunk: Chunk, done: Sequence[int], results: list[Any]) -> bool:
+        """Whether one of the results so far cannot be written."""
+        return bool(results) and bool(self._emitter.emit(chunk, done, results, self._prefix).refused)
 
     def _prove(self, chunk: Chunk, index: int, result: Any) -> None:
         """Raises what makes the result unfit to be written, while the call can still be taken back."""
@@ -332,7 +362,7 @@ class Caller:
         unit.at, unit.since = indices[0], time.monotonic()
         begun = time.monotonic()
         try:
-            undo.mark()
+            undo.mark(chunk.offsets[0], chunk.offsets[-1])
             result = call(inputs)
             if self._awaits:
                 result = await self._in_time(result)
@@ -416,9 +446,9 @@ class Caller:
         many = not self._emitter.takes_lists
         items = [Yields(item) if many and type(item) is list else item for item in result]
         self._settle(part, chunk, range(len(indices)), items)
-        if part.failures and self._stage.within is not None:
+        if part.failures and undo.changed and (self._stage.repeatable or not part.done):
             # What this record has changed is to be taken back, and nothing else: it has to be alone.
-            if len(indices) > 1 or part.failures[0].error is not None:
+            if self._stage.repeatable and (len(indices) > 1 or part.failures[0].error is not None):
                 raise part.failures[0].error or _Apart
             undo.back()
         for failure in part.failures:
@@ -440,6 +470,12 @@ class Caller:
         if unit.probe:
             return True
         return unit.parked is None and self._breaker.failed(key)
+
+    def _decided(self, unit: Unit, index: int) -> bool:
+        """Whether a record need not wait: somebody has decided, or it cannot be read and dies anyway."""
+        if unit.chunk.offsets[index] in unit.chunk.bad:
+            return True
+        return unit.parked is not None and decision_of(unit.parked[index]) is not None
 
     def is_final(self, error: BaseException) -> bool:
         """Whether the record is dead, whatever the policy says."""
@@ -468,6 +504,8 @@ class Caller:
             more["progress"] = lambda done, total=None: self._observe(
                 Progressed(self._stage.name, position, key, done, total)
             )
+        if self._reviews and unit.parked is not None:
+            more["decision"] = decision_of(unit.parked[index])
         if self._wants_approved:
             parked = unit.parked
             more["approved"] = parked is not None and all(parked[i].approved for i in indices or (index,))

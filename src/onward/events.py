@@ -104,6 +104,15 @@ class Full(Event):
 
 
 @dataclass(frozen=True, slots=True)
+class Conflicted(Event):
+    """A commit found another version of a document; what was called since is called again."""
+
+    stage: str
+    partition: int
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
 class Progressed(Event):
     """What a handler said by `progress(done, total)`."""
 
@@ -123,6 +132,17 @@ class Withheld(Event):
     key: str | None
     value: object
     id: str
+
+
+@dataclass(frozen=True, slots=True)
+class Replayed(Event):
+    """A replay is over in one partition."""
+
+    stage: str
+    partition: int
+    number: int
+    done: int
+    failed: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -169,6 +189,14 @@ class StoreAbsent(Event):
 
     what: str
     again_in: float
+
+
+@dataclass(frozen=True, slots=True)
+class ClocksDiffer(Event):
+    """The clock of another worker is so many seconds ahead of this one's."""
+
+    worker: str
+    ahead: float
 
 
 @dataclass(frozen=True, slots=True)

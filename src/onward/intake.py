@@ -274,7 +274,7 @@ class Intake:
             emitted[append.topic] = emitted.get(append.topic, 0) + append.count
         cursor = taken.cursors[-1] if taken.cursors else self._state.cursor
         await self._note(appends, cursor=cursor, emitted=emitted, **more)
-        if self.source.saved is not None and taken.cursors:
+        if self.source.saved is not None and taken.cursors and not self._worker.dry_run:
             await self._tell_saved(self.source.saved, taken.cursors)
         return count
 

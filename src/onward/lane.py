@@ -10,23 +10,26 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import Callable, Coroutine, Mapping, Sequence
+from collections.abc import Callable, Collection, Coroutine, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import msgspec
 
-from onward.call import Called, Caller, Undo, Unit, batch_name, run_through
+from onward.call import Called, Caller, Unit, batch_name, run_through
+from onward.changes import Changes, Pending
 from onward.draft import Draft
-from onward.errors import AlreadyCommitted, Broken, LeaseLost, TimedOut, Unavailable
-from onward.events import Committed, Failed, Full, Recovered, Stuck, Tripped
+from onward.errors import AlreadyCommitted, Broken, Conflict, LeaseLost, TimedOut, Unavailable
+from onward.events import Committed, Conflicted, Failed, Full, Recovered, Stuck, Tripped
 from onward.failure import Failure, message_of
 from onward.filling import Filling
 from onward.log import Claim, Commit, Parked, Request
 from onward.parking import Parking
 from onward.repeats import Repeats
+from onward.review import supersede
 from onward.running import begun, gone, is_suspect, put_back, untouched
 from onward.settle import behind, settle
 from onward.stage import Stage
+from onward.undo import Undo
 from onward.window import Chunk, Window, chunk_of, chunk_of_copies
 from onward.within import Within, unit_after
 
@@ -38,6 +41,9 @@ T = TypeVar("T")
 READ_RECORDS = 1_000
 READ_BYTES = 1_000_000
 WINDOW_RECORDS = 10_000
+MOST_CAREFUL = 10
+"""Conflicts in a row after which units are as small as they get: each halves them, each commit doubles them."""
+
 CAREFUL = 2 * READ_RECORDS
 """So many records are noted before they are called when holders were gone in a row."""
 
@@ -48,8 +54,8 @@ GATHER = 0.1
 class Lane:
     """One stage and partition. `run` returns when it was stopped and its work is committed, or its lease is lost."""
 
-    def __init__(self, crew: Crew, claim: Claim, within: Within | None) -> None:
-        stage = crew.stage
+    def __init__(self, crew: Crew, claim: Claim, within: Within | None, stage: Stage | None = None) -> None:
+        stage = stage or crew.stage
         self.stage: Stage = stage
         self.lease = claim.lease
         self.partition = claim.lease.partition
@@ -68,7 +74,7 @@ class Lane:
             reader=crew.reader,
             emitter=crew.emitter,
             breaker=crew.breaker,
-            identity=f"{stage.name}:{stage.topic.name}:{claim.incarnation}:{self.partition}",
+            identity=f"{self._known_as}:{stage.topic.name}:{claim.incarnation}:{self.partition}",
             observe=crew.observe,
         )
         # Where a unit fails as one, or a hanging call parks its record alone, none before it of its key may be left.
@@ -82,6 +88,8 @@ class Lane:
         self._tasks: set[asyncio.Task[Any]] = set()
         self._units: set[Unit] = set()
         self._busy: set[str] = set()
+        self.beside: Lane | None = None
+        """Another lane of the same stage and partition; no key is in hand in both."""
         self._flying: set[int] = set()
         self._careful = CAREFUL if claim.crashes > 1 and within is None and crew.isolation is None else 0
         self.running: set[int] = set()
@@ -92,6 +100,9 @@ class Lane:
         self._repeats = Repeats(stage, self._seen) if stage.dedupe is not None else None
         self._writing: Commit | None = None
         self._singly = self._suspects = 0
+        self._pending = Pending(crew.log.tables) if crew.has_tables else None
+        self._careful = crew.conflicts.get(self.partition, 0)
+        self.conflicted = False
         self._reading = False
         self._committing = False
         self._stopping = False
@@ -100,6 +111,21 @@ class Lane:
         self.lost = False
         self.stuck = False
         self.idle = False
+
+    @property
+    def _known_as(self) -> str:
+        """The stage, as `Record.id` has it."""
+        return self.stage.name
+
+    @property
+    def _blocked(self) -> Collection[str]:
+        """Keys whose records are set aside when they come."""
+        return self.parked_keys
+
+    @property
+    def parked_keys(self) -> Collection[str]:
+        """Keys that have something parked."""
+        return self._parking.blocked
 
     # what others tell it
 
@@ -142,6 +168,11 @@ class Lane:
             now = self._crew.now()
             park = [untouched(copy, now) for copy in await self._copies(sorted(offsets))]
             await self._write(Commit(lease=self.lease, park=park))
+
+    @property
+    def again(self) -> bool:
+        """Whether it has ended only to begin again from what the store says."""
+        return self.conflicted and not (self._stopping or self.lost)
 
     @property
     def end(self) -> int:
@@ -212,7 +243,7 @@ class Lane:
                 self._step()
                 if self._hand_error is not None:
                     raise self._hand_error
-                if self._stopping and not self._tasks and self._draft.empty:
+                if not self._tasks and (self.conflicted or (self._stopping and self._draft.empty)):
                     return
                 if not self._wake.is_set():
                     self.idle = not self._tasks and self._draft.empty
@@ -234,7 +265,7 @@ class Lane:
         return due if due is not None and due > looked else None
 
     def _step(self) -> None:
-        if self._hand_error is not None:
+        if self._hand_error is not None or self.conflicted:
             return
         self._commit()
         if self._stopping or self.stuck:
@@ -264,6 +295,8 @@ class Lane:
     def _ended(self, task: asyncio.Task[Any]) -> None:
         self._tasks.discard(task)
         self.wake()
+        if self.beside is not None:
+            self.beside.wake()
 
     def _spawn_in_slot(self, work: Coroutine[Any, Any, None], *, probe: bool) -> None:
         """Work that holds a call slot, and perhaps the stage's probe, which others wait for: it lets go of them also
@@ -353,6 +386,8 @@ class Lane:
             return True
         if self._within is not None:
             return bool(self._units or self._flying or self._requests) or self._committing or not self._draft.empty
+        if self._careful and (self._units or self._committing or not self._draft.empty):
+            return True
         if self._requests and not self._flying:
             return True  # they wait for a moment when all is committed, which new work would put off for ever
         most = 1 if self.stage.effect else 8
@@ -415,12 +450,12 @@ class Lane:
         stage = self.stage
         if self._uncommitted_enough():
             return False
-        most = 1 if probe or self._singly or self._notes else stage.batch or self._share()
+        most = 1 if probe or self._singly or self._notes else max(1, (stage.batch or self._share()) >> self._careful)
         most = self._most(self._within_bound(most))
         busy: set[str] = set() if stage.unordered else self._busy
         if stage.fill:
             self._window.gather(most)
-        chunk, blocked = self._window.take(most, busy, self._parking.blocked, one_per_key=self._one_per_key, skip=skip)
+        chunk, blocked = self._window.take(most, busy, self._blocked, one_per_key=self._one_per_key, skip=skip)
         if blocked:
             self._park_behind(blocked)
         if chunk is not None and blocked and self._within is not None:
@@ -461,7 +496,7 @@ class Lane:
         for chunk in chunks:
             unit = Unit(chunk)
             for index in range(len(chunk)):
-                row = behind(unit, index, now)
+                row = self._set_aside(behind(unit, index, now))
                 draft.park[row.offset] = row
         draft.units = 1
         for chunk in chunks:
@@ -470,6 +505,9 @@ class Lane:
             self._parking.put(row)
         self._draft.add(draft)
         self._commit()
+
+    def _set_aside(self, row: Parked) -> Parked:
+        return row
 
     def _probe(self) -> bool:
         breaker = self._crew.breaker
@@ -568,9 +606,12 @@ class Lane:
             if self._within is not None:
                 await self._call_within(unit, arguments)
                 return
-            called = await self._call(unit, arguments, Undo())
-            if self.lost:
+            called = await self._call(unit, arguments, self._undo())
+            if self.lost or self.conflicted:
                 return
+            if called.edits and not self._taken(called):
+                called = Called()
+                called.rest, called.anew = range(len(unit)), True
             draft = self._settled(unit, called)
             self._apply(unit, called, draft)
             self._take_back(unit, called)
@@ -580,9 +621,24 @@ class Lane:
             self._busy -= unit.keys
             self.running.difference_update(unit.chunk.offsets)
 
+    def _undo(self) -> Undo:
+        if self._pending is None:
+            return Undo()
+        prefix, refuse = f"{self.stage.topic.name}:{self.partition}:", ""
+        if self._within is not None:
+            refuse = f"stage {self.stage.name} commits within another database and cannot change tables; use two stages"
+        return Changes(self._pending, self.stage.name, self._crew.now, prefix=prefix, refuse=refuse)
+
+    def _taken(self, called: Called) -> bool:
+        """Whether its changes of tables fit what this lane has changed; else another unit came first, and this one is
+        called again."""
+        return self._pending is not None and self._pending.take(called.edits)
+
     def _settled(self, unit: Unit, called: Called) -> Draft:
         now = self._crew.now()
         draft = settle(self.stage, unit, called, now, self._crew.chance)
+        if self.stage.review is not None and self.stage.review.newest:
+            supersede(unit, called, draft, self._parking.rows)
         if self._repeats is not None:
             self._repeats.settled(unit, called, draft, now)
         put_back(unit, called, draft, now)
@@ -642,7 +698,7 @@ class Lane:
             tx = target.begin(self.lease)
             try:
                 more = {**arguments, "tx": tx} if "tx" in self.stage.handler.needs else arguments
-                called = run_through(self._caller.run(unit, more, target.undo()))
+                called = run_through(self._caller.run(unit, more, target.undo(self._undo())))
                 target.check(self.lease)
                 draft = self._settled(unit, called)
                 kept = bool(draft.finished or (draft.park and unit.parked is None))
@@ -711,7 +767,7 @@ class Lane:
         if self._crew.pace is not None:
             self._crew.pace.give_back(len(rest))
         if unit.parked is None and len(rest) and not self.stuck:
-            again = unit.chunk.fresh(rest, self._crew.reader) if called.outage else unit.chunk.part(rest)
+            again = unit.chunk.fresh(rest, self._crew.reader) if called.outage or called.anew else unit.chunk.part(rest)
             self._window.give_back(again)
         self._singly = max(self._singly, called.alone)
         breaker = self._crew.breaker
@@ -749,7 +805,7 @@ class Lane:
     # committing
 
     def _commit(self) -> None:
-        if self._committing or self._draft.empty:
+        if self._committing or self.conflicted or self._draft.empty:
             return
         self._committing = True
         draft, self._draft = self._draft, Draft()
@@ -783,6 +839,15 @@ class Lane:
         except LeaseLost:
             self.give_up()
             return
+        except Conflict as error:
+            # What was called after it may rest on it, too: all that is not committed is called again, by a new lane.
+            self.conflicted = True
+            self._crew.conflicts[self.partition] = min(self._careful + 1, MOST_CAREFUL)
+            self._crew.observe(Conflicted(self.stage.name, self.partition, str(error)))
+            return
+        if commit.tables and self._pending is not None:
+            self._pending.committed(commit.tables)
+            self._careful = self._crew.conflicts[self.partition] = max(0, self._careful - 1)
         if self._repeats is not None:
             self._repeats.kept(commit.marks)
         self._crew.committed(commit.appends)
@@ -825,6 +890,13 @@ class Lane:
                 draft.unpark[row.offset] = None
                 draft.finished.append((row.offset, row.offset + 1))
             draft.done = draft.dropped = len(rows)
+        elif request.action == "decide":
+            copies = await self._copies([row.offset for row in rows])
+            review = self.stage.review
+            made, answer = ([], "refused: this is no review") if review is None else review.decide(request, copies, now)
+            draft.park.update((row.offset, row) for row in made)
+            draft.answered.append((request.id, answer))
+            return draft
         else:
             rows = [row for row in rows if row.state != "behind"]
             offsets = [row.offset for row in rows]

@@ -10,7 +10,7 @@ import dataclasses
 import os
 import tomllib
 import typing
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -248,17 +248,26 @@ def _read(app: str, name: str, type_: Any, raw: Any, origin: str, environment: M
     try:
         if isinstance(raw, str):
             raw = _dereferenced(raw, environment)
-        members = typing.get_args(type_) or (type_,)
-        for member in members:
-            if isinstance(member, type) and issubclass(member, Secret):
-                return member(str(raw))
-        if isinstance(raw, str) and bool in members and raw.strip().lower() in _BOOLEANS:
-            return _BOOLEANS[raw.strip().lower()]
-        return msgspec.convert(raw, type_, strict=False)
+        return converted(raw, type_)
     except SettingError as error:
         raise SettingError(f"app {app}, setting {name!r} from {origin}: {error}") from None
     except (msgspec.ValidationError, ValueError, TypeError) as error:
         raise SettingError(f"app {app}, setting {name!r} from {origin} cannot be read: {error}") from None
+
+
+def converted(raw: Any, type_: Any, dec_hook: Callable[[type, Any], Any] | None = None) -> Any:
+    """What was written as text, as a type: yes and no are booleans, too.
+
+    Raises:
+        ValueError (of msgspec): it cannot be read as that.
+    """
+    members = typing.get_args(type_) or (type_,)
+    for member in members:
+        if isinstance(member, type) and issubclass(member, Secret):
+            return member(str(raw))
+    if isinstance(raw, str) and bool in members and raw.strip().lower() in _BOOLEANS:
+        return _BOOLEANS[raw.strip().lower()]
+    return msgspec.convert(raw, type_, strict=False, dec_hook=dec_hook)
 
 
 _BOOLEANS = {"true": True, "1": True, "yes": True, "on": True, "false": False, "0": False, "no": False, "off": False}

@@ -28,6 +28,7 @@ def settle(stage: Stage, unit: Unit, called: Called, now: float, chance: Callabl
     draft.done = len(called.done)
     draft.dropped = called.dropped
     draft.appends = called.appends
+    draft.edits = called.edits
     draft.emitted = called.records
     if unit.parked is not None:
         for i in called.done:
@@ -67,6 +68,8 @@ def _parked(stage: Stage, unit: Unit, failure: Failure, now: float, chance: Call
     if before is None or before.state == "behind":
         before = msgspec.structs.replace(before or behind(unit, failure.index, now), since=now)
     state, due, attempts, reason = _verdict(stage, before, failure, now, chance)
+    if stage.review is not None and state != "waiting":
+        reason = reason or before.reason  # what was decided
     return msgspec.structs.replace(
         before,
         state=state,

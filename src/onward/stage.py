@@ -13,6 +13,7 @@ from onward.dedupe import Window
 from onward.handler import Handler
 from onward.rate import Rate
 from onward.retry import Retry
+from onward.review import Review
 from onward.topic import KeyOf, Topic
 
 T = TypeVar("T")
@@ -50,6 +51,7 @@ class Stage:
         dedupe: Window | None,
         idempotency: str | KeyOf | None,
         start: Literal["first", "now"] | None,
+        upgrade: Callable[[Any], Any] | None,
         was: str | None,
     ) -> None:
         self.wrong: list[str] = []
@@ -76,8 +78,10 @@ class Stage:
         self.dedupe_seconds = self._read("dedupe", lambda window: units.duration(window.length), dedupe) or 0.0
         self.idempotency = idempotency
         self.start = start
+        self.upgrade = upgrade
         self.was = was
         self.where = self.handler.where
+        self.review: Review | None = None
 
     def _read(self, option: str, read: Callable[[V], T], value: V | None) -> T | None:
         try:

@@ -62,6 +62,14 @@ def made(class_: type[events.Event], error: Exception) -> events.Event:
     return class_(**{field.name: some.get(hints[field.name]) for field in dataclasses.fields(class_)})  # type: ignore[arg-type]
 
 
+def test_a_record_that_asked_to_come_again_is_no_warning(written: list[str]) -> None:
+    write_lines(written.append, "info", human=True)
+    LoggingObserver()(events.Failed("shop.bill", "shop.orders:0:7", "c2", 0, "retrying", "", None))
+    assert written == []
+    LoggingObserver()(events.Failed("shop.bill", "shop.orders:0:7", "c2", 1, "retrying", "away", ValueError("away")))
+    assert "attempt 1, now retrying" in written[0]
+
+
 def test_every_event_has_a_sentence(written: list[str]) -> None:
     write_lines(written.append, "debug", human=False)
     error = ValueError("x")

@@ -23,8 +23,12 @@ from onward.cli import (
     put,
     read,
     repartition,
+    replay,
+    review,
     run,
     status,
+    table,
+    task,
 )
 from onward.cli.show import fail
 from onward.errors import OnwardError
@@ -48,7 +52,11 @@ program.command("graph")(graph.graph)
 program.command("read")(read.read)
 program.command("put")(put.put)
 program.add_typer(parked.program, name="parked")
+program.add_typer(review.program, name="review")
+program.add_typer(replay.program, name="replay")
 program.command("audit")(audit.audit)
+program.command("task")(task.task)
+program.command("table")(table.table)
 program.command("pause")(pause.pause)
 program.command("resume")(pause.resume)
 program.command("forget")(forget.forget)

@@ -43,6 +43,10 @@ def forget_some(connection: apsw.Connection, what: Forgetting, now: str) -> bool
         connection.execute(SQL.forget_blocks, {"name": topic, "most": BLOCKS})
         if connection.changes() == BLOCKS:
             return False
+    for app in what.apps:
+        connection.execute(SQL.forget_app_history, {"name": app, "most": ROWS})
+        if connection.changes() == ROWS:
+            return False
     return True
 
 
@@ -72,7 +76,8 @@ def forget_rest(connection: apsw.Connection, what: Forgetting, now: str) -> list
             connection.execute(statement, {"name": topic})
     for name, text in rows(connection, SQL.app_all):
         if name in what.apps:
-            connection.execute(SQL.forget_app, {"name": name})
+            for part in ("", "_documents", "_entries", "_tables", "_runs"):
+                connection.execute(getattr(SQL, f"forget_app{part}"), {"name": name})
         elif (spec := without(spec_from(text), what)) != spec_from(text):
             declaration = msgspec.json.encode(spec).decode()
             connection.execute(SQL.app_put, {"name": name, "declaration": declaration, "written": now})
@@ -87,6 +92,20 @@ def _forget_stage(connection: apsw.Connection, stage: str) -> None:
     _tally(connection, rows(connection, SQL.statistic_commits, name=stage)[0][0])
     for table in STAGE_TABLES:
         connection.execute(getattr(SQL, f"forget_stage_{table}"), {"name": stage})
+    for number, name, *_ in rows(connection, SQL.replay_all):
+        if name == stage:
+            _forget_replay(connection, number, f"{stage}~{number}")
+
+
+def _forget_replay(connection: apsw.Connection, number: int, name: str) -> None:
+    ranges = rows(connection, SQL.replay_ranges, number=number)
+    _count(connection, [stands_at(connection, name, partition)[1].emitted for partition, *_ in ranges])
+    connection.execute(SQL.forget_stage_progress, {"name": name})
+    _tally(connection, connection.changes())
+    for statement in (SQL.forget_stage_parked, SQL.forget_stage_attempt):
+        connection.execute(statement, {"name": name})
+    for statement in (SQL.forget_replay_ranges, SQL.forget_replay):
+        connection.execute(statement, {"number": number})
 
 
 def _count(connection: apsw.Connection, emitted: Iterator[dict[str, int]] | list[dict[str, int]]) -> None:

@@ -14,7 +14,8 @@ import apsw
 from onward.testing import TestRun
 from onward_apps.orders.trade import app as trade
 from onward_apps.orders.trade.model import Bar, Prices
-from onward_apps.orders.trade.sandbox.exchange import Exchange, Listing
+from onward_apps.orders.trade.sandbox.checks import Listing
+from onward_apps.orders.trade.sandbox.exchange import Exchange
 from onward_apps.orders.trade.sandbox.server import KEY, SECRET, StandIn
 from onward_apps.orders.trade.sandbox.tape import OPENS, Tape, weekdays
 

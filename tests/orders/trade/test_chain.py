@@ -354,3 +354,57 @@ def test_two_portfolios_on_one_account_are_refused(ground: Ground) -> None:
             with pytest.raises(Unavailable, match=r"account_id .* is that of portfolio 1"):
                 run.until_idle()
     assert len(ground.sent) == 2
+
+
+def test_a_plan_from_facts_that_are_no_more_true_goes_back(ground: Ground) -> None:
+    """Another plan was booked in between: ordering both would order twice."""
+    with running(ground) as run:
+        run.day(0)
+        run.day(1)
+        run.until_idle()
+        [plan] = run.values(trade.plans)
+        assert plan.seen == 0
+        run.put(trade.plans, plan)
+        run.until_idle()
+        assert len(run.values(trade.orders)) == len(ground.sent) == 2
+        assert len(run.values(trade.decisions)) == 2
+    assert ground.rows("SELECT plans FROM orders_control") == [(1,)]
+
+
+def test_bars_come_when_they_are_over_and_only_the_newest_are_live(ground: Ground) -> None:
+    ground.said["strategy_config"] = '{"assets": ["AAA", "BBB"]}'
+    with running(ground) as run:
+        run.poll("bars")
+        run.poll("bars")
+        assert [(p.datadate.day, p.live, sorted(p.bars)) for p in run.values(trade.prices)] == [
+            (6, False, ["AAA", "BBB"]),
+            (7, True, ["AAA", "BBB"]),
+        ]
+        ground.clock = DAYS[4] + NOON
+        run.poll("bars")
+        assert [(p.datadate.day, p.live) for p in run.values(trade.prices)[2:]] == [(8, False), (9, True)]
+
+
+def test_decisions_while_the_broker_is_away_are_ordered_one_after_another(ground: Ground) -> None:
+    """Of each asset the broker sees the decisions in their order, and nothing of those that were overtaken."""
+    ground.said["strategy_type"] = "momentum"
+    with running(ground) as run:
+        asked: list[str] = []
+
+        def away(method: str, path: str) -> tuple[int, dict[str, str]] | None:
+            asked.append(path)
+            if len(asked) == 10:
+                run.day(2, AAA=121, BBB=105)
+                run.day(3, AAA=110, BBB=100)
+            return (503, {}) if len(asked) < 16 else None
+
+        ground.standin.fault = away
+        run.day(0, AAA=100, BBB=100)
+        run.day(1, AAA=110, BBB=110)
+        run.until_idle()
+        reports = run.values(trade.reports)
+        assert run.parked("place") == run.parked("survey") == []
+    for asset in ("AAA", "BBB"):
+        decided = [report.order.decision_ts for report in reports if report.order.asset_id == asset]
+        assert decided and decided == sorted(decided)
+    assert sum(order["side"] == "sell" for order in ground.sent) == 2 == len(ground.held())

@@ -57,7 +57,9 @@ def strategy(settings: Settings) -> Iterator[Strategy]:
 
 @app.resource
 async def broker(settings: Settings) -> AsyncIterator[Broker]:
+    """Open when the account has answered, so that a wrong key shows at once."""
     async with broker_.connect(settings) as broker:
+        await broker.account()
         yield broker
 
 

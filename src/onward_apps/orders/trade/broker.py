@@ -1,37 +1,25 @@
 """The broker's HTTP API (Alpaca's, and what speaks like it).
 
-What passes by itself is `Unavailable` (no connection, 5xx, bad credentials) or `Throttled` (429); an order that is
-not taken is `Rejected`; all else is `BrokerError`. Placing is idempotent by `client_order_id`.
+Errors are those of `wire`; an order that is not taken is `Rejected`. Placing is idempotent by `client_order_id`.
 """
 
 from __future__ import annotations
 
 import hashlib
-import time
 from collections.abc import AsyncIterator, Iterable
 from contextlib import asynccontextmanager
 from datetime import datetime
 from decimal import Decimal
-from typing import TYPE_CHECKING, Any, TypeVar
-
-import msgspec
 
 from onward import Unavailable
 
-from .errors import BrokerError, ClientMissing, Rejected, Throttled
+from .errors import BrokerError, Rejected
 from .interval import timeframe
-from .market import Account, Asset, Clock, Market, Position, Quote, Quotes, Trouble, WireBar, WireBars, WireOrder
+from .market import Account, Asset, Clock, Market, Position, Quote, Quotes, WireBar, WireBars, WireOrder
 from .model import AssetType, Order
 from .settings import Settings
 from .symbols import asset_of, symbol_of
-
-if TYPE_CHECKING:
-    import httpx2
-
-T = TypeVar("T")
-
-PAUSE = 3.0
-"""Seconds to wait where the broker asks for it and does not say how long."""
+from .wire import Wire, opened, read, trouble_of
 
 CLASSES = {"STOCK": "us_equity", "CRYPTO": "crypto"}
 _DATA = {"STOCK": "/v2/stocks", "CRYPTO": "/v1beta3/crypto/us"}
@@ -44,29 +32,11 @@ def client_order_id(record_id: str) -> str:
     return f"onward-{hashlib.sha256(record_id.encode()).hexdigest()[:32]}"
 
 
-def client() -> Any:
-    """The HTTP client's module, imported when it is first needed.
-
-    Raises:
-        ClientMissing
-    """
-    try:
-        import httpx2
-    except ModuleNotFoundError:
-        raise ClientMissing from None
-    return httpx2
-
-
 @asynccontextmanager
 async def connect(settings: Settings) -> AsyncIterator[Broker]:
     """A broker, with connections that are kept open."""
-    httpx2 = client()
-    headers = {
-        "APCA-API-KEY-ID": settings.api_key.reveal(),
-        "APCA-API-SECRET-KEY": settings.secret_key.reveal(),
-    }
-    async with httpx2.AsyncClient(headers=headers, timeout=10.0) as connections:
-        yield Broker(connections, settings.base_url, settings.data_url, settings.feed)
+    async with opened(settings.api_key, settings.secret_key) as wire:
+        yield Broker(wire, settings.base_url, settings.data_url, settings.feed)
 
 
 class Broker:
@@ -75,26 +45,26 @@ class Broker:
     Raises (every method): Unavailable, Throttled, BrokerError.
     """
 
-    def __init__(self, client: httpx2.AsyncClient, base_url: str, data_url: str, feed: str = "") -> None:
-        self._client = client
+    def __init__(self, wire: Wire, base_url: str, data_url: str, feed: str = "") -> None:
+        self._wire = wire
         self._feed = {"feed": feed} if feed else {}
         self._base = base_url.rstrip("/").removesuffix("/v2") + "/v2"
         self._data = data_url.rstrip("/")
 
     async def account(self) -> Account:
-        return await self._get(f"{self._base}/account", Account)
+        return await self._wire.get(f"{self._base}/account", Account)
 
     async def clock(self) -> Clock:
-        return await self._get(f"{self._base}/clock", Clock)
+        return await self._wire.get(f"{self._base}/clock", Clock)
 
     async def positions(self, asset_type: AssetType) -> dict[str, Position]:
         """What is held, by `asset_id`."""
-        found = await self._get(f"{self._base}/positions", list[Position])
+        found = await self._wire.get(f"{self._base}/positions", list[Position])
         return {asset_of(each.symbol): each for each in found if each.asset_class == CLASSES[asset_type]}
 
     async def assets(self, asset_type: AssetType) -> dict[str, Asset]:
         """All assets of a class, by `asset_id`, with what may be done with them."""
-        found = await self._get(f"{self._base}/assets", list[Asset], asset_class=CLASSES[asset_type])
+        found = await self._wire.get(f"{self._base}/assets", list[Asset], asset_class=CLASSES[asset_type])
         return {asset_of(each.symbol): each for each in found}
 
     async def quotes(self, assets: Iterable[str], asset_type: AssetType) -> dict[str, Quote]:
@@ -104,7 +74,7 @@ class Broker:
             return {}
         url = self._data + _DATA[asset_type] + _QUOTES[asset_type]
         feed = self._feed if asset_type == "STOCK" else {}
-        found = await self._get(url, Quotes, symbols=symbols, **feed)
+        found = await self._wire.get(url, Quotes, symbols=symbols, **feed)
         return {asset_of(symbol): quote for symbol, quote in found.quotes.items()}
 
     async def market(self, decided: Iterable[str], asset_type: AssetType, at: datetime) -> Market:
@@ -129,7 +99,7 @@ class Broker:
             asked |= {"adjustment": "split", **self._feed}
         found: dict[str, list[WireBar]] = {}
         while True:
-            page = await self._get(f"{self._data}{_DATA[asset_type]}/bars", WireBars, **asked)
+            page = await self._wire.get(f"{self._data}{_DATA[asset_type]}/bars", WireBars, **asked)
             for symbol, bars in (page.bars or {}).items():
                 found.setdefault(asset_of(symbol), []).extend(bars)
             if not page.next_page_token:
@@ -150,10 +120,10 @@ class Broker:
             "time_in_force": "gtc" if order.asset_type == "CRYPTO" else "day",
             "client_order_id": id,
         }
-        status, content = await self._send("POST", f"{self._base}/orders", json=body)
+        status, content = await self._wire.send("POST", f"{self._base}/orders", json=body)
         if status in (200, 201):
-            return _read("POST /orders", 200, content, WireOrder)
-        trouble = _trouble(content)
+            return read("POST /orders", 200, content, WireOrder)
+        trouble = trouble_of(content)
         if status == 422 and _DUPLICATE in trouble.message:
             found = await self.find(id)
             if found is None:
@@ -168,64 +138,20 @@ class Broker:
     async def find(self, id: str) -> WireOrder | None:
         """The order with this `client_order_id`."""
         url = f"{self._base}/orders:by_client_order_id"
-        status, content = await self._send("GET", url, params={"client_order_id": id})
-        return None if status == 404 else _read(url, status, content, WireOrder)
+        status, content = await self._wire.send("GET", url, params={"client_order_id": id})
+        return None if status == 404 else read(url, status, content, WireOrder)
 
     async def order(self, order_id: str) -> WireOrder | None:
         """The order under the broker's own id; None if it knows none, as after a paper account was reset."""
         url = f"{self._base}/orders/{order_id}"
-        status, content = await self._send("GET", url)
-        return None if status == 404 else _read(url, status, content, WireOrder)
+        status, content = await self._wire.send("GET", url)
+        return None if status == 404 else read(url, status, content, WireOrder)
 
     async def cancel(self, order_id: str) -> None:
         """Asks for it; whether it came in time is seen by following the order."""
-        status, content = await self._send("DELETE", f"{self._base}/orders/{order_id}")
+        status, content = await self._wire.send("DELETE", f"{self._base}/orders/{order_id}")
         if status not in (200, 204, 404, 422):
             raise BrokerError("DELETE /orders", status, content.decode(errors="replace"))
-
-    async def _get(self, url: str, type: type[T], **params: str) -> T:
-        status, content = await self._send("GET", url, params=params)
-        return _read(url, status, content, type)
-
-    async def _send(self, method: str, url: str, **said: Any) -> tuple[int, bytes]:
-        try:
-            answer = await self._client.request(method, url, **said)
-        except client().TransportError as error:
-            raise Unavailable(f"{method} {url}: {type(error).__name__}: {error}") from error
-        status = answer.status_code
-        if status == 429:
-            raise Throttled(_delay(answer.headers))
-        if status >= 500:
-            raise Unavailable(f"{method} {url}: the broker answered {status}")
-        if status == 401 or (status == 403 and not _trouble(answer.content).code):
-            raise Unavailable(f"{method} {url}: {status} {answer.text[:200]}; look at API_KEY and SECRET_KEY")
-        return status, answer.content
-
-
-def _read(url: str, status: int, content: bytes, type: type[T]) -> T:
-    if status != 200:
-        raise BrokerError(url, status, content.decode(errors="replace"))
-    try:
-        return msgspec.json.decode(content, type=type)
-    except msgspec.DecodeError as error:
-        raise BrokerError(url, status, f"{error} in {content[:200].decode(errors='replace')}") from None
-
-
-def _trouble(content: bytes) -> Trouble:
-    try:
-        return msgspec.json.decode(content, type=Trouble)
-    except msgspec.DecodeError:
-        return Trouble(content.decode(errors="replace")[:300])
-
-
-def _delay(headers: Any) -> float:
-    """Seconds: what the answer says, by either of its ways."""
-    try:
-        if "retry-after" in headers:
-            return max(0.1, float(headers["retry-after"]))
-        return max(0.1, float(headers["x-ratelimit-reset"]) - time.time())
-    except (KeyError, ValueError):
-        return PAUSE
 
 
 def value_of(position: Position) -> Decimal:

@@ -7,8 +7,9 @@ import time
 from decimal import Decimal
 from pathlib import Path
 
-from ..broker import client
-from .exchange import Exchange, Listing, Placed
+from ..wire import client
+from .checks import Listing
+from .exchange import Exchange, Placed
 from .server import KEY, SECRET, StandIn
 from .tape import Tape, played, sample
 

@@ -10,32 +10,12 @@ from datetime import datetime
 from decimal import Decimal
 from typing import Any
 
+from .checks import Listing, Refused, covered, listed, quantity
 from .tape import CENT, Tape
 
 ZERO = Decimal(0)
 FINAL = ("filled", "canceled", "expired", "rejected")
 MULTIPLIER = 2
-
-
-class Refused(Exception):
-    """An answer that is an error: its status, code and message."""
-
-    def __init__(self, status: int, code: int, message: str) -> None:
-        self.status, self.code, self.message = status, code, message
-        super().__init__(message)
-
-
-@dataclass
-class Listing:
-    """An asset, and what may be done with it."""
-
-    symbol: str
-    asset_class: str = "us_equity"
-    status: str = "active"
-    tradable: bool = True
-    shortable: bool = True
-    easy_to_borrow: bool = True
-    fractionable: bool = True
 
 
 @dataclass
@@ -194,46 +174,13 @@ class Exchange:
 
     def _checked(self, said: dict[str, Any]) -> Decimal:
         """The quantity of an order that can be taken."""
-        listing = self.listings.get(said.get("symbol", ""))
-        if listing is None:
-            raise Refused(422, 42210000, f'asset "{said.get("symbol")}" not found')
-        if not listing.tradable or listing.status != "active":
-            raise Refused(422, 42210000, f"asset {listing.symbol} is not tradable")
-        if said.get("side") not in ("buy", "sell"):
-            raise Refused(422, 40010001, "side is required")
-        if said.get("type") != "market":
-            raise Refused(422, 40010001, "the stand-in knows market orders only")
-        qty = Decimal(said.get("qty") or 0)
-        if qty <= 0 or qty != qty.quantize(Decimal("1e-9")):
-            raise Refused(422, 40010001, "qty must be > 0, of nine decimals at most")
-        crypto = listing.asset_class == "crypto"
-        if said.get("time_in_force") not in (("gtc", "ioc") if crypto else ("day", "gtc")):
-            raise Refused(422, 42210000, "invalid time_in_force")
+        listing = listed(self.listings, said)
         held = self.held.get(listing.symbol, ZERO)
-        if not crypto and qty != qty.to_integral_value():
-            if not listing.fractionable:
-                raise Refused(403, 40310000, "requested asset is not fractionable")
-            if said["time_in_force"] != "day":
-                raise Refused(422, 42210000, "fractional orders must be DAY orders")
-            if said["side"] == "sell" and held <= 0:
-                raise Refused(422, 42210000, "fractional orders cannot be sold short")
-        self._covered(listing, said["side"], qty, held)
+        qty = quantity(listing, said, held)
+        open_sides = {o.side for o in self.orders.values() if o.symbol == listing.symbol and o.status not in FINAL}
+        cost = qty * (self._price(listing.symbol) + CENT)
+        covered(listing, said["side"], qty, held, open_sides, cost, self._buying_power())
         return qty
-
-    def _covered(self, listing: Listing, side: str, qty: Decimal, held: Decimal) -> None:
-        """That shares or money are there for it."""
-        if any(o.symbol == listing.symbol and o.side != side and o.status not in FINAL for o in self.orders.values()):
-            raise Refused(403, 40310000, "potential wash trade detected. use complex orders")
-        closes = held > 0 if side == "sell" else held < 0
-        if closes:
-            if qty > abs(held):
-                message = f"insufficient qty available for order (requested: {qty}, available: {abs(held)})"
-                raise Refused(403, 40310000, message)
-            return
-        if side == "sell" and not (listing.shortable and listing.asset_class == "us_equity"):
-            raise Refused(422, 42210000, f'asset "{listing.symbol}" cannot be sold short')
-        if qty * (self._price(listing.symbol) + CENT) > self._buying_power():
-            raise Refused(403, 40310000, "insufficient buying power")
 
     def _advance(self, order: Placed) -> Placed:
         crypto = self.listings[order.symbol].asset_class == "crypto"

@@ -13,7 +13,8 @@ from types import TracebackType
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
-from .exchange import Exchange, Refused
+from .checks import Refused
+from .exchange import Exchange
 
 KEY, SECRET = "STANDIN-KEY", "stand-in-secret"
 
