@@ -17,7 +17,7 @@ from typing import Any, TypeVar
 from onward.breaker import Breaker
 from onward.codec import HEADERS, KEY, ORIGIN, TIME, VALUE, Codec
 from onward.document import Edit
-from onward.emit import Emitted, Emitter, Yields
+from onward.emit import Emitted, Emitter, Kept, Yields
 from onward.errors import BadOutput, BadRecord, CallFailed, TimedOut, Unavailable
 from onward.events import Progressed
 from onward.failure import Failure, is_stopped, kind_of, message_of, release
@@ -35,6 +35,9 @@ T = TypeVar("T")
 _REPEAT = Drop("it has come before")
 
 _PARKING = frozenset([Later, Hold, Reject])
+
+REPEAT = "came before"
+"""Why a repeat is dropped."""
 
 SLICE = 0.2
 """Seconds after which a unit stops between two calls, so that what is done can be committed."""
@@ -108,7 +111,7 @@ class Called:
         "appends",
         "behind",
         "done",
-        "dropped",
+        "drops",
         "edits",
         "failures",
         "outage",
@@ -121,7 +124,7 @@ class Called:
         self.failures: list[Failure] = []
         self.behind: list[int] = []
         self.rest: Sequence[int] = ()
-        self.dropped = 0
+        self.drops: list[tuple[int, str]] = []
         self.appends: list[Append] = []
         self.records: dict[str, int] = {}
         self.edits: list[Edit] = []
@@ -147,13 +150,15 @@ class Caller:
         breaker: Breaker,
         identity: str,
         observe: Callable[[Any], None],
+        room: Callable[[], int],
     ) -> None:
+        self._room = room
         self._stage = stage
         self._reader = reader
         self._emitter = emitter
         self._breaker = breaker
-        self._partition = self.partition = partition
-        self._identity = self.identity = identity
+        self.partition = partition
+        self.identity = identity
         self._observe = observe
         self._prefix = f"{stage.topic.name}:{partition}:"
         handler = stage.handler
@@ -165,6 +170,11 @@ class Caller:
         self._wants_approved = "approved" in handler.needs
         self._reviews = stage.review is not None
         self._name_of = key_function(stage.topic.type, stage.idempotency)
+
+    @property
+    def room(self) -> int:
+        """Bytes that what is given may take before it is committed."""
+        return self._room()
 
     async def run(self, unit: Unit, arguments: dict[str, Any], undo: Undo) -> Called:
         """Calls the handler for the records of the unit, in order, until all are done or the time slice is over."""
@@ -188,7 +198,8 @@ class Caller:
     async def _whole(self, called: Called, unit: Unit, arguments: dict[str, Any], undo: Undo) -> None:
         chunk, indices = unit.chunk, range(len(unit))
         if unit.repeats:
-            called.done, called.dropped = sorted(unit.repeats), len(unit.repeats)
+            called.done = sorted(unit.repeats)
+            called.drops = [(index, REPEAT) for index in called.done]
             indices = [i for i in indices if i not in unit.repeats]  # type: ignore[assignment]
             chunk = chunk.part(indices)
         if indices:
@@ -221,14 +232,15 @@ class Caller:
         ordered = not self._stage.unordered
         behind: set[int] = set()
         repeats = unit.repeats
-        passed = 0
+        passed = size = 0
+        room = self._room()
         begun = now = time.monotonic()
         check = stride = 1
         stopped = len(inputs)
         for index, value in enumerate(inputs):
             if index >= check:
                 before, now = now, time.monotonic()
-                if now - begun >= SLICE:
+                if now - begun >= SLICE or self._is_much(results):
                     stopped = index
                     break
                 stride = stride * 2 if now - before < SLICE / 8 else max(1, stride // 4)
@@ -259,7 +271,7 @@ class Caller:
                 if awaits:
                     result = await self._in_time(result)
                 elif generates:
-                    result = await self._in_time(_drain_async(result)) if _is_async(result) else _drain(result)
+                    result = await self._drained(result)
                 if taking_back and (proving or undo.changed):
                     if not proving and self._unfit(chunk, _without(index, out), results):
                         # One before this that cannot be written: it has to be settled before anything is changed.
@@ -300,6 +312,11 @@ class Caller:
                         behind.update(chunk.after(index))
                     continue
                 results.append(result)
+                if generates:
+                    size += result.size
+                    if size > room:
+                        stopped = index + 1
+                        break
         unit.since = 0.0
         self._breaker.succeeded(len(results) - passed)
         called.rest = range(stopped, len(inputs))
@@ -308,6 +325,12 @@ class Caller:
     def _unfit(self, chunk: Chunk, done: Sequence[int], results: list[Any]) -> bool:
         """Whether one of the results so far cannot be written."""
         return bool(results) and bool(self._emitter.emit(chunk, done, results, self._prefix).refused)
+
+    def _is_much(self, results: Sequence[Any]) -> bool:
+        """Whether what was given is more than a lane may have in hand, if all of it is like the last."""
+        if len(results) < 8 or self._generates:
+            return False
+        return self._emitter.size_of(results[-1]) * len(results) > self._room()
 
     def _prove(self, chunk: Chunk, index: int, result: Any) -> None:
         """Raises what makes the result unfit to be written, while the call can still be taken back."""
@@ -338,13 +361,13 @@ class Caller:
         if behind:
             called.failures = [failure for failure in called.failures if failure.index not in behind]
             called.behind = sorted({*called.behind, *behind})
-            called.appends, called.records, called.dropped = [], {}, 0
+            called.appends, called.records, called.drops = [], {}, []
             kept = [(i, result) for i, result in zip(done, results, strict=True) if i not in out and i not in behind]
             self._add(called, self._emitter.emit(chunk, [i for i, _ in kept], [r for _, r in kept], self._prefix))
 
     def _add(self, called: Called, made: Emitted) -> None:
         called.appends.extend(made.appends)
-        called.dropped += made.dropped
+        called.drops += made.drops
         for topic, count in made.records.items():
             called.records[topic] = called.records.get(topic, 0) + count
 
@@ -367,7 +390,7 @@ class Caller:
             if self._awaits:
                 result = await self._in_time(result)
             elif self._generates:
-                result = await self._in_time(_drain_async(result)) if _is_async(result) else _drain(result)
+                result = await self._drained(result)
             self._settle_batch(called, chunk, indices, result, undo)
         except Unavailable as error:
             undo.back()
@@ -436,7 +459,8 @@ class Caller:
             if result.end is not None and not isinstance(result.end, Drop):
                 raise BadOutput("a batch that yields cannot park as a whole; return one outcome per record instead")
             self._add(called, self._emitter.whole(chunk, result, self._prefix))
-            called.dropped += len(indices) if isinstance(result.end, Drop) else 0
+            if isinstance(result.end, Drop):
+                called.drops += [(index, result.end.reason) for index in indices]
             called.done = sorted([*called.done, *indices])
             return
         if not isinstance(result, list) or len(result) != len(indices):
@@ -457,7 +481,7 @@ class Caller:
         called.behind = sorted([*called.behind, *(indices[i] for i in part.behind)])
         called.done = sorted([*called.done, *(indices[i] for i in part.done)])
         called.appends += part.appends
-        called.dropped += part.dropped
+        called.drops += [(indices[index], reason) for index, reason in part.drops]
         for topic, count in part.records.items():
             called.records[topic] = called.records.get(topic, 0) + count
 
@@ -514,7 +538,7 @@ class Caller:
     def _inputs(self, unit: Unit, chunk: Chunk | None = None, indices: Sequence[int] | None = None) -> list[Any]:
         chunk = chunk or unit.chunk
         indices = range(len(unit)) if indices is None else indices
-        topic, partition, identity = self._stage.topic.name, self._partition, self._identity
+        topic, partition, identity = self._stage.topic.name, self.partition, self.identity
         return [
             Record(
                 key=entry[KEY],
@@ -529,6 +553,36 @@ class Caller:
             )
             for index, offset, entry in zip(indices, chunk.offsets, chunk.entries, strict=True)
         ]
+
+    async def _drained(self, generator: Any) -> Yields:
+        """What a generator yields, up to an outcome."""
+        return await self._in_time(self._drain_async(generator)) if _is_async(generator) else self._drain(generator)
+
+    def _drain(self, generator: Any) -> Yields:
+        found = Yields()
+        for item in generator:
+            if isinstance(item, OUTCOMES):
+                found.end = item
+                generator.close()
+                break
+            self._keep(found, item)
+        return found
+
+    async def _drain_async(self, generator: Any) -> Yields:
+        found = Yields()
+        async for item in generator:
+            if isinstance(item, OUTCOMES):
+                found.end = item
+                await generator.aclose()
+                break
+            self._keep(found, item)
+        return found
+
+    def _keep(self, found: Yields, item: Any) -> None:
+        kept = self._emitter.kept(item)
+        found.append(kept)
+        if type(kept) is Kept:
+            found.size += len(memoryview(kept.raw)) + 200
 
     async def _in_time(self, call: Any) -> Any:
         seconds = self._stage.timeout
@@ -569,28 +623,6 @@ def run_through(coroutine: Coroutine[Any, Any, T]) -> T:
 
 def _is_async(result: Any) -> bool:
     return hasattr(result, "__anext__")
-
-
-def _drain(generator: Any) -> Yields:
-    found = Yields()
-    for item in generator:
-        if isinstance(item, OUTCOMES):
-            found.end = item
-            generator.close()
-            break
-        found.append(item)
-    return found
-
-
-async def _drain_async(generator: Any) -> Yields:
-    found = Yields()
-    async for item in generator:
-        if isinstance(item, OUTCOMES):
-            found.end = item
-            await generator.aclose()
-            break
-        found.append(item)
-    return found
 
 
 def _told(error: BaseException) -> str:

@@ -25,12 +25,13 @@ from onward.filling import Filling
 from onward.log import Claim, Commit, Parked, Request
 from onward.parking import Parking
 from onward.repeats import Repeats
+from onward.request import carried_out
 from onward.review import supersede
 from onward.running import begun, gone, is_suspect, put_back, untouched
 from onward.settle import behind, settle
 from onward.stage import Stage
 from onward.undo import Undo
-from onward.window import Chunk, Window, chunk_of, chunk_of_copies
+from onward.window import Chunk, Window, chunk_of, chunk_of_copies, cut
 from onward.within import Within, unit_after
 
 if TYPE_CHECKING:
@@ -46,6 +47,9 @@ MOST_CAREFUL = 10
 
 CAREFUL = 2 * READ_RECORDS
 """So many records are noted before they are called when holders were gone in a row."""
+
+RETRIES = 16
+"""Parked records that are tried together while it is not known how large they are."""
 
 GATHER = 0.1
 """Seconds for which records that are due may wait for others while new ones are worked on."""
@@ -65,7 +69,8 @@ class Lane:
         self._incarnation = claim.incarnation
         self._totals = claim.totals
         rows = crew.ration.parked(claim.parked, crew.horizon)
-        self._parking = Parking(rows, ordered=not stage.unordered, dead_hold=stage.on_dead == "hold")
+        keep, room = stage.on_dead == "hold", lambda: crew.room // 4
+        self._parking = Parking(rows, ordered=not stage.unordered, dead_hold=keep, room=room)
         parked = [(row.offset, row.offset + 1) for row in claim.parked]
         self._window = Window(claim.next, [*claim.ahead, *parked])
         self._caller = Caller(
@@ -76,6 +81,7 @@ class Lane:
             breaker=crew.breaker,
             identity=f"{self._known_as}:{stage.topic.name}:{claim.incarnation}:{self.partition}",
             observe=crew.observe,
+            room=lambda: crew.room // 2,
         )
         # Where a unit fails as one, or a hanging call parks its record alone, none before it of its key may be left.
         alone = crew.isolation is not None or (stage.timeout is not None and not stage.handler.is_async)
@@ -103,6 +109,7 @@ class Lane:
         self._pending = Pending(crew.log.tables) if crew.has_tables else None
         self._careful = crew.conflicts.get(self.partition, 0)
         self.conflicted = False
+        self._large = self._record_size = 0
         self._reading = False
         self._committing = False
         self._stopping = False
@@ -268,6 +275,7 @@ class Lane:
         if self._hand_error is not None or self.conflicted:
             return
         self._commit()
+        self._let_go()
         if self._stopping or self.stuck:
             return
         self._answer()
@@ -316,10 +324,13 @@ class Lane:
         window = self._window
         if self._reading or window.reach >= self._end or (self._crew.breaker.tripped and window.pending):
             return
-        if window.held + READ_RECORDS > self._room or (window.held and window.size + READ_BYTES > self._crew.room):
+        room = self._crew.room
+        if window.held + READ_RECORDS > self._room or (window.held and window.size + _read_size(room) > room):
             return
         if self._is_full() or self._crew.ration.over:
             return
+        if self._large and not self._crew.may_hold(self, self._large):
+            return  # what it read last was larger than its room, and so may be what comes
         self._reading = True
         self._spawn(self._read())
 
@@ -338,23 +349,39 @@ class Lane:
         return full
 
     async def _read(self) -> None:
-        window = self._window
+        window, topic = self._window, self.stage.topic.name
+        size = _read_size(self._crew.room)
         try:
-            blocks = await self._crew.patiently(
-                lambda: self._crew.log.read(
-                    self.stage.topic.name, self.partition, window.reach, READ_RECORDS, READ_BYTES
+            async with self._crew.reads:
+                blocks = await self._crew.patiently(
+                    lambda: self._crew.log.read(topic, self.partition, window.reach, READ_RECORDS, size)
                 )
-            )
-            if not blocks or blocks[0].offset > window.reach:
-                raise Broken(
-                    f"{self.stage.topic.name}:{self.partition} holds no record at offset {window.reach}, which "
-                    f"{self.stage.name} has yet to see; `onward audit` says what is missing"
-                )
+                if not blocks or blocks[0].offset > window.reach:
+                    raise Broken(
+                        f"{topic}:{self.partition} holds no record at offset {window.reach}, which "
+                        f"{self.stage.name} has yet to see; `onward audit` says what is missing"
+                    )
+                blocks = cut(blocks, window.reach, max(size, self._crew.room - window.size))
+            if self._is_too_large(sum(len(block.entries) for block in blocks)):
+                return
             reach = blocks[-1].offset + blocks[-1].count
             chunk = chunk_of(blocks, window.reach, window.skip, self._crew.reader)
+            self._record_size = max(self._record_size, chunk.size // max(1, len(chunk)))
             window.add(*self._crew.ration.read(chunk, reach))
         finally:
             self._reading = False
+
+    def _is_too_large(self, size: int) -> bool:
+        """Whether what was read may not stay, as other lanes have much in hand; it is read again when it may."""
+        self._large = size if size > self._crew.room else 0
+        if not self._large:
+            self._crew.holds_no_more(self.partition)
+        return self._large > 0 and not self._crew.may_hold(self, size)
+
+    def _let_go(self) -> None:
+        """Says so when something large has left the hand."""
+        if self._large and not (self._window.held or self._units or self._committing or self._reading):
+            self._crew.holds_no_more(self.partition)
 
     # handing out
 
@@ -390,6 +417,8 @@ class Lane:
             return True
         if self._requests and not self._flying:
             return True  # they wait for a moment when all is committed, which new work would put off for ever
+        if self._committing and self._draft.size > self._crew.room // 2:
+            return True
         most = 1 if self.stage.effect else 8
         return self._draft.units >= most + (0 if self.stage.effect else self.stage.parallel) and self._committing
 
@@ -414,7 +443,8 @@ class Lane:
         """Hands out parked records that are due; one group at a time where calls act outside or are batches."""
         if self._requests or not self._due() or self._uncommitted_enough():
             return False
-        groups = self._parking.take(self._crew.now(), self._most(most), self._flying | self._unwritten)
+        most = min(most, self._crew.room // self._record_size if self._record_size else RETRIES)
+        groups = self._parking.take(self._crew.now(), self._most(max(1, most)), self._flying | self._unwritten)
         groups = [group for group in groups if self._may_fly(group)]
         if not groups:
             return False
@@ -577,8 +607,9 @@ class Lane:
         rows = self._parking.rows
         found = {offset: rows[offset] for offset in offsets if rows[offset].entry}
         if away := [offset for offset in offsets if offset not in found]:
-            log, stage = self._crew.log, self.stage.name
+            log, stage = self._crew.log, self.lease.stage
             for row in await self._crew.patiently(lambda: log.copies(stage, self.partition, away)):
+                self._record_size = max(self._record_size, len(row.entry))
                 found[row.offset] = msgspec.structs.replace(rows[row.offset], entry=row.entry, nonce=row.nonce)
         return [found[offset] for offset in offsets if offset in found]
 
@@ -868,9 +899,11 @@ class Lane:
             self._spawn(self._carry_out(list(self._requests.values())))
 
     async def _carry_out(self, requests: list[Request]) -> None:
+        # Several are open: who asked last had seen what was parked before the first of them was carried out.
+        as_of = dict(self._parking.rows)
         try:
             for request in requests:
-                draft = await self._carried_out(request, self._crew.now())
+                draft = await self._carried_out(request, as_of)
                 for offset in draft.unpark:
                     self._parking.remove(offset)
                 for row in draft.park.values():
@@ -882,37 +915,20 @@ class Lane:
         finally:
             self._flying.discard(-1)
 
-    async def _carried_out(self, request: Request, now: float) -> Draft:
-        draft = Draft()
-        rows = [row for row in self._parking.matching(request.match) if row.state != "running"]
-        if request.action == "drop":
-            for row in rows:
-                draft.unpark[row.offset] = None
-                draft.finished.append((row.offset, row.offset + 1))
-            draft.done = draft.dropped = len(rows)
-        elif request.action == "decide":
-            copies = await self._copies([row.offset for row in rows])
-            review = self.stage.review
-            made, answer = ([], "refused: this is no review") if review is None else review.decide(request, copies, now)
-            draft.park.update((row.offset, row) for row in made)
-            draft.answered.append((request.id, answer))
-            return draft
-        else:
-            rows = [row for row in rows if row.state != "behind"]
-            offsets = [row.offset for row in rows]
-            for copy in await self._copies(offsets) if rows else ():
-                draft.park[copy.offset] = _again(copy, now)
-        draft.answered.append((request.id, f"{len(rows)} {'dropped' if request.action == 'drop' else 'to be tried'}"))
-        return draft
+    async def _carried_out(self, request: Request, as_of: Mapping[int, Parked]) -> Draft:
+        rows: Sequence[Parked] = [r for r in self._parking.matching(request.match, as_of) if r.state != "running"]
+        if request.action != "drop" and rows:
+            rows = await self._copies([row.offset for row in rows])
+        stage, now = self.stage, self._crew.now()
+        return carried_out(request, rows, stage.topic, self._crew.reader, now, stage.review)
+
+
+def _read_size(room: int) -> int:
+    """Bytes to read at once: half of what there is room for, so that one half is worked on while the other is read."""
+    return min(READ_BYTES, room // 2)
 
 
 def _close(work: Coroutine[Any, Any, Any]) -> None:
     """Ends a call that was cancelled before a thread took it; one that a thread is in goes on and is not looked at."""
     with contextlib.suppress(ValueError):
         work.close()
-
-
-def _again(row: Parked, now: float) -> Parked:
-    """The row as it is after somebody said to try it again: due at once, its attempts counted anew."""
-    approved = row.approved or row.state == "waiting"
-    return msgspec.structs.replace(row, state="retrying", due=now, attempts=0, approved=approved, batch=None)

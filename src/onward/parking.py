@@ -8,14 +8,16 @@ from __future__ import annotations
 
 import heapq
 from bisect import insort
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 
 import msgspec
 
-from onward.log import Parked
+from onward.log import Parked, Span
+from onward.span import holds, length
+from onward.units import instant_text
 
 AT_HAND = 1_000_000
-"""Bytes of copies that are kept, so that what is tried again soon need not be read from the store."""
+"""The most bytes of copies that are kept, so that what is tried again soon need not be read from the store."""
 
 
 class Parking:
@@ -24,7 +26,10 @@ class Parking:
     A row has its copy (`entry`) as long as it came with it and there is room; else it lies in the store only.
     """
 
-    def __init__(self, rows: Iterable[Parked], *, ordered: bool, dead_hold: bool) -> None:
+    def __init__(
+        self, rows: Iterable[Parked], *, ordered: bool, dead_hold: bool, room: Callable[[], int] = lambda: AT_HAND
+    ) -> None:
+        self._room = room
         self._ordered = ordered
         self._dead_hold = dead_hold
         self.rows: dict[int, Parked] = {}
@@ -42,7 +47,7 @@ class Parking:
         before = self.rows.get(row.offset)
         known = before is not None
         self._size -= len(before.entry) if before is not None else 0
-        if row.entry and self._size + len(row.entry) > AT_HAND:
+        if row.entry and self._size + len(row.entry) > min(AT_HAND, self._room()):
             row = msgspec.structs.replace(row, entry=b"")
         self._size += len(row.entry)
         self.rows[row.offset] = row
@@ -137,9 +142,37 @@ class Parking:
         elif self.rows[line[0]].state == "retrying":
             self._due_at(self.rows[line[0]])
 
-    def matching(self, match: dict[str, object]) -> Sequence[Parked]:
-        """Rows that a request means: by `offset`, `key`, `state`, part of the `error` or of the `reason`."""
-        return [row for row in self.rows.values() if _matches(row, match)]
+    def matching(self, match: dict[str, object], as_of: Mapping[int, Parked] | None = None) -> Sequence[Parked]:
+        """Rows that a request means: by `offset`, `key`, `state`, part of the `error` or of the `reason`; and where it
+        says what was `seen`, only those that are still so, or were at `as_of`."""
+        seen = _seen(match)
+        if seen is None:
+            return [row for row in self.rows.values() if _matches(row, match)]
+        then = self.rows if as_of is None else as_of
+        return [
+            self.rows[offset]
+            for offset, row in then.items()
+            if offset in self.rows and holds(seen.get(looks(row), ()), offset) and _matches(row, match)
+        ]
+
+
+def looks(row: Parked) -> str:
+    """What a row is to who looks at it: its state, and if that is for a person since when. One that has come to wait,
+    or has died, anew is another one: what it waits for nobody has seen."""
+    return f"{row.state} {instant_text(row.due)}" if row.state in ("waiting", "dead") else row.state
+
+
+def named(match: Mapping[str, object]) -> int:
+    """How many records a request names by what was seen; 0 where it names none."""
+    return sum(length(spans) for spans in (_seen(match) or {}).values())
+
+
+def _seen(match: Mapping[str, object]) -> dict[str, list[Span]] | None:
+    """The offsets that were seen, by what they looked like: as `{"behind": [[first, end], ...]}`."""
+    found = match.get("seen")
+    if not isinstance(found, dict):
+        return None
+    return {look: [(first, end) for first, end in spans] for look, spans in found.items()}
 
 
 def _matches(row: Parked, match: dict[str, object]) -> bool:

@@ -42,7 +42,19 @@ from onward.intake import Intake
 from onward.isolate import Isolation
 from onward.lane import Lane
 from onward.lease import LOOK, Leases, Wanted
-from onward.log import AppSpec, Books, Claim, Lease, Log, SourceSpec, StageSpec, TableSpec, TaskSpec, TopicSpec
+from onward.log import (
+    AppSpec,
+    Books,
+    Claim,
+    Lease,
+    Log,
+    SourceSpec,
+    StageSpec,
+    TableSpec,
+    TaskSpec,
+    TopicSpec,
+    stage_of,
+)
 from onward.pace import Pace
 from onward.rate import Portion, Rate
 from onward.replaying import Replays
@@ -67,6 +79,9 @@ SWEEP = 5.0
 
 GIVING_BACK = 5.0
 """Seconds that a worker which ends waits for its store."""
+
+READS = 4
+"""Lanes that read at once: a block is whole until it is cut to what its lane has room for."""
 
 TROUBLE = 5.0
 """Seconds after which a lane or intake that broke is taken up again."""
@@ -201,6 +216,7 @@ class Worker:
         self._intakes: dict[str, Intake] = {}
         self._target_of = target
         self._targets: dict[str, Target] = {}
+        self.reads = asyncio.Semaphore(READS)
         self._opening = asyncio.Lock()
         self.alone = asyncio.Lock()
         self._tasks: dict[Wanted, asyncio.Task[None]] = {}
@@ -230,7 +246,12 @@ class Worker:
     @property
     def room(self) -> int:
         """Bytes that one lane may have in hand. Decoded records take several times the bytes that they came in."""
-        return max(1_000_000, self.memory // (16 * max(1, len(self._lanes))))
+        return max(64_000, self.memory // (20 * max(1, len(self._lanes))))
+
+    @property
+    def large_room(self) -> int:
+        """Bytes that all lanes of one stage may have in hand of records that are larger than one lane's room."""
+        return self.memory // (20 * max(1, len(self._crews)))
 
     # its life
 
@@ -451,7 +472,7 @@ class Worker:
     def wake(self, names: Collection[str]) -> None:
         """Sources and stages that waited may go on."""
         for (name, _), lane in list(self._lanes.items()):
-            if name in names:
+            if stage_of(name) in names:
                 lane.wake()
         for name in names:
             if (intake := self._intakes.get(name)) is not None:
