@@ -613,7 +613,7 @@ class Worker:
             crew.trouble = ""
             lane = await self._ran(crew, claim, within)
             while lane.again:
-                lane = await self._ran(crew, await self._claimed_again(*wanted), within)
+                lane = await self._ran(crew, await self._claimed_again(*wanted), within, again=True)
             if lane.lost:
                 self.leases.held.pop(wanted, None)
             else:
@@ -626,10 +626,10 @@ class Worker:
                 await self.leases.give_back(*wanted, f"stopped{why}")
             raise
 
-    async def _ran(self, crew: Crew, claim: Claim, within: Within | None) -> Lane:
+    async def _ran(self, crew: Crew, claim: Claim, within: Within | None, *, again: bool = False) -> Lane:
         """A lane that has run."""
         stage, partition = crew.stage, claim.lease.partition
-        lane = Lane(crew, claim, within)
+        lane = Lane(crew, claim, within, again=again)
         self._lanes[stage.name, partition] = crew.lanes[partition] = lane
         if self._stop.is_set() or stage.name in self._paused:
             lane.stop()
