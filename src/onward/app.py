@@ -196,6 +196,7 @@ class App:
         dedupe: Window | None = None,
         idempotency: str | KeyOf | None = None,
         start: Literal["first", "now"] | None = None,
+        upgrade: Callable[[Any], Any] | None = None,
         name: str | None = None,
         was: str | None = None,
     ) -> Callable[[F], F]:
@@ -224,6 +225,9 @@ class App:
             dedupe: by what repeats are told, which are dropped, and for how long.
             idempotency: a field, or a function of the value, that `Record.id` is made of instead of the position.
             start: where a stage that is new begins on a topic that already has records.
+            upgrade: makes a value of the topic's type from one that an older version of the program has written and
+                that cannot be read as it: a function of the old value as plain JSON (a dict), which gives the new one,
+                or a dict that can be read as one.
             was: the name that the stage had before.
         """
 
@@ -252,6 +256,7 @@ class App:
                 dedupe=dedupe,
                 idempotency=idempotency,
                 start=start,
+                upgrade=upgrade,
                 was=was and f"{self.name}.{was}",
             )
             self._add(self.stages, full, made, made.where)

@@ -14,7 +14,7 @@ from onward.codec import Codec
 from onward.emit import Emitter
 from onward.events import Event
 from onward.lane import Lane
-from onward.log import Append, Log
+from onward.log import Append, Lease, Log
 from onward.ration import Ration
 from onward.resource import Resources
 from onward.slots import Slots
@@ -33,8 +33,8 @@ class Crew:
 
     def __init__(self, worker: Worker, stage: Stage, resources: Resources, codecs: dict[str, Codec]) -> None:
         self.stage = stage
-        self.lanes: dict[int, Lane] = {}
-        self.reader = codecs[stage.topic.name]
+        self.lanes: dict[tuple[str, int], Lane] = {}
+        self.reader = codecs[stage.topic.name].upgraded(stage.upgrade)
         self.emitter = Emitter(stage.to, codecs)
         self.breaker = Breaker(stage.retry, worker.chance)
         self.log: Log = worker.log
@@ -53,9 +53,11 @@ class Crew:
         self._free = stage.parallel
         self._waiting: set[Lane] = set()
         self._slots = self._shared_slots() if stage.limit is not None else None
-        self._served: dict[int, int] = {}
+        self._served: dict[Lease, int] = {}
         self._number = itertools.count(1)
         self._bounded = worker.gates.bounded(stage)
+        self._large: dict[int, int] = {}
+        self._denied: set[Lane] = set()
 
     @property
     def room(self) -> int:
@@ -66,6 +68,28 @@ class Crew:
     def horizon(self) -> float:
         """Up to which instant a run that ends waits for what is due."""
         return self._worker.horizon
+
+    @property
+    def reads(self) -> asyncio.Semaphore:
+        """What a lane holds while it reads."""
+        return self._worker.reads
+
+    def may_hold(self, lane: Lane, size: int) -> bool:
+        """Whether a lane may have something in hand that is larger than its room. All lanes of the stage together
+        have so much at the most, or one of them one record; who is refused is woken when it may ask again."""
+        others = sum(held for partition, held in self._large.items() if partition != lane.partition)
+        if others and others + size > self._worker.large_room:
+            self._denied.add(lane)
+            return False
+        self._large[lane.partition] = size
+        return True
+
+    def holds_no_more(self, partition: int) -> None:
+        """What was larger than its room has left the lane's hand."""
+        if self._large.pop(partition, None) is not None:
+            denied, self._denied = self._denied, set()
+            for lane in denied:
+                lane.wake()
 
     @property
     def state(self) -> str:
@@ -108,7 +132,7 @@ class Crew:
         """Takes a call slot; where none is free, all who asked are woken when one is: first who has waited longest."""
         if self._free and (self._slots is None or self._slots.take()):
             self._free -= 1
-            self._served[lane.partition] = next(self._number)
+            self._served[lane.lease] = next(self._number)
             return True
         self._waiting.add(lane)
         return False
@@ -121,7 +145,7 @@ class Crew:
 
     def _wake_waiting(self) -> None:
         waiting, self._waiting = self._waiting, set()
-        for lane in sorted(waiting, key=lambda lane: self._served.get(lane.partition, 0)):
+        for lane in sorted(waiting, key=lambda lane: self._served.get(lane.lease, 0)):
             lane.wake()
 
     def _shared_slots(self) -> Slots:

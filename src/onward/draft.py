@@ -34,6 +34,12 @@ class Draft:
     def empty(self) -> bool:
         return not (self.units or self.park or self.unpark or self.promote or self.answered)
 
+    @property
+    def size(self) -> int:
+        """Bytes of what it appends and parks."""
+        parked = sum(len(row.entry) for row in self.park.values())
+        return parked + sum(len(append.entries) for append in self.appends)
+
     def add(self, other: Draft) -> None:
         """Takes over what ended after this."""
         self.appends += other.appends

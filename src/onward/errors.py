@@ -100,6 +100,17 @@ class InUse(Refused):
         super().__init__("; ".join(faults))
 
 
+class CannotRead(Refused):
+    """A stage's topic holds records of another shape than its program's type, and the stage has no `upgrade=`."""
+
+    def __init__(self, stage: str, topic: str, stored: str, mine: str) -> None:
+        super().__init__(
+            f"stage {stage} cannot read what topic {topic} holds and is not started: there are records of the shape "
+            f"{stored}, the program's type is {mine}; give added fields a default, or say upgrade= of the stage, a "
+            "function from the old value as dict to the new one"
+        )
+
+
 class ForeignLibrary(Refused):
     """A second SQLite library in this process has, or wants, a file that Onward has open.
 

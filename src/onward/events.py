@@ -135,6 +135,17 @@ class Withheld(Event):
 
 
 @dataclass(frozen=True, slots=True)
+class Replayed(Event):
+    """A replay is over in one partition."""
+
+    stage: str
+    partition: int
+    number: int
+    done: int
+    failed: int
+
+
+@dataclass(frozen=True, slots=True)
 class SourceRan(Event):
     source: str
     records: int
@@ -178,6 +189,14 @@ class StoreAbsent(Event):
 
     what: str
     again_in: float
+
+
+@dataclass(frozen=True, slots=True)
+class ClocksDiffer(Event):
+    """The clock of another worker is so many seconds ahead of this one's."""
+
+    worker: str
+    ahead: float
 
 
 @dataclass(frozen=True, slots=True)

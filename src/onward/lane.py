@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import Callable, Coroutine, Mapping, Sequence
+from collections.abc import Callable, Collection, Coroutine, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import msgspec
@@ -30,7 +30,7 @@ from onward.running import begun, gone, is_suspect, put_back, untouched
 from onward.settle import behind, settle
 from onward.stage import Stage
 from onward.undo import Undo
-from onward.window import Chunk, Window, chunk_of, chunk_of_copies
+from onward.window import Chunk, Window, chunk_of, chunk_of_copies, cut
 from onward.within import Within, unit_after
 
 if TYPE_CHECKING:
@@ -47,6 +47,9 @@ MOST_HALVED = 10
 CAREFUL = 2 * READ_RECORDS
 """So many records are noted before they are called when holders were gone in a row."""
 
+RETRIES = 16
+"""Parked records that are tried together while it is not known how large they are."""
+
 GATHER = 0.1
 """Seconds for which records that are due may wait for others while new ones are worked on."""
 
@@ -55,12 +58,15 @@ class Lane:
     """One stage and partition. `run` returns when it was stopped and its work is committed, or its lease is lost.
 
     Args:
+        stage: in place of the crew's.
         again: whether the lane before it, in this process, ended by a conflict: then what it left as running has not
             failed.
     """
 
-    def __init__(self, crew: Crew, claim: Claim, within: Within | None, *, again: bool = False) -> None:
-        stage = crew.stage
+    def __init__(
+        self, crew: Crew, claim: Claim, within: Within | None, stage: Stage | None = None, *, again: bool = False
+    ) -> None:
+        stage = stage or crew.stage
         self.stage: Stage = stage
         self.lease = claim.lease
         self.partition = claim.lease.partition
@@ -70,7 +76,8 @@ class Lane:
         self._incarnation = claim.incarnation
         self._totals = claim.totals
         rows = crew.ration.parked(claim.parked, crew.horizon)
-        self._parking = Parking(rows, ordered=not stage.unordered, dead_hold=stage.on_dead == "hold")
+        keep, room = stage.on_dead == "hold", lambda: crew.room // 4
+        self._parking = Parking(rows, ordered=not stage.unordered, dead_hold=keep, room=room)
         parked = [(row.offset, row.offset + 1) for row in claim.parked]
         self._window = Window(claim.next, [*claim.ahead, *parked])
         self._caller = Caller(
@@ -79,8 +86,9 @@ class Lane:
             reader=crew.reader,
             emitter=crew.emitter,
             breaker=crew.breaker,
-            identity=f"{stage.name}:{stage.topic.name}:{claim.incarnation}:{self.partition}",
+            identity=f"{self._known_as}:{stage.topic.name}:{claim.incarnation}:{self.partition}",
             observe=crew.observe,
+            room=lambda: crew.room // 2,
         )
         # Where a unit fails as one, or a hanging call parks its record alone, none before it of its key may be left.
         alone = crew.isolation is not None or (stage.timeout is not None and not stage.handler.is_async)
@@ -93,6 +101,8 @@ class Lane:
         self._tasks: set[asyncio.Task[Any]] = set()
         self._units: set[Unit] = set()
         self._busy: set[str] = set()
+        self.beside: Lane | None = None
+        """Another lane of the same stage and partition; no key is in hand in both."""
         self._flying: set[int] = set()
         self._careful = CAREFUL if claim.crashes > 1 and within is None and crew.isolation is None else 0
         self.running: set[int] = set()
@@ -107,6 +117,7 @@ class Lane:
         self._halved = crew.conflicts.get(self.partition, 0)
         self._again = again
         self.conflicted = False
+        self._large = self._record_size = 0
         self._reading = False
         self._committing = False
         self._stopping = False
@@ -115,6 +126,21 @@ class Lane:
         self.lost = False
         self.stuck = False
         self.idle = False
+
+    @property
+    def _known_as(self) -> str:
+        """The stage, as `Record.id` has it."""
+        return self.stage.name
+
+    @property
+    def _blocked(self) -> Collection[str]:
+        """Keys whose records are set aside when they come."""
+        return self.parked_keys
+
+    @property
+    def parked_keys(self) -> Collection[str]:
+        """Keys that have something parked."""
+        return self._parking.blocked
 
     # what others tell it
 
@@ -257,6 +283,7 @@ class Lane:
         if self._hand_error is not None or self.conflicted:
             return
         self._commit()
+        self._let_go()
         if self._stopping or self.stuck:
             return
         self._answer()
@@ -284,6 +311,8 @@ class Lane:
     def _ended(self, task: asyncio.Task[Any]) -> None:
         self._tasks.discard(task)
         self.wake()
+        if self.beside is not None:
+            self.beside.wake()
 
     def _spawn_in_slot(self, work: Coroutine[Any, Any, None], *, probe: bool) -> None:
         """Work that holds a call slot, and perhaps the stage's probe, which others wait for: it lets go of them also
@@ -303,10 +332,13 @@ class Lane:
         window = self._window
         if self._reading or window.reach >= self._end or (self._crew.breaker.tripped and window.pending):
             return
-        if window.held + READ_RECORDS > self._room or (window.held and window.size + READ_BYTES > self._crew.room):
+        room = self._crew.room
+        if window.held + READ_RECORDS > self._room or (window.held and window.size + _read_size(room) > room):
             return
         if self._is_full() or self._crew.ration.over:
             return
+        if self._large and not self._crew.may_hold(self, self._large):
+            return  # what it read last was larger than its room, and so may be what comes
         self._reading = True
         self._spawn(self._read())
 
@@ -325,23 +357,39 @@ class Lane:
         return full
 
     async def _read(self) -> None:
-        window = self._window
+        window, topic = self._window, self.stage.topic.name
+        size = _read_size(self._crew.room)
         try:
-            blocks = await self._crew.patiently(
-                lambda: self._crew.log.read(
-                    self.stage.topic.name, self.partition, window.reach, READ_RECORDS, READ_BYTES
+            async with self._crew.reads:
+                blocks = await self._crew.patiently(
+                    lambda: self._crew.log.read(topic, self.partition, window.reach, READ_RECORDS, size)
                 )
-            )
-            if not blocks or blocks[0].offset > window.reach:
-                raise Broken(
-                    f"{self.stage.topic.name}:{self.partition} holds no record at offset {window.reach}, which "
-                    f"{self.stage.name} has yet to see; `onward audit` says what is missing"
-                )
+                if not blocks or blocks[0].offset > window.reach:
+                    raise Broken(
+                        f"{topic}:{self.partition} holds no record at offset {window.reach}, which "
+                        f"{self.stage.name} has yet to see; `onward audit` says what is missing"
+                    )
+                blocks = cut(blocks, window.reach, max(size, self._crew.room - window.size))
+            if self._is_too_large(sum(len(block.entries) for block in blocks)):
+                return
             reach = blocks[-1].offset + blocks[-1].count
             chunk = chunk_of(blocks, window.reach, window.skip, self._crew.reader)
+            self._record_size = max(self._record_size, chunk.size // max(1, len(chunk)))
             window.add(*self._crew.ration.read(chunk, reach))
         finally:
             self._reading = False
+
+    def _is_too_large(self, size: int) -> bool:
+        """Whether what was read may not stay, as other lanes have much in hand; it is read again when it may."""
+        self._large = size if size > self._crew.room else 0
+        if not self._large:
+            self._crew.holds_no_more(self.partition)
+        return self._large > 0 and not self._crew.may_hold(self, size)
+
+    def _let_go(self) -> None:
+        """Says so when something large has left the hand."""
+        if self._large and not (self._window.held or self._units or self._committing or self._reading):
+            self._crew.holds_no_more(self.partition)
 
     # handing out
 
@@ -377,6 +425,8 @@ class Lane:
             return True
         if self._requests and not self._flying:
             return True  # they wait for a moment when all is committed, which new work would put off for ever
+        if self._committing and self._draft.size > self._crew.room // 2:
+            return True
         most = 1 if self.stage.effect else 8
         return self._draft.units >= most + (0 if self.stage.effect else self.stage.parallel) and self._committing
 
@@ -401,7 +451,8 @@ class Lane:
         """Hands out parked records that are due; one group at a time where calls act outside or are batches."""
         if self._requests or not self._due() or self._uncommitted_enough():
             return False
-        groups = self._parking.take(self._crew.now(), self._most(most), self._flying | self._unwritten)
+        most = min(most, self._crew.room // self._record_size if self._record_size else RETRIES)
+        groups = self._parking.take(self._crew.now(), self._most(max(1, most)), self._flying | self._unwritten)
         groups = [group for group in groups if self._may_fly(group)]
         if not groups:
             return False
@@ -442,7 +493,7 @@ class Lane:
         busy: set[str] = set() if stage.unordered else self._busy
         if stage.fill:
             self._window.gather(most)
-        chunk, blocked = self._window.take(most, busy, self._parking.blocked, one_per_key=self._one_per_key, skip=skip)
+        chunk, blocked = self._window.take(most, busy, self._blocked, one_per_key=self._one_per_key, skip=skip)
         if blocked:
             self._park_behind(blocked)
         if chunk is not None and blocked and self._within is not None:
@@ -483,7 +534,7 @@ class Lane:
         for chunk in chunks:
             unit = Unit(chunk)
             for index in range(len(chunk)):
-                row = behind(unit, index, now)
+                row = self._set_aside(behind(unit, index, now))
                 draft.park[row.offset] = row
         draft.units = 1
         for chunk in chunks:
@@ -492,6 +543,9 @@ class Lane:
             self._parking.put(row)
         self._draft.add(draft)
         self._commit()
+
+    def _set_aside(self, row: Parked) -> Parked:
+        return row
 
     def _probe(self) -> bool:
         breaker = self._crew.breaker
@@ -568,6 +622,7 @@ class Lane:
         if away := [offset for offset in offsets if offset not in found]:
             log, stage = self._crew.log, self.stage.name
             for row in await self._crew.patiently(lambda: log.copies(stage, self.partition, away)):
+                self._record_size = max(self._record_size, len(row.entry))
                 found[row.offset] = msgspec.structs.replace(rows[row.offset], entry=row.entry, nonce=row.nonce)
         return [found[offset] for offset in offsets if offset in found]
 
@@ -895,6 +950,11 @@ class Lane:
                 draft.park[copy.offset] = _again(copy, now)
         draft.answered.append((request.id, f"{len(rows)} {'dropped' if request.action == 'drop' else 'to be tried'}"))
         return draft
+
+
+def _read_size(room: int) -> int:
+    """Bytes to read at once: half of what there is room for, so that one half is worked on while the other is read."""
+    return min(READ_BYTES, room // 2)
 
 
 def _close(work: Coroutine[Any, Any, Any]) -> None:

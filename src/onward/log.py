@@ -29,6 +29,9 @@ MEETING = 15.0
 QUICK = 60.0
 """A holder that is gone sooner than this many seconds after it took its lease may have met what ends every holder."""
 
+OVERLAP = 3600.0
+"""Seconds for which two versions of a program may write to one topic, each its own shape."""
+
 State = Literal["retrying", "dead", "waiting", "running", "behind"]
 STATES: tuple[State, ...] = ("retrying", "dead", "waiting", "running", "behind")
 
@@ -41,6 +44,8 @@ class TopicSpec(Struct, frozen=True, omit_defaults=True):
     keep: float
     was: str | None = None
     key: str | None = None
+    shape: str | None = None
+    """What its records look like, as `onward.shape` tells it."""
 
 
 class SourceSpec(Struct, frozen=True, omit_defaults=True):
@@ -58,6 +63,7 @@ class StageSpec(Struct, frozen=True, omit_defaults=True):
     within: str | None = None
     choices: tuple[str, ...] = ()
     """Of a review: what may be decided."""
+    upgrades: bool = False
 
 
 class TaskSpec(Struct, frozen=True, omit_defaults=True):
@@ -186,6 +192,43 @@ class Request(NamedTuple):
     at: float
 
 
+class Range(NamedTuple):
+    """What is to be replayed of one partition: from `first` to before `end`; `gone` before it were asked for, but are
+    kept no more."""
+
+    partition: int
+    first: int
+    end: int
+    gone: int = 0
+
+
+class Replay(Struct, frozen=True):
+    """A numbered job: a stage is given records once more, beside its live work and with counts of its own.
+
+    What it commits is kept under a name of its own, `STAGE~NUMBER`, and checked against the stage's lease.
+    """
+
+    stage: str
+    ranges: tuple[Range, ...]
+    key: str | None = None
+    rate: float | None = None
+    """Records a second, over all partitions."""
+    same_id: bool = False
+    by: str = ""
+    at: float = 0.0
+    number: int = 0
+    cancelled: bool = False
+
+    @property
+    def name(self) -> str:
+        return f"{self.stage}~{self.number}"
+
+
+def stage_of(name: str) -> str:
+    """The stage whose lease counts: of a replay's name that of its stage, else the name itself."""
+    return name.partition("~")[0]
+
+
 class SourceState(Struct, frozen=True):
     """Where a source is. `cursor` is JSON, None before the first checkpoint."""
 
@@ -216,6 +259,7 @@ class Commit(Struct, frozen=True, kw_only=True):
         answered: requests that are carried out with this commit, with what came of them; the first answer counts.
         tables: changes of documents, in the order in which they were made; written before anything else is locked, by
             table and key, so that commits wait for each other in one direction only.
+        closes: the replay that the lease names is over in this partition.
         unit: a name, of this stage and partition, under which a repeated commit is recognised (`AlreadyCommitted`).
     """
 
@@ -233,6 +277,7 @@ class Commit(Struct, frozen=True, kw_only=True):
     source: SourceState | None = None
     answered: Sequence[tuple[int, str]] = ()
     tables: Sequence[Edit] = ()
+    closes: bool = False
     unit: str | None = None
 
 
@@ -242,7 +287,8 @@ class Claim(Struct, frozen=True):
     `ahead` are spans finished beyond `next`, ascending; `parked` is without copies, ascending by offset;
     `incarnation` is that of the stage's topic, and stays when the topic is renamed (empty for a source); `unit` is the
     greatest that was kept, as text; `crashes` how many holders in a row, up to the last one, were gone without having
-    given the lease back, each within `QUICK` seconds (the first of them after any time).
+    given the lease back, each within `QUICK` seconds (the first of them after any time); `shapes` are fingerprint and
+    text of the shapes under which records of its topic may have been written, the oldest first.
     """
 
     lease: Lease
@@ -254,15 +300,18 @@ class Claim(Struct, frozen=True):
     source: SourceState
     unit: str | None = None
     crashes: int = 0
+    shapes: Sequence[tuple[str, str]] = ()
 
 
 class News(NamedTuple):
-    """What a worker looks for when something may have changed: the ends of partitions, open requests, and which
-    stages and sources are paused, whoever asked."""
+    """What a worker looks for when something may have changed: the ends of partitions, open requests, which
+    stages and sources are paused, whoever asked, and replays that are not over, by number, each with those of its
+    ranges that are not."""
 
     ends: Mapping[tuple[str, int], int]
     requests: Sequence[Request]
     paused: Collection[str] = ()
+    replays: Sequence[Replay] = ()
 
 
 class Paused(NamedTuple):
@@ -280,6 +329,14 @@ class Held(NamedTuple):
     worker: str
     state: str
     live: bool
+
+
+class Met(NamedTuple):
+    """A living worker: which stages and sources it runs; and by how many seconds what its clock said when it was last
+    heard of lies before what the clock here says now. Below nought its clock is fast, or ours slow."""
+
+    wants: Sequence[str]
+    ago: float
 
 
 class Log(Protocol):
@@ -313,6 +370,10 @@ class Log(Protocol):
         The token is larger than any before; from then on no commit with an older one is kept. Time alone takes no
         lease away: one that is over and that nobody has taken still commits, and may be renewed.
         """
+
+    async def resume(self, lease: Lease, first: int) -> Claim:
+        """Where a replay stands whose name the lease has; `first` is where it begins. To be asked by who holds the
+        lease of its stage, whose token it carries."""
 
     async def renew(self, leases: Mapping[Lease, str], seconds: float) -> Sequence[Lease]:
         """Prolongs leases and notes each one's state; 0 seconds gives them back. Returns those that were lost."""
@@ -353,7 +414,7 @@ class Log(Protocol):
         """Returns when something may have changed since the last call (the first time: since the log was opened),
         whoever changed it, at the latest after `seconds` of true time. For one caller at a time."""
 
-    async def meet(self, worker: str, wants: Sequence[str]) -> Mapping[str, Sequence[str]]:
+    async def meet(self, worker: str, wants: Sequence[str]) -> Mapping[str, Met]:
         """Tells that this worker lives and which stages and sources it runs; gives the same of all that live, itself
         included. Who was not heard of for `MEETING` seconds, or whose process is dead, does not."""
 
@@ -385,7 +446,8 @@ class Log(Protocol):
         to the first that stays; returns how many.
 
         The newest block of a partition stays (without its entries, and not counted), so that offsets never start
-        again. Partitions without an offset keep all.
+        again. Partitions without an offset keep all. A shape of which no record can be left goes too: another one was
+        declared more than `OVERLAP` before the oldest block that is kept was written.
 
         Args:
             most: at most so many blocks, and not many bytes, so that it is done in tens of milliseconds; to be called
@@ -449,6 +511,15 @@ class TopicFacts(NamedTuple):
     held: int = 0
 
 
+class ReplayFacts(NamedTuple):
+    """A replay: of each of its ranges what was done, `begins` and `end` being the range's; and in which partitions it
+    is over."""
+
+    replay: Replay
+    parts: Sequence[PartitionFacts]
+    closed: Sequence[int]
+
+
 class Survey(NamedTuple):
     """What `status` shows, from one snapshot: apps and topics by name, stages by name and partition."""
 
@@ -462,6 +533,7 @@ class Survey(NamedTuple):
     gone: Mapping[str, float] = {}
     """Stages and sources that their app does not declare any more, and since when."""
     paused: Mapping[str, Paused] = {}
+    replays: Sequence[ReplayFacts] = ()
 
 
 class Backlog(NamedTuple):
@@ -563,7 +635,8 @@ class Books(Protocol):
         after: tuple[str, int, int] = ("", 0, 0),
     ) -> Sequence[tuple[str, int, Parked, Sequence[Attempt]]]:
         """Parked rows that match, with copy, stage, partition and attempts; by stage, partition and offset. What is
-        None matches all; attempts are in the order in which they were made.
+        None matches all, but those of replays are given only where one is named; attempts are in the order in which
+        they were made.
 
         `after` is a stage, partition and offset: rows up to it are left out, so that many are read in pages.
         """
@@ -588,6 +661,12 @@ class Books(Protocol):
 
     async def ask(self, requests: Sequence[Request]) -> Sequence[int]:
         """Writes requests (their `id` is not looked at) and returns their ids, which only grow."""
+
+    async def replay(self, replay: Replay) -> int:
+        """Writes a job (its number is not looked at) and returns its number; numbers only grow."""
+
+    async def cancel(self, number: int) -> bool:
+        """Asks who works on a replay to end it; what is done stays done. False where there is none, or it is over."""
 
     async def answers(self, ids: Sequence[int]) -> Mapping[int, str]:
         """What came of those of the requests that have been carried out."""

@@ -8,7 +8,7 @@ import os
 import signal
 import sys
 import threading
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from types import FrameType, TracebackType
 from typing import Any, NoReturn, TypeVar
 
@@ -68,10 +68,13 @@ class Signals:
 
 
 class Ended(Struct, frozen=True):
-    """How a run ended: what happened in it, what the store holds now, and whether a signal ended it."""
+    """How a run ended: what happened in it, what the store holds now, and whether a signal ended it.
+
+    `survey` is None where a signal ended it while the store was away.
+    """
 
     report: Report
-    survey: Survey
+    survey: Survey | None
     stopped: bool
 
 
@@ -134,7 +137,9 @@ async def _run(
     def look() -> Health:
         return Health(True, False, "waits for the store", {}) if worker is None else worker.health()
 
+    survey, report = None, Report()
     async with contextlib.AsyncExitStack() as stack:
+        stack.enter_context(_ending(signals))
         if health is not None:
             stack.enter_context(serving(health, look))
         log = await opened(lambda: stores.open_log(store, listen=True))
@@ -156,6 +161,16 @@ async def _run(
         if watch is not None:
             watch(survey)
     return Ended(report, survey, signals.heard is not None)
+
+
+@contextlib.contextmanager
+def _ending(signals: Signals) -> Iterator[None]:
+    """Who was told to stop ends as it was told, also where the store is away by then."""
+    try:
+        yield
+    except StoreAway:
+        if signals.heard is None:
+            raise
 
 
 async def _patiently(work: Callable[[], T], plan: Plan, observers: Sequence[Observer], stopping: asyncio.Event) -> T:

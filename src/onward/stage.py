@@ -51,6 +51,7 @@ class Stage:
         dedupe: Window | None,
         idempotency: str | KeyOf | None,
         start: Literal["first", "now"] | None,
+        upgrade: Callable[[Any], Any] | None,
         was: str | None,
     ) -> None:
         self.wrong: list[str] = []
@@ -77,6 +78,7 @@ class Stage:
         self.dedupe_seconds = self._read("dedupe", lambda window: units.duration(window.length), dedupe) or 0.0
         self.idempotency = idempotency
         self.start = start
+        self.upgrade = upgrade
         self.was = was
         self.where = self.handler.where
         self.review: Review | None = None

@@ -238,7 +238,7 @@ class TestRun:
     def parked(self, stage: Any) -> list[ParkedRecord]:
         """What a stage (its function or name) has set aside, by partition and offset."""
         found = _find(self._app.stages, stage, "stage")
-        reader = self._codecs[found.topic.name]
+        reader = self._codecs[found.topic.name].upgraded(found.upgrade)
         return [
             ParkedRecord(
                 Position(found.topic.name, partition, row.offset),

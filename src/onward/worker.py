@@ -10,19 +10,19 @@ import asyncio
 import contextlib
 import random
 import time
-from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Collection, Coroutine, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, TypeVar
 
 from msgspec import Struct
 
-from onward import process
+from onward import process, shape
 from onward.app import App, topics_of
 from onward.clock import Clock, SystemClock
 from onward.codec import Codec
 from onward.crew import Crew
 from onward.emit import Emitter
-from onward.errors import LeaseLost, Refused, StoreAway, StoreUncertain
+from onward.errors import CannotRead, LeaseLost, Refused, StoreAway, StoreUncertain
 from onward.events import (
     Deaf,
     Event,
@@ -41,13 +41,15 @@ from onward.health import BEATS, Health
 from onward.intake import Intake
 from onward.isolate import Isolation
 from onward.lane import Lane
-from onward.lease import LOOK, SECONDS, Leases, Wanted
+from onward.lease import LOOK, Leases, Wanted
 from onward.log import AppSpec, Books, Claim, Lease, Log, SourceSpec, StageSpec, TableSpec, TaskSpec, TopicSpec
 from onward.pace import Pace
 from onward.rate import Portion, Rate
+from onward.replaying import Replays
 from onward.resource import Resources
 from onward.retention import Retention
 from onward.settings import packed
+from onward.shape import shape_text
 from onward.sqlite.connection import path_of
 from onward.stage import Stage
 from onward.withhold import limited, withheld
@@ -63,6 +65,12 @@ LAST = 1.0
 SWEEP = 5.0
 """Seconds for which retention may go on when a run under `once` is done."""
 
+GIVING_BACK = 5.0
+"""Seconds that a worker which ends waits for its store."""
+
+READS = 4
+"""Lanes that read at once: a block is whole until it is cut to what its lane has room for."""
+
 TROUBLE = 5.0
 """Seconds after which a lane or intake that broke is taken up again."""
 
@@ -72,7 +80,7 @@ def spec_of(app: App) -> AppSpec:
     return AppSpec(
         app.name,
         tuple(
-            TopicSpec(t.name, t.partitions, t.keep, t.was, "()" if callable(t.key) else t.key)
+            TopicSpec(t.name, t.partitions, t.keep, t.was, "()" if callable(t.key) else t.key, shape_text(t.type))
             for t in app.topics.values()
         ),
         tuple(SourceSpec(s.name, tuple(t.name for t in s.to), s.was) for s in app.sources.values()),
@@ -85,6 +93,7 @@ def spec_of(app: App) -> AppSpec:
                 s.was,
                 s.within and s.within.told,
                 s.review.choices if s.review else (),
+                s.upgrade is not None,
             )
             for s in app.stages.values()
         ),
@@ -190,9 +199,12 @@ class Worker:
         self._crews: dict[str, Crew] = {}
         self._paces: dict[str, Pace] = {}
         self._lanes: dict[Wanted, Lane] = {}
+        self._replays: dict[Wanted, Replays] = {}
+        self._to_replay: set[Wanted] = set()
         self._intakes: dict[str, Intake] = {}
         self._target_of = target
         self._targets: dict[str, Target] = {}
+        self.reads = asyncio.Semaphore(READS)
         self._opening = asyncio.Lock()
         self.alone = asyncio.Lock()
         self._tasks: dict[Wanted, asyncio.Task[None]] = {}
@@ -222,14 +234,31 @@ class Worker:
     @property
     def room(self) -> int:
         """Bytes that one lane may have in hand. Decoded records take several times the bytes that they came in."""
-        return max(1_000_000, self.memory // (16 * max(1, len(self._lanes))))
+        return max(64_000, self.memory // (20 * max(1, len(self._lanes))))
+
+    @property
+    def large_room(self) -> int:
+        """Bytes that all lanes of one stage may have in hand of records that are larger than one lane's room."""
+        return self.memory // (20 * max(1, len(self._crews)))
 
     # its life
 
     async def declare(self) -> None:
         """Writes the apps' declarations into the store."""
         for app in self._apps:
-            await self.patiently(lambda app=app: self.log.declare(spec_of(app)), or_stop=True)  # type: ignore[misc]
+            await self.patiently(lambda app=app: self._unless_stopped(self.log.declare(spec_of(app))), or_stop=True)  # type: ignore[misc]
+
+    async def _unless_stopped(self, work: Coroutine[Any, Any, T]) -> T:
+        """A stop does not wait for a store that does not answer."""
+        doing, stopped = asyncio.ensure_future(work), asyncio.ensure_future(self._stop.wait())
+        try:
+            await asyncio.wait([doing, stopped], return_when=asyncio.FIRST_COMPLETED)
+            if not doing.done():
+                raise StoreAway("the store had not answered when the worker was stopped")
+            return doing.result()
+        finally:
+            doing.cancel()
+            stopped.cancel()
 
     async def run(self) -> Report:
         """Until it is stopped or, under `once`, all is done."""
@@ -241,19 +270,14 @@ class Worker:
             return self.report  # it was stopped before it had begun
         self._began = self._tick()
         self.observe(WorkerStarted(self.name, getattr(self.log, "url", "")))
-        try:
-            # Before a lease is taken it is known what is paused.
-            await self._news(sorted({stage.topic.name for stage in self._stages.values()}))
-        except StoreAway:
-            if self.report.away:
-                raise
-            return self.report
         for rate in self._rates:
             rate.connect(self.pace(rate))
-        helpers = [asyncio.create_task(work) for work in (self.leases.run(), self._watch(), self.gates.run())]
-        if self._plan.retention:
-            helpers.append(asyncio.create_task(self.retention.run()))
+        helpers: list[asyncio.Task[None]] = []
         try:
+            await self._know_what_is_paused()
+            helpers += [asyncio.create_task(work) for work in (self.leases.run(), self._watch(), self.gates.run())]
+            if self._plan.retention:
+                helpers.append(asyncio.create_task(self.retention.run()))
             await self._until_done(helpers)
             await self._sweep_once()
         except StoreAway:
@@ -265,6 +289,16 @@ class Worker:
         self.report.tripped = sorted(name for name, crew in self._crews.items() if crew.breaker.tripped)
         self.report.sources_failed = sum(intake.failed for intake in self._intakes.values())
         return self.report
+
+    async def _know_what_is_paused(self) -> None:
+        """To be done before a lease is taken."""
+        while not self._stop.is_set():
+            try:
+                await self._news(sorted({stage.topic.name for stage in self._stages.values()}))
+                return
+            except StoreUncertain as error:  # only looking failed
+                self.store_away(error, LOOK)
+                await asyncio.sleep(LOOK)
 
     def stop(self) -> None:
         """Takes no more work; what is in hand is finished within the grace, the rest is left as it was."""
@@ -344,11 +378,13 @@ class Worker:
         for helper in helpers:
             helper.cancel()
         await asyncio.gather(*helpers, *(crew.close() for crew in self._crews.values()), return_exceptions=True)
-        await self.retention.give_back()
+        # A store that is away keeps nobody from ending: what is not given back is over soon, or its process dead.
         try:
-            await self.leases.give_back_all()
-        except StoreAway as error:
-            self.observe(StoreAbsent(str(error), 0.0))
+            async with asyncio.timeout(GIVING_BACK):
+                await self.retention.give_back()
+                await self.leases.give_back_all()
+        except (StoreAway, StoreUncertain, TimeoutError) as error:
+            self.observe(StoreAbsent(str(error) or "its leases could not be given back", 0.0))
         # A plain def that overran the grace cannot be stopped, nor what it uses closed under it.
         parts = {**self._stages, **self._sources}
         running_on = self.report.replace or any(not parts[working[task][0]].handler.is_async for task in late - deaf)
@@ -365,7 +401,7 @@ class Worker:
             try:
                 await resources.close()
             except Exception as error:  # the others are closed all the same
-                self._say(name, f"a resource failed when it was closed: {type(error).__name__}: {message_of(error)}")
+                self.say(name, f"a resource failed when it was closed: {type(error).__name__}: {message_of(error)}")
 
     async def _watch(self) -> None:
         """Tells lanes of new records and of requests."""
@@ -389,6 +425,9 @@ class Worker:
         for request in news.requests:
             if (lane := self._lanes.get((request.stage, request.partition))) is not None:
                 lane.asked(request)
+        self._to_replay = {(job.stage, one.partition) for job in news.replays for one in job.ranges}
+        for one in self._replays.values():
+            one.told(news.replays)
         return {(request.stage, request.partition) for request in news.requests} - set(self._lanes)
 
     def _heed(self, paused: Collection[str]) -> None:
@@ -439,6 +478,8 @@ class Worker:
         asked = await self._news(sorted({stage.topic.name for stage in self._stages.values()}))
         if any(wanted not in self._given_up and wanted[0] not in self._paused for wanted in asked):
             return False
+        if any(one.busy for one in self._replays.values()):
+            return False
         starting = any(wanted[0] in self._stages and wanted not in self._lanes for wanted in self._tasks)
         if starting or any(not lane.idle for lane in self._lanes.values()):
             return False
@@ -483,6 +524,8 @@ class Worker:
             if facts.parked.get("running"):
                 return True
             if facts.end - facts.begins - facts.totals.done - sum(facts.parked.values()) > 0:
+                return True
+            if wanted in self._to_replay:
                 return True
             if facts.parked.get("retrying") and await self._due_soon(wanted):
                 return True
@@ -578,7 +621,8 @@ class Worker:
         self._tasks.pop(wanted, None)
         self._lanes.pop(wanted, None)
         if (crew := self._crews.get(wanted[0])) is not None:
-            crew.lanes.pop(wanted[1], None)
+            crew.lanes.pop(wanted, None)
+        self._replays.pop(wanted, None)
         if not task.cancelled() and (error := task.exception()) is not None:
             self._trouble(wanted, error)
         self._look.set()
@@ -587,16 +631,14 @@ class Worker:
         """A lane or intake broke. It is taken up again after a while; the reason shows in `status`."""
         what = f"{type(error).__name__}: {message_of(error)}"
         if not isinstance(error, LeaseLost | StoreAway):
-            self._say(wanted[0], what)
+            if isinstance(error, CannotRead):
+                self.leases.leave_to_others(wanted[0])
+            self.say(wanted[0], what)
             if (crew := self._crews.get(wanted[0])) is not None:
                 crew.trouble = what
         # What only the store's absence, or another worker, has ended is taken up again also under `once`.
-        over = self.once and not isinstance(error, LeaseLost | StoreAway)
+        over = isinstance(error, CannotRead) or (self.once and not isinstance(error, LeaseLost | StoreAway))
         self._pause_until[wanted] = float("inf") if over else self._tick() + TROUBLE
-
-    def _say(self, name: str, what: str) -> None:
-        self.observe(Trouble(name, what))
-        self.report.troubles.append(f"{name}: {what}")
 
     async def _work_stage(self, claim: Claim) -> None:
         wanted = (claim.lease.stage, claim.lease.partition)
@@ -606,6 +648,8 @@ class Worker:
             app = self._app_of[stage.name]
             crew = self._crews[stage.name] = Crew(self, stage, self._resources[app.name], self._codecs)
         try:
+            if stage.upgrade is None:
+                shape.check(stage.name, stage.topic.name, stage.topic.type, claim.shapes)
             within: Within | None = None
             if stage.within is not None:
                 within = Within(await self._target(stage.name), self.log, stage.was)
@@ -627,10 +671,12 @@ class Worker:
             raise
 
     async def _ran(self, crew: Crew, claim: Claim, within: Within | None, *, again: bool = False) -> Lane:
-        """A lane that has run."""
+        """A lane that has run, and replays beside it."""
         stage, partition = crew.stage, claim.lease.partition
         lane = Lane(crew, claim, within, again=again)
-        self._lanes[stage.name, partition] = crew.lanes[partition] = lane
+        self.begin(crew, lane)
+        target = within.target if within is not None else None
+        replays = self._replays[stage.name, partition] = Replays(self, crew, lane, target)
         if self._stop.is_set() or stage.name in self._paused:
             lane.stop()
         lane.reached(self._ends.get((stage.topic.name, partition), 0))
@@ -638,7 +684,8 @@ class Worker:
         for request in news.requests:
             if request.partition == partition:
                 lane.asked(request)
-        await lane.run()
+        replays.told(news.replays)
+        await replays.beside()
         return lane
 
     async def _agreed(self, within: Within, crew: Crew, claim: Claim) -> Claim:
@@ -656,7 +703,7 @@ class Worker:
         return agreed
 
     async def _claimed_again(self, name: str, partition: int) -> Claim:
-        claim = await self.log.claim(name, partition, self.name, SECONDS)
+        claim = await self.leases.claim((name, partition))
         if claim is None:
             raise LeaseLost(name, partition, self.leases.held[name, partition].token)
         self.leases.held[name, partition] = claim.lease
@@ -712,6 +759,23 @@ class Worker:
             await self.leases.give_back(source.name, 0)
 
     # for its parts
+
+    def begin(self, crew: Crew, lane: Lane) -> None:
+        """A lane is there, that of a replay too."""
+        wanted = (lane.lease.stage, lane.partition)
+        self._lanes[wanted] = crew.lanes[wanted] = lane
+
+    def end(self, crew: Crew, lane: Lane) -> None:
+        """The lane of a replay is over."""
+        wanted = (lane.lease.stage, lane.partition)
+        self._lanes.pop(wanted, None)
+        crew.lanes.pop(wanted, None)
+        self.look()
+
+    def say(self, name: str, what: str) -> None:
+        """Something cannot go on until somebody acts."""
+        self.observe(Trouble(name, what))
+        self.report.troubles.append(f"{name}: {what}")
 
     @property
     def _rates(self) -> list[Rate]:

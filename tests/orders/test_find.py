@@ -309,3 +309,12 @@ def test_a_load_that_shrinks_to_its_first_part_is_looked_through(tmp_path):
     assert kinds(tmp_path, cursor)[0] == []
     at(tmp_path, "child/LOAD00000001.csv", 6, "3\n")
     assert kinds(tmp_path, cursor)[0] == LOADS[:1]
+
+
+def test_a_whole_load_that_is_replaced_is_looked_through_by_its_own_delivery(tmp_path):
+    at(tmp_path, "child/LOAD00000001.csv", 0)
+    _, cursor = kinds(tmp_path)
+    at(tmp_path, "child/LOAD00000001.csv", 1, "2\n")
+    found, cursor = kinds(tmp_path, cursor)
+    assert found == LOADS[:1]
+    assert kinds(tmp_path, cursor)[0] == []

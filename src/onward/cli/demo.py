@@ -48,7 +48,8 @@ def demo(
     failed = failed or (once and ended.report.failed)
     if ended.report.replace and not ended.stopped:
         running.again(*["--failed"] * failed)
-    _tell(status(url, ended.survey, [spec_of(app) for app in found]), folder, found, json=json)
+    if ended.survey is not None:
+        _tell(status(url, ended.survey, [spec_of(app) for app in found]), folder, found, json=json)
     running.leave(int(failed))
 
 

@@ -18,7 +18,7 @@ from onward.cli import show
 from onward.cli.show import Column
 from onward.codec import Codec
 from onward.events import Event, Withheld
-from onward.log import STATES
+from onward.log import STATES, Replay
 from onward.observers.logging import LoggingObserver
 from onward.settings import masked
 from onward.worker import Plan
@@ -67,10 +67,18 @@ class Effects:
         self._out.write("]}\n")
 
 
-def show_run(apps: Sequence[App], store: str, plan: Plan, settings: Mapping[str, Any], *, json: bool) -> NoReturn:
-    """Runs dry, shows what would be done, and ends the process."""
+def show_run(
+    apps: Sequence[App],
+    store: str,
+    plan: Plan,
+    settings: Mapping[str, Any],
+    *,
+    json: bool,
+    replay: Replay | None = None,
+) -> NoReturn:
+    """Runs dry, or only a replay and what comes of it, shows what would be done, and ends the process."""
     effects = Effects(json=json)
-    told = dryrun.run(apps, store, plan, settings, observers=[LoggingObserver(), effects])
+    told = dryrun.run(apps, store, plan, settings, observers=[LoggingObserver(), effects], replay=replay)
     if json:
         effects.document(told)
     else:

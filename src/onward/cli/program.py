@@ -23,6 +23,7 @@ from onward.cli import (
     put,
     read,
     repartition,
+    replay,
     review,
     run,
     status,
@@ -52,6 +53,7 @@ program.command("read")(read.read)
 program.command("put")(put.put)
 program.add_typer(parked.program, name="parked")
 program.add_typer(review.program, name="review")
+program.add_typer(replay.program, name="replay")
 program.command("audit")(audit.audit)
 program.command("task")(task.task)
 program.command("table")(table.table)

@@ -212,13 +212,12 @@ class Leasing(Suite):
 
     @scenario
     async def test_workers_meet(self, case: Case) -> None:
-        assert {w: list(wants) for w, wants in (await case.log.meet("w1", [WORK, FEED])).items()} == {
-            "w1": [WORK, FEED]
-        }
+        met = await case.log.meet("w1", [WORK, FEED])
+        assert {worker: list(one.wants) for worker, one in met.items()} == {"w1": [WORK, FEED]}
         met = await case.log.meet("w2", [])
-        assert {worker: list(wants) for worker, wants in met.items()} == {"w1": [WORK, FEED], "w2": []}
+        assert {worker: list(one.wants) for worker, one in met.items()} == {"w1": [WORK, FEED], "w2": []}
         met = await case.log.meet("w1", [WORK])
-        assert {worker: list(wants) for worker, wants in met.items()} == {"w1": [WORK], "w2": []}
+        assert {worker: list(one.wants) for worker, one in met.items()} == {"w1": [WORK], "w2": []}
 
     @scenario
     async def test_who_is_not_heard_of_no_longer_counts(self, case: Case) -> None:
@@ -228,6 +227,13 @@ class Leasing(Suite):
         assert set(await case.log.meet("w2", [WORK])) == {"w1", "w2"}
         case.clock.advance(2)
         assert set(await case.log.meet("w2", [WORK])) == {"w2"}
+
+    @scenario
+    async def test_how_long_ago_others_were_heard_of(self, case: Case) -> None:
+        await case.log.meet("w1", [WORK])
+        case.clock.advance(2)
+        met = await case.log.meet("w2", [])
+        assert {worker: round(one.ago, 3) for worker, one in met.items()} == {"w1": 2.0, "w2": 0.0}
 
     @scenario
     async def test_who_is_dead_no_longer_counts(self, case: Case) -> None:

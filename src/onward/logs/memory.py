@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import secrets
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 
 from msgspec.structs import replace
 
@@ -26,15 +26,19 @@ from onward.log import (
     Claim,
     Commit,
     Lease,
+    Met,
     News,
     Parked,
+    Replay,
     SourceState,
     StageSpec,
     TopicSpec,
+    stage_of,
 )
 from onward.logs.memory_books import MemoryBooks
 from onward.logs.memory_store import EMPTY, LeaseRow, MemoryStore, ProgressRow, StageRows, TopicRows, Written
 from onward.rate import Account, Portion
+from onward.shape import fingerprint, writes
 from onward.task_run import KEPT, TaskRun
 
 
@@ -57,7 +61,9 @@ class MemoryLog(MemoryBooks):
         for topic in app.topics:
             if topic.name in renamed:
                 self.store.rename_topic(renamed[topic.name], topic.name)
-            self.store.topics.setdefault(topic.name, TopicRows(topic.partitions))
+            rows = self.store.topics.setdefault(topic.name, TopicRows(topic.partitions))
+            if topic.shape is not None and writes(app, topic, [shape for shape, _ in rows.shapes.values()]):
+                rows.shapes.setdefault(fingerprint(topic.shape), (topic.shape, self._clock.now()))
         for source in app.sources:
             if source.was and source.name not in self.store.sources:
                 self.store.rename_leases(source.was, source.name)
@@ -79,10 +85,15 @@ class MemoryLog(MemoryBooks):
             return None
         row.take(worker, now, seconds)
         rows = self.store.stages.get((stage, partition)) or StageRows()
-        incarnation = self.store.topics[rows.topic].incarnation if rows.topic else ""
         source = self.store.sources.get(stage, SourceState())
-        claim = rows.claim(Lease(stage, partition, worker, row.token), incarnation, source)
+        claim = rows.claim(Lease(stage, partition, worker, row.token), self.store.topics.get(rows.topic), source)
         return replace(claim, crashes=row.crashes)
+
+    async def resume(self, lease: Lease, first: int) -> Claim:
+        rows = self.store.stages.get((lease.stage, lease.partition)) or StageRows("", first)
+        topic = self.store.stages[stage_of(lease.stage), lease.partition].topic
+        claim = rows.claim(lease, self.store.topics[topic], SourceState())
+        return replace(claim, next=max(claim.next, first))
 
     async def renew(self, leases: Mapping[Lease, str], seconds: float) -> Sequence[Lease]:
         lost = []
@@ -125,8 +136,10 @@ class MemoryLog(MemoryBooks):
             for partition in range(self.store.topics[topic].partitions)
         }
         left = [request for id_, request in self.store.requests.items() if id_ not in self.store.answers]
-        found = [request for stage in stages for request in left if request.stage == stage]
-        return News(ends, found, frozenset(self.store.paused))
+        asked = list(stages)
+        found = [request for stage in asked for request in left if request.stage == stage]
+        replays = tuple(replay for replay in self._open_replays() if replay.stage in asked)
+        return News(ends, found, frozenset(self.store.paused), replays)
 
     async def changed(self, seconds: float) -> None:
         with contextlib.suppress(TimeoutError):
@@ -135,7 +148,7 @@ class MemoryLog(MemoryBooks):
         # Cleared before the caller looks, so that what comes while it looks is not missed.
         self._news.clear()
 
-    async def meet(self, worker: str, wants: Sequence[str]) -> Mapping[str, Sequence[str]]:
+    async def meet(self, worker: str, wants: Sequence[str]) -> Mapping[str, Met]:
         now = self._clock.now()
         self._name = worker
         self.store.workers[worker] = now + MEETING, tuple(wants)
@@ -144,7 +157,7 @@ class MemoryLog(MemoryBooks):
             for name, (until, wanted) in self.store.workers.items()
             if until >= now and not process.is_dead(name)
         }
-        return {name: wanted for name, (_, wanted) in self.store.workers.items()}
+        return {name: Met(wanted, now + MEETING - until) for name, (until, wanted) in self.store.workers.items()}
 
     async def retain(
         self,
@@ -171,6 +184,8 @@ class MemoryLog(MemoryBooks):
                     break
                 del part[0]
                 deleted += 1
+        if topic in self.store.topics:
+            self.store.forget_shapes(topic)
         return deleted
 
     async def record_run(self, run: TaskRun) -> int:
@@ -233,8 +248,14 @@ class MemoryLog(MemoryBooks):
         self.store.tell()
         await asyncio.sleep(0)
 
+    def _open_replays(self) -> Iterator[Replay]:
+        for number, replay in self.store.replays.items():
+            left = tuple(one for one in replay.ranges if (number, one.partition) not in self.store.closed)
+            if left:
+                yield replace(replay, ranges=left)
+
     def _holds(self, lease: Lease) -> bool:
-        row = self.store.leases.get((lease.stage, lease.partition))
+        row = self.store.leases.get((stage_of(lease.stage), lease.partition))
         return row is not None and row.token == lease.token
 
     def _check(self, app: AppSpec) -> dict[str, str]:
@@ -312,6 +333,8 @@ class MemoryLog(MemoryBooks):
                 rows.parked[offset] = replace(rows.parked[offset], state="retrying", due=due, since=due)
         for attempt in commit.attempts:
             rows.attempts.setdefault(attempt.offset, []).append(attempt)
+        if commit.closes:
+            self.store.closed.add((int(lease.stage.partition("~")[2]), lease.partition))
         rows.seen |= {mark.text: mark for mark in commit.marks}
         if commit.forget is not None:
             before, since = commit.forget

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Collection, Iterable, Mapping, Sequence
 
+from msgspec.structs import replace
+
 from onward import process
 from onward.clock import Clock, SystemClock
 from onward.document import Document, Query
@@ -22,6 +24,8 @@ from onward.log import (
     Parked,
     PartitionFacts,
     Paused,
+    Replay,
+    ReplayFacts,
     Request,
     SourceState,
     StageStanding,
@@ -55,6 +59,7 @@ class MemoryBooks:
             leases=[lease.held(where, now) for where, lease in sorted(store.leases.items())],
             gone=dict(store.gone),
             paused=dict(store.paused),
+            replays=[self._replay_facts(replay) for _, replay in sorted(store.replays.items())],
         )
 
     async def evidence(self) -> tuple[Survey, Sequence[Evidence], Sequence[BlockRow]]:
@@ -95,7 +100,7 @@ class MemoryBooks:
         for where, rows in sorted(store.stages.items()):
             if rows.topic:
                 held = store.leases.get(where) or LeaseRow()
-                claim = rows.claim(Lease(*where, held.worker, held.token), store.topics[rows.topic].incarnation, none)
+                claim = rows.claim(Lease(*where, held.worker, held.token), store.topics[rows.topic], none)
                 stages[where] = StageStanding(rows.topic, rows.begins, claim)
         topics = {}
         for name, topic in store.topics.items():
@@ -132,7 +137,9 @@ class MemoryBooks:
             (name, partition, row, list(rows.attempts.get(row.offset, ())))
             for (name, partition), rows in sorted(self.store.stages.items())
             for row in rows.parked_rows()
-            if stage in (None, name) and key in (None, row.key) and state in (None, row.state)
+            if (stage == name or (stage is None and "~" not in name))
+            and key in (None, row.key)
+            and state in (None, row.state)
             if (name, partition, row.offset) > after
         ]
         return found[:limit]
@@ -169,6 +176,22 @@ class MemoryBooks:
             self.store.requests[ids[-1]] = request._replace(id=ids[-1])
         self.store.tell()
         return ids
+
+    async def replay(self, replay: Replay) -> int:
+        self.store.replayed += 1
+        number = self.store.replayed
+        self.store.replays[number] = replace(replay, number=number)
+        self.store.closed.update((number, one.partition) for one in replay.ranges if one.first >= one.end)
+        self.store.tell()
+        return number
+
+    async def cancel(self, number: int) -> bool:
+        replay = self.store.replays.get(number)
+        if replay is None or all((number, one.partition) in self.store.closed for one in replay.ranges):
+            return False
+        self.store.replays[number] = replace(replay, cancelled=True)
+        self.store.tell()
+        return True
 
     async def answers(self, ids: Sequence[int]) -> Mapping[int, str]:
         return {id_: self.store.answers[id_] for id_ in ids if id_ in self.store.answers}
@@ -219,6 +242,29 @@ class MemoryBooks:
 
     async def close(self) -> None:
         return None
+
+    def _replay_facts(self, replay: Replay) -> ReplayFacts:
+        parts = []
+        for partition, first, end, _ in replay.ranges:
+            rows = self.store.stages.get((replay.name, partition)) or StageRows("", first)
+            live = self.store.stages.get((replay.stage, partition))
+            parts.append(
+                PartitionFacts(
+                    stage=replay.name,
+                    topic=live.topic if live is not None else "",
+                    partition=partition,
+                    begins=first,
+                    end=end,
+                    next=max(rows.next, first),
+                    ahead=length(rows.ahead),
+                    totals=rows.totals,
+                    parked=dict(Counter(row.state for row in rows.parked.values())),
+                    recent=0,
+                    holder=None,
+                )
+            )
+        closed = [one.partition for one in replay.ranges if (replay.number, one.partition) in self.store.closed]
+        return ReplayFacts(replay, parts, closed)
 
     def _facts(self, where: Where, rows: StageRows, recent: float) -> PartitionFacts:
         stage, partition = where

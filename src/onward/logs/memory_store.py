@@ -6,7 +6,7 @@ import asyncio
 import secrets
 from bisect import bisect_right
 from collections.abc import Collection, Iterator
-from itertools import islice
+from itertools import islice, pairwise
 from typing import NamedTuple
 
 from msgspec.structs import replace
@@ -16,6 +16,7 @@ from onward.errors import Refused
 from onward.forget import without
 from onward.limit import Seat
 from onward.log import (
+    OVERLAP,
     QUICK,
     AppSpec,
     Attempt,
@@ -27,10 +28,12 @@ from onward.log import (
     Mark,
     Parked,
     Paused,
+    Replay,
     Request,
     SourceState,
     Span,
     Totals,
+    stage_of,
 )
 from onward.logs.memory_tables import MemoryTables
 from onward.rate import Account
@@ -58,6 +61,7 @@ class TopicRows:
         self.incarnation = secrets.token_hex(4)
         self.partitions = partitions
         self.put = self.forgotten = self.held = 0
+        self.shapes: dict[str, tuple[str, float]] = {}
         self.parts: list[list[Written]] = [[] for _ in range(partitions)]
 
     def end(self, partition: int) -> int:
@@ -143,7 +147,7 @@ class StageRows:
         """What is finished beyond `next`."""
         return sorted((max(first, self.next), end) for _, (first, end) in self.finished if end > self.next)
 
-    def claim(self, lease: Lease, incarnation: str, source: SourceState) -> Claim:
+    def claim(self, lease: Lease, topic: TopicRows | None, source: SourceState) -> Claim:
         """What there is to do under a lease."""
         return Claim(
             lease=lease,
@@ -151,9 +155,10 @@ class StageRows:
             ahead=self.ahead,
             totals=self.totals,
             parked=[replace(parked, entry=b"", nonce="") for parked in self.parked_rows()],
-            incarnation=incarnation,
+            incarnation=topic.incarnation if topic else "",
             source=source,
             unit=max(self.units, default=None),
+            shapes=[(name, shape) for name, (shape, _) in topic.shapes.items()] if topic else [],
         )
 
     def add(self, row: ProgressRow) -> None:
@@ -200,6 +205,10 @@ class MemoryStore:
         self.tables = MemoryTables()
         self.runs: dict[int, TaskRun] = {}
         self.next_run = 1
+        self.replays: dict[int, Replay] = {}
+        self.replayed = 0
+        self.closed: set[tuple[int, int]] = set()
+        """Numbers and partitions of replays that are over."""
         self.answered: dict[int, float] = {}
         self.asked = 0
         self.gone: dict[str, float] = {}
@@ -243,6 +252,21 @@ class MemoryStore:
         for source, state in self.sources.items():
             self.sources[source] = replace(state, emitted=_renamed(state.emitted, was, name))
 
+    def forget_shapes(self, topic: str) -> None:
+        """Lets go of shapes of which no record can be left."""
+        rows = self.topics[topic]
+        old = any(
+            offset < rows.first(at)
+            for (_, at), one in self.stages.items()
+            if one.topic == topic
+            for offset in one.parked
+        )
+        oldest = min(rows.oldest, default=float("inf"))
+        for name, following in pairwise(list(rows.shapes)):
+            if old or rows.shapes[following][1] + OVERLAP >= oldest:
+                return
+            del rows.shapes[name]
+
     def unseen(self, topic: str, partition: int, overrun: Collection[str]) -> int:
         """The first offset of a partition that a stage has yet to see, of those that count."""
         return min(
@@ -266,9 +290,10 @@ class MemoryStore:
     def forget(self, what: Forgetting) -> None:
         """Deletes all there is of these; what they have brought into a topic that stays counts as forgotten."""
         for (stage, partition), rows in list(self.stages.items()):
-            if stage in what.stages:
+            if stage_of(stage) in what.stages:
                 self._count_forgotten(rows.totals.emitted)
                 del self.stages[stage, partition]
+        self.replays = {n: replay for n, replay in self.replays.items() if replay.stage not in what.stages}
         for source in what.sources:
             self._count_forgotten(self.sources.pop(source, SourceState()).emitted)
         names = {*what.stages, *what.sources}
@@ -312,9 +337,13 @@ class MemoryStore:
         self.gone.pop(was, None)
         self.rename_pause(was, name)
         for (stage, partition), rows in list(self.stages.items()):
-            if stage == was:
+            if stage_of(stage) == was:
                 del self.stages[stage, partition]
-                self.stages[name, partition] = rows
+                self.stages[name + stage.removeprefix(was), partition] = rows
+        self.replays = {
+            number: replace(replay, stage=name) if replay.stage == was else replay
+            for number, replay in self.replays.items()
+        }
         self.requests = {
             id_: request._replace(stage=name) if request.stage == was else request
             for id_, request in self.requests.items()

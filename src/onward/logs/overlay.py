@@ -25,6 +25,7 @@ from onward.log import (
     StageStanding,
     Standing,
     TopicStanding,
+    stage_of,
 )
 from onward.logs.memory import MemoryLog
 from onward.logs.memory_store import EMPTY, LeaseRow, MemoryStore, ProgressRow, StageRows, TopicRows, Written
@@ -127,7 +128,7 @@ class Overlay(MemoryLog):
         await super().commit(commit)
         topics = {append.topic for append in commit.appends}
         if commit.lease is not None and commit.next is not None:
-            topics.add(self.store.stages[commit.lease.stage, commit.lease.partition].topic)
+            topics.add(self.store.stages[stage_of(commit.lease.stage), commit.lease.partition].topic)
         for topic in topics:
             await self.retain(topic, float("inf"), self._passed(topic))
 

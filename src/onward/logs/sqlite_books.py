@@ -28,6 +28,9 @@ from onward.log import (
     Parked,
     PartitionFacts,
     Paused,
+    Range,
+    Replay,
+    ReplayFacts,
     Request,
     SourceState,
     StageStanding,
@@ -52,6 +55,7 @@ from onward.logs.sqlite_rows import (
     left_of,
     parked_from,
     ports_of,
+    replay_from,
     requests_of,
     run_from,
     seen_of,
@@ -224,6 +228,28 @@ class SQLiteBooks:
 
         return await self._write(work)
 
+    async def replay(self, replay: Replay) -> int:
+        def job(connection: apsw.Connection) -> int:
+            row = {"stage": replay.stage, "key": replay.key, "rate": replay.rate, "same_id": int(replay.same_id)}
+            at = instant_text(replay.at)
+            number = int(rows(connection, SQL.replay_add, **row, by=replay.by, at=at)[0][0])
+            for partition, first, last, gone in replay.ranges:
+                closed = at if first >= last else None
+                bound = {"number": number, "partition": partition, "first": first, "last": last}
+                connection.execute(SQL.replay_range_add, {**bound, "gone": gone, "closed": closed})
+            return number
+
+        return await self._write(job)
+
+    async def cancel(self, number: int) -> bool:
+        def job(connection: apsw.Connection) -> bool:
+            if all(closed for *_, closed in rows(connection, SQL.replay_ranges, number=number)):
+                return False
+            connection.execute(SQL.replay_cancel, {"number": number, "now": instant_text(self._clock.now())})
+            return True
+
+        return await self._write(job)
+
     async def answers(self, ids: Sequence[int]) -> Mapping[int, str]:
         def work(connection: apsw.Connection) -> dict[int, str]:
             return {id_: text for id_ in ids for (text,) in rows(connection, SQL.request_result, id=id_)}
@@ -297,11 +323,41 @@ class SQLiteBooks:
             )
             for stage, partition, topic, begins in rows(connection, SQL.begin_all)
         ]  # fmt: skip
+        topics = {facts.stage: facts.topic for facts in stages}
         return Survey(
             apps, stages, self._topics(connection), self._sources(connection), list(held.values()),
             gone={name: instant(since) for name, since in rows(connection, SQL.gone_all)},
             paused=self._paused(connection),
+            replays=self._replays(connection, topics, parked),
         )  # fmt: skip
+
+    def _replays(
+        self, connection: apsw.Connection, topics: Mapping[str, str], parked: Mapping[tuple[str, int], dict[State, int]]
+    ) -> list[ReplayFacts]:
+        found = []
+        for row in rows(connection, SQL.replay_all):
+            ranges = rows(connection, SQL.replay_ranges, number=row[0])
+            replay = replay_from(row, [Range(*range_) for *range_, _ in ranges])
+            parts = []
+            for partition, first, end, _ in replay.ranges:
+                next_, totals = stands_at(connection, replay.name, partition)
+                parts.append(
+                    PartitionFacts(
+                        stage=replay.name,
+                        topic=topics.get(replay.stage, ""),
+                        partition=partition,
+                        begins=first,
+                        end=end,
+                        next=max(next_, first),
+                        ahead=length(ahead_of(connection, replay.name, partition, max(next_, first))),
+                        totals=totals,
+                        parked=parked.get((replay.name, partition), {}),
+                        recent=0,
+                        holder=None,
+                    )
+                )
+            found.append(ReplayFacts(replay, parts, [range_[0] for range_ in ranges if range_[-1] is not None]))
+        return found
 
     def _facts(
         self,

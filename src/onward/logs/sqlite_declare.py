@@ -11,6 +11,7 @@ from onward.errors import GoneTooLong, Refused, StartNeeded
 from onward.log import AppSpec, SourceSpec, StageSpec, TopicSpec
 from onward.logs.sqlite_rows import SQL, end_of, first_of, spec_from, stands_at
 from onward.logs.sqlite_tables import declare_table
+from onward.shape import fingerprint, writes
 from onward.sqlite.connection import rows
 
 
@@ -18,6 +19,7 @@ def declare(connection: apsw.Connection, app: AppSpec, now: str) -> None:
     """See `onward.log.Log.declare`; `now` is the instant to note."""
     for topic in app.topics:
         _declare_topic(connection, topic, now)
+        _note_shape(connection, app, topic, now)
     for source in app.sources:
         _declare_source(connection, source)
     for stage in app.stages:
@@ -60,6 +62,13 @@ def _declare_topic(connection: apsw.Connection, topic: TopicSpec, now: str) -> N
         )
 
 
+def _note_shape(connection: apsw.Connection, app: AppSpec, topic: TopicSpec, now: str) -> None:
+    stored = [shape for _, shape, _ in rows(connection, SQL.shape_all, topic=topic.name)]
+    if topic.shape is not None and writes(app, topic, stored):
+        row = {"topic": topic.name, "fingerprint": fingerprint(topic.shape), "shape": topic.shape, "since": now}
+        connection.execute(SQL.shape_add, row)
+
+
 def _rename_topic(connection: apsw.Connection, was: str, name: str, now: str) -> None:
     for part in ("", "_block", "_begin", "_progress", "_source", "_shape"):
         statement = getattr(SQL, f"rename_topic{part}")
@@ -100,7 +109,8 @@ def _check_seen(connection: apsw.Connection, stage: StageSpec) -> None:
 
 
 def _rename_stage(connection: apsw.Connection, was: str, name: str) -> None:
-    for table in ("begin", "progress", "statistic", "folded", "parked", "attempt", "lease", "request", "seen"):
+    tables = ("begin", "progress", "statistic", "folded", "parked", "attempt", "lease", "request", "seen", "replay")
+    for table in tables:
         statement = getattr(SQL, f"rename_stage_{table}")
         connection.execute(statement, {"name": name, "was": was})
     connection.execute(SQL.rename_pause, {"name": name, "was": was})

@@ -92,6 +92,20 @@ def _forget_stage(connection: apsw.Connection, stage: str) -> None:
     _tally(connection, rows(connection, SQL.statistic_commits, name=stage)[0][0])
     for table in STAGE_TABLES:
         connection.execute(getattr(SQL, f"forget_stage_{table}"), {"name": stage})
+    for number, name, *_ in rows(connection, SQL.replay_all):
+        if name == stage:
+            _forget_replay(connection, number, f"{stage}~{number}")
+
+
+def _forget_replay(connection: apsw.Connection, number: int, name: str) -> None:
+    ranges = rows(connection, SQL.replay_ranges, number=number)
+    _count(connection, [stands_at(connection, name, partition)[1].emitted for partition, *_ in ranges])
+    connection.execute(SQL.forget_stage_progress, {"name": name})
+    _tally(connection, connection.changes())
+    for statement in (SQL.forget_stage_parked, SQL.forget_stage_attempt):
+        connection.execute(statement, {"name": name})
+    for statement in (SQL.forget_replay_ranges, SQL.forget_replay):
+        connection.execute(statement, {"number": number})
 
 
 def _count(connection: apsw.Connection, emitted: Iterator[dict[str, int]] | list[dict[str, int]]) -> None:

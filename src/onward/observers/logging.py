@@ -142,6 +142,8 @@ def _said(event: Event) -> tuple[int, str]:
             return DEBUG, f"{done} of {total}" if total is not None else f"{done}"
         case events.Withheld(_, _, _, _, id_):
             return DEBUG, f"not called, as this is a dry run; its id would be {id_}"
+        case events.Replayed(_, partition, number, done, failed):
+            return INFO, f"replay {number} is over in partition {partition}: {done} done, {failed} failed"
         case events.SourceRan(_, records, took):
             return INFO if records else DEBUG, f"brought {records} records in {took:.2f} s"
         case events.SourceFailed(_, error, again_in):
@@ -154,6 +156,9 @@ def _said(event: Event) -> tuple[int, str]:
             return WARNING, f"saved= failed, the cursor is saved all the same: {kind_of(error)}: {message_of(error)}"
         case events.StoreAbsent(what, again_in):
             return WARNING, f"the store is away, tried again in {again_in:.1f} s: {what}"
+        case events.ClocksDiffer(worker, ahead):
+            hint = "clocks decide when leases and retries are due: set them alike, as by NTP"
+            return WARNING, f"the clock of worker {worker} is {ahead:.1f} s ahead of this one's; {hint}"
         case events.Swept(blocks, rows, took):
             return INFO, f"retention: {blocks} blocks deleted, {rows} rows folded, in {took:.1f} s"
         case events.Trouble(_, what):

@@ -106,6 +106,12 @@ def find(
         if said.kind == "LOAD":
             last[line.name] = Part(object_.key, fresh.identity)
         news = seen is None or seen.identity != fresh.identity
+        whole, file = None, None
+        if line in snapshots and name == snapshots[line].names[-1]:
+            whole, file = _snapshot(line, snapshots[line], known, objects.where)
+            if whole is not None and snapshots[line].whole and (news or known.seen(line.name, "LOAD") is None):
+                # Its own delivery looks through it.
+                known, file = known.after(line.name, "LOAD", whole), None
         if news:
             yield (
                 File(
@@ -126,15 +132,10 @@ def find(
                 ),
                 known,
             )
-        if line in snapshots and name == snapshots[line].names[-1]:
-            complete = snapshots[line]
-            whole, file = _snapshot(line, complete, known, objects.where)
-            before = known.seen(line.name, "LOAD")
-            if whole and (before is None or before.identity != whole.identity):
-                known = known.after(line.name, "LOAD", whole)
-                if file and not (complete.whole and (news or before is None)):
-                    last[line.name] = Part(file.key, file.identity)
-                    yield file, known
+        if whole is not None and file is not None:
+            last[line.name] = Part(file.key, file.identity)
+            known = known.after(line.name, "LOAD", whole)
+            yield file, known
 
 
 def found_again(place: Objects, file: File) -> File | None:
@@ -169,7 +170,7 @@ def _place(found: Found) -> tuple:
 
 
 def _snapshot(line: Line, complete: Complete, known: Cursor, where: str) -> tuple[Seen | None, File | None]:
-    """A complete load as what is known of it, and as what is delivered; None where a part is gone."""
+    """A complete load as what is known of it, and as what is delivered; None where a part is gone, or it is no news."""
     entity = line.entity
     assert entity is not None
     there = [(name, known.seen(line.name, name)) for name in complete.names]
@@ -177,6 +178,9 @@ def _snapshot(line: Line, complete: Complete, known: Cursor, where: str) -> tupl
     if len(parts) < len(there):
         return None, None
     identity = complete.identity(parts)
+    before = known.seen(line.name, "LOAD")
+    if before is not None and before.identity == identity:
+        return None, None
     size = sum(seen.size for _, seen in there if seen)
     file = File(
         entity=entity.name,
