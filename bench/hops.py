@@ -133,7 +133,10 @@ def floor(path: Path) -> float:
         'SELECT "offset", count, CAST(entries AS BLOB) FROM block '
         'WHERE topic = ? AND partition = 0 AND "offset" >= ? ORDER BY "offset"'
     )
-    write = "INSERT INTO block VALUES (?, 0, ?, ?, ?, ?, ?, ?, CAST(? AS TEXT))"
+    write = (
+        'INSERT INTO block (topic, partition, "offset", count, written, nonce, size, keys, entries) '
+        "VALUES (?, 0, ?, ?, ?, ?, ?, ?, CAST(? AS TEXT))"
+    )
     progress = (
         "INSERT INTO progress (stage, partition, first, last, next, count, written, finished, totals) "
         "VALUES (?, 0, ?, ?, ?, ?, ?, ?, ?)"

@@ -10,6 +10,7 @@ from onward.log import (
     BlockRow,
     Evidence,
     PartitionFacts,
+    Retained,
     SourceState,
     Span,
     State,
@@ -81,8 +82,9 @@ def test_a_key_that_has_only_behind() -> None:
 
 def test_outstanding_records_that_are_kept_no_more() -> None:
     one = _evidence([(0, 2)], next=2)
-    survey = Survey((), [one.facts], (), {}, ())
+    survey = Survey((), [one.facts], (), {}, (), retained={("shop.orders", 0): Retained(2, 2)})
     assert breaches(survey, [one], [BlockRow("shop.orders", 0, 2, 8)]) == []
+    survey = survey._replace(retained={("shop.orders", 0): Retained(5, 5)})
     [told] = breaches(survey, [one], [BlockRow("shop.orders", 0, 5, 5)])
     assert told.what == "outstanding, but kept no more: offsets 2-4"
 
@@ -92,21 +94,31 @@ def test_a_stage_that_is_gone_is_held_to_what_it_had() -> None:
 
 
 def _topic(
-    blocks: list[BlockRow], *, put: int = 0, brought: int = 0, emitted: int = 0, was: str | None = None
+    blocks: list[BlockRow],
+    *,
+    put: int = 0,
+    brought: int = 0,
+    emitted: int = 0,
+    was: str | None = None,
+    retained: tuple[int, int] = (0, 0),
 ) -> list[str]:
     name = was or "shop.bills"
     stage = _evidence([], topic="shop.orders", end=0, emitted={name: emitted} if emitted else {})
     spec = AppSpec("shop", (TopicSpec("shop.bills", 1, 1.0, was),), (), ())
     facts = TopicFacts("shop.bills", 1, 0, 0, put, 0)
     sources = {"shop.poll": SourceState(emitted={name: brought})} if brought else {}
-    survey = Survey([spec], [stage.facts], [facts], sources, ())
+    survey = Survey([spec], [stage.facts], [facts], sources, (), retained={("shop.bills", 0): Retained(*retained)})
     return [str(breach) for breach in breaches(survey, [stage], blocks)]
 
 
 def test_a_topic_holds_what_came() -> None:
     blocks = [BlockRow("shop.bills", 0, 0, 4), BlockRow("shop.bills", 0, 4, 2), BlockRow("shop.bills", 1, 0, 3)]
     assert _topic(blocks, put=1, brought=2, emitted=6) == []
-    assert _topic(blocks[1:], put=1, brought=2, emitted=6) == []  # the first by retention
+    assert _topic(blocks[1:], put=1, brought=2, emitted=6, retained=(4, 4)) == []
+    assert _topic(blocks[1:], put=1, brought=2, emitted=6) == [
+        "shop.bills partition 0: records before the first that is kept, retention has deleted others: "
+        "0 claimed, 4 counted"
+    ]
     assert _topic(blocks, put=1, brought=2, emitted=7) == [
         "shop.bills: records = 1 put, 2 brought by sources, 7 emitted: 10 claimed, 9 counted"
     ]
@@ -114,6 +126,16 @@ def test_a_topic_holds_what_came() -> None:
 
 def test_a_renamed_topic_keeps_what_came_under_its_old_name() -> None:
     assert _topic([BlockRow("shop.bills", 0, 0, 8)], brought=2, emitted=6, was="shop.invoices") == []
+
+
+def test_only_the_newest_block_and_what_lies_before_the_first_may_have_no_entries() -> None:
+    bare = [BlockRow("shop.bills", 0, 4, 2, full=False)]
+    assert _topic(bare, put=6, retained=(6, 6)) == []
+    assert _topic([*bare, BlockRow("shop.bills", 0, 6, 3)], put=9, retained=(6, 6)) == []
+    [told] = _topic([BlockRow("shop.bills", 0, 0, 4), *bare, BlockRow("shop.bills", 0, 6, 3)], put=9)
+    assert told == "shop.bills partition 0: blocks have lost their entries: offsets 4-5: 0 claimed, 2 counted"
+    [told] = _topic(bare, put=6, retained=(4, 4))
+    assert told.endswith("retention has deleted others: 4 claimed, 6 counted")
 
 
 def test_a_gap_between_blocks() -> None:

@@ -73,7 +73,8 @@ def test_plain_values_keep_time_headers_and_origin_of_their_input() -> None:
         ("app.dogs", 0, ("app.in:0:10", "k0", NOW, None, {"name": "a"})),
         ("app.dogs", 0, ("app.in:0:11", "k1", NOW, {"n": "1"}, {"name": "b"})),
     ]
-    assert (made.records, made.dropped, made.refused, made.ended) == ({"app.dogs": 2}, 0, [], [])
+    assert (made.records, made.drops, made.refused, made.ended) == ({"app.dogs": 2}, [], [], [])
+    assert [append.origins for append in made.appends] == [(10, 12)]
 
 
 def test_some_of_the_inputs_give_something() -> None:
@@ -147,7 +148,8 @@ def test_outcomes() -> None:
     later.end = Later("1s")
     made = emitted(emitter(DOGS), [Drop("no"), dropped, later, Hold("ask"), Reject("bad"), Dog("a")])
     assert values(made) == [{"name": "kept"}, {"name": "a"}]
-    assert made.dropped == 2
+    assert made.drops == [(0, "no"), (1, "enough")]
+    assert [append.origins for append in made.appends] == [(11, 16)]
     assert made.ended == [(2, Later("1s")), (3, Hold("ask")), (4, Reject("bad"))]
 
 

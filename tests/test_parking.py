@@ -9,7 +9,8 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, ru
 from msgspec.structs import replace
 
 from onward.log import STATES, Parked, State
-from onward.parking import AT_HAND, Parking
+from onward.parked import seen
+from onward.parking import AT_HAND, Parking, named
 
 
 def row(offset: int, key: str | None = "a", state: State = "retrying", due: float = 0.0, **more: Any) -> Parked:
@@ -129,6 +130,25 @@ def test_requests_mean_rows(match: dict[str, object], offsets: list[int]) -> Non
         row(1, "a", error="ValueError: no"), row(2, "b", "dead"), row(3, "a", "dead", reason="not now, later")
     )
     assert [found.offset for found in made.matching(match)] == offsets
+
+
+def test_a_request_means_rows_as_they_were_seen() -> None:
+    rows = [row(1, "a", "dead", due=5.0), row(2, "a", "behind"), row(3, "b", due=7.0), row(4, "c", "waiting", due=6.0)]
+    made = parking(*rows)
+    match = seen(rows)
+    assert named(match) == 4 and named({}) == 0
+    assert [found.offset for found in made.matching(match)] == [1, 2, 3, 4]
+    assert [found.offset for found in made.matching({**match, "key": "a"})] == [1, 2]
+    made.put(row(5, "a", "behind"))  # parked after it was looked
+    made.put(row(3, "b", due=9.0))  # tried again meanwhile, and still to be tried
+    assert [found.offset for found in made.matching(match)] == [1, 2, 3, 4]
+    made.put(row(4, "c", "waiting", due=8.0))  # waits for something else now
+    made.put(row(1, "a", due=9.0))
+    assert [found.offset for found in made.matching(match)] == [2, 3]
+    as_of = {one.offset: one for one in rows}
+    assert [found.offset for found in made.matching(match, as_of)] == [1, 2, 3, 4]
+    made.remove(2)
+    assert [found.offset for found in made.matching(match, as_of)] == [1, 3, 4]
 
 
 class Parked_(RuleBasedStateMachine):

@@ -1,7 +1,8 @@
 """The audit: counts anew, from the rows of one snapshot, what the running totals claim.
 
 For each stage and partition every offset from where it began to the end of its topic is exactly one of finished,
-parked or outstanding; for each topic what it holds is what was put, brought by sources and emitted into it.
+parked or outstanding; for each topic what it holds, and retention has deleted, is what was put, brought by sources and
+emitted into it. What blocks say of themselves is counted from their entries.
 """
 
 from __future__ import annotations
@@ -9,10 +10,17 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import pairwise
 
+import msgspec
 from msgspec import Struct
 
-from onward.log import BlockRow, Evidence, Span, Survey
+from onward.codec import split
+from onward.log import Block, BlockRow, Books, Evidence, Retained, Span, Survey
 from onward.span import length, merged, spans_of
+
+NOTHING = Retained(0, 0)
+
+READ_RECORDS, READ_BYTES = 10_000, 4_000_000
+"""What is read at once when entries are counted."""
 
 SHOWN = 10
 """How many stretches of offsets a breach names."""
@@ -53,6 +61,39 @@ def breaches(survey: Survey, evidence: Sequence[Evidence], blocks: Sequence[Bloc
     if survey.missing:
         found.append(Breach("the store", None, 0, survey.missing, "rows of progress are gone"))
     return found
+
+
+async def recounted(books: Books, blocks: Sequence[BlockRow]) -> list[Breach]:
+    """The blocks of a snapshot whose entries are not as many as they say. They are read after it, as what is written
+    never changes; one that retention has deleted meanwhile is passed over."""
+    found: list[Breach] = []
+    for topic, partition, rows in _by_partition(blocks):
+        left = {row.offset: row.count for row in rows if row.full}
+        at = min(left, default=0)
+        while left and (read := await books.read(topic, partition, at, READ_RECORDS, READ_BYTES)):
+            for block in read:
+                claimed, counted = left.pop(block.offset, None), _entries(block)
+                if claimed is not None and claimed != counted:
+                    end = block.offset + claimed - 1
+                    what = f"records are missing from the block of offsets {block.offset} to {end}"
+                    found.append(Breach(topic, partition, claimed, counted, what))
+            at = read[-1].offset + read[-1].count
+            if at > max(left, default=0):
+                break
+        deleted = (await books.retained()).get((topic, partition), NOTHING).offset if left else 0
+        lost = {offset: count for offset, count in left.items() if offset >= deleted}
+        if lost:
+            found.append(
+                Breach(topic, partition, sum(lost.values()), 0, "blocks are gone that were there a moment ago")
+            )
+    return found
+
+
+def _entries(block: Block) -> int:
+    try:
+        return len(split(block.entries))
+    except msgspec.MsgspecError:
+        return 0
 
 
 def _stage(evidence: Evidence, kept: int) -> Iterator[Breach]:
@@ -126,6 +167,7 @@ def _topics(survey: Survey, blocks: Sequence[BlockRow]) -> Iterator[Breach]:
             if row.offset != before.offset + before.count:
                 end = before.offset + before.count
                 yield Breach(topic, partition, end, row.offset, "the block after this offset begins elsewhere")
+        yield from _deleted(topic, partition, rows, survey.retained.get((topic, partition), NOTHING))
         ends[topic] = ends.get(topic, 0) + rows[-1].offset + rows[-1].count
     for facts in survey.topics:
         name = facts.topic
@@ -135,6 +177,17 @@ def _topics(survey: Survey, blocks: Sequence[BlockRow]) -> Iterator[Breach]:
             if facts.forgotten:
                 parts += f", {facts.forgotten} by what was forgotten"
             yield Breach(name, None, came, ends.get(name, 0), f"records = {parts}")
+
+
+def _deleted(topic: str, partition: int, rows: Sequence[BlockRow], retained: Retained) -> Iterator[Breach]:
+    """What is not there any more is what retention has deleted, and that is the beginning."""
+    full = [row for row in rows if row.full]
+    first = full[0].offset if full else rows[-1].offset + rows[-1].count
+    if first != retained.count:
+        what = "records before the first that is kept, retention has deleted others"
+        yield Breach(topic, partition, retained.count, first, what)
+    if emptied := [(row.offset, row.offset + row.count) for row in rows if not row.full and row.offset > first]:
+        yield Breach(topic, partition, 0, length(emptied), f"blocks have lost their entries: {_told(emptied)}")
 
 
 def _sums(counts: Iterable[Mapping[str, int]], was: Mapping[str, str]) -> dict[str, int]:

@@ -36,6 +36,9 @@ _REPEAT = Drop("it has come before")
 
 _PARKING = frozenset([Later, Hold, Reject])
 
+REPEAT = "came before"
+"""Why a repeat is dropped."""
+
 SLICE = 0.2
 """Seconds after which a unit stops between two calls, so that what is done can be committed."""
 
@@ -108,7 +111,7 @@ class Called:
         "appends",
         "behind",
         "done",
-        "dropped",
+        "drops",
         "edits",
         "failures",
         "outage",
@@ -121,7 +124,7 @@ class Called:
         self.failures: list[Failure] = []
         self.behind: list[int] = []
         self.rest: Sequence[int] = ()
-        self.dropped = 0
+        self.drops: list[tuple[int, str]] = []
         self.appends: list[Append] = []
         self.records: dict[str, int] = {}
         self.edits: list[Edit] = []
@@ -154,8 +157,8 @@ class Caller:
         self._reader = reader
         self._emitter = emitter
         self._breaker = breaker
-        self._partition = self.partition = partition
-        self._identity = self.identity = identity
+        self.partition = partition
+        self.identity = identity
         self._observe = observe
         self._prefix = f"{stage.topic.name}:{partition}:"
         handler = stage.handler
@@ -167,6 +170,11 @@ class Caller:
         self._wants_approved = "approved" in handler.needs
         self._reviews = stage.review is not None
         self._name_of = key_function(stage.topic.type, stage.idempotency)
+
+    @property
+    def room(self) -> int:
+        """Bytes that what is given may take before it is committed."""
+        return self._room()
 
     async def run(self, unit: Unit, arguments: dict[str, Any], undo: Undo) -> Called:
         """Calls the handler for the records of the unit, in order, until all are done or the time slice is over."""
@@ -190,7 +198,8 @@ class Caller:
     async def _whole(self, called: Called, unit: Unit, arguments: dict[str, Any], undo: Undo) -> None:
         chunk, indices = unit.chunk, range(len(unit))
         if unit.repeats:
-            called.done, called.dropped = sorted(unit.repeats), len(unit.repeats)
+            called.done = sorted(unit.repeats)
+            called.drops = [(index, REPEAT) for index in called.done]
             indices = [i for i in indices if i not in unit.repeats]  # type: ignore[assignment]
             chunk = chunk.part(indices)
         if indices:
@@ -352,13 +361,13 @@ class Caller:
         if behind:
             called.failures = [failure for failure in called.failures if failure.index not in behind]
             called.behind = sorted({*called.behind, *behind})
-            called.appends, called.records, called.dropped = [], {}, 0
+            called.appends, called.records, called.drops = [], {}, []
             kept = [(i, result) for i, result in zip(done, results, strict=True) if i not in out and i not in behind]
             self._add(called, self._emitter.emit(chunk, [i for i, _ in kept], [r for _, r in kept], self._prefix))
 
     def _add(self, called: Called, made: Emitted) -> None:
         called.appends.extend(made.appends)
-        called.dropped += made.dropped
+        called.drops += made.drops
         for topic, count in made.records.items():
             called.records[topic] = called.records.get(topic, 0) + count
 
@@ -450,7 +459,8 @@ class Caller:
             if result.end is not None and not isinstance(result.end, Drop):
                 raise BadOutput("a batch that yields cannot park as a whole; return one outcome per record instead")
             self._add(called, self._emitter.whole(chunk, result, self._prefix))
-            called.dropped += len(indices) if isinstance(result.end, Drop) else 0
+            if isinstance(result.end, Drop):
+                called.drops += [(index, result.end.reason) for index in indices]
             called.done = sorted([*called.done, *indices])
             return
         if not isinstance(result, list) or len(result) != len(indices):
@@ -471,7 +481,7 @@ class Caller:
         called.behind = sorted([*called.behind, *(indices[i] for i in part.behind)])
         called.done = sorted([*called.done, *(indices[i] for i in part.done)])
         called.appends += part.appends
-        called.dropped += part.dropped
+        called.drops += [(indices[index], reason) for index, reason in part.drops]
         for topic, count in part.records.items():
             called.records[topic] = called.records.get(topic, 0) + count
 
@@ -528,7 +538,7 @@ class Caller:
     def _inputs(self, unit: Unit, chunk: Chunk | None = None, indices: Sequence[int] | None = None) -> list[Any]:
         chunk = chunk or unit.chunk
         indices = range(len(unit)) if indices is None else indices
-        topic, partition, identity = self._stage.topic.name, self._partition, self._identity
+        topic, partition, identity = self._stage.topic.name, self.partition, self.identity
         return [
             Record(
                 key=entry[KEY],

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import array
 import base64
+import sys
 import zlib
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any
@@ -22,6 +23,7 @@ from onward.log import Block
 Entry = tuple[str | None, str | None, str, dict[str, str] | None, Any]
 Upgrade = Callable[[Any], Any]
 ORIGIN, KEY, TIME, HEADERS, VALUE = range(5)
+UNFIT = "the stored value does not fit the topic's type: "
 
 _encoder = msgspec.json.Encoder()
 _anything = msgspec.json.Decoder(tuple[str | None, str | None, str, dict[str, str] | None, Any])
@@ -65,7 +67,7 @@ class Codec:
         except msgspec.MsgspecError as error:
             if self._upgrade is not None:
                 return self._upgraded(self._upgrade, entry)
-            raise BadRecord(f"the stored value does not fit the topic's type: {error}") from error
+            raise BadRecord(f"{UNFIT}{error}") from error
         return (*found[:VALUE], self._unmark(found[VALUE])) if self._bytes or self._any else found
 
     def upgraded(self, upgrade: Upgrade | None) -> Codec:
@@ -152,4 +154,11 @@ def key_summary(keys: Iterable[str | None]) -> bytes | None:
 
 def may_hold(summary: bytes | None, key: str) -> bool:
     """Whether a block with this summary can have records of the key; it is seldom wrong, and never when it says no."""
-    return summary is not None and zlib.crc32(key.encode()) in memoryview(summary).cast("I")
+    if summary is None:
+        return False
+    wanted = zlib.crc32(key.encode()).to_bytes(4, sys.byteorder)
+    # Found as bytes, then whether it begins where a number does: some hundred times as fast as number by number.
+    at = summary.find(wanted)
+    while at % 4 and at >= 0:
+        at = summary.find(wanted, at + 1)
+    return at >= 0

@@ -66,6 +66,10 @@ class Config:
         """The store of a demo, which leaves the one of `onward.toml` alone."""
         return given or self._environment.get("ONWARD_STORE") or DEMO_STORE
 
+    def editor(self) -> str:
+        """The command that edits a file: `VISUAL`, `EDITOR`, else `vi`."""
+        return self._environment.get("VISUAL") or self._environment.get("EDITOR") or "vi"
+
     def user(self) -> str:
         """Who acts: `ONWARD_USER`, else the system's user."""
         if name := self._environment.get("ONWARD_USER"):

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any
 
 import msgspec
 
 from onward.document import Edit
-from onward.log import Append, Attempt, Commit, Lease, Mark, Parked, Span, Totals
-from onward.span import merged
+from onward.log import Answer, Append, Attempt, Commit, Lease, Mark, Parked, Span, Totals
+from onward.span import merged, spans_of
 
 
 class Draft:
@@ -26,8 +27,9 @@ class Draft:
         self.attempts: list[Attempt] = []
         self.marks: list[Mark] = []
         self.forget: tuple[int, float] | None = None
-        self.answered: list[tuple[int, str]] = []
+        self.answered: list[Answer] = []
         self.edits: list[Edit] = []
+        self.drops: dict[str, list[int]] = {}
         self.units = 0
 
     @property
@@ -40,11 +42,19 @@ class Draft:
         parked = sum(len(row.entry) for row in self.park.values())
         return parked + sum(len(append.entries) for append in self.appends)
 
+    def drop(self, drops: Iterable[tuple[str, int]]) -> None:
+        """Counts records, each given by a reason and its offset, as dropped."""
+        for reason, offset in drops:
+            self.drops.setdefault(reason, []).append(offset)
+            self.dropped += 1
+
     def add(self, other: Draft) -> None:
         """Takes over what ended after this."""
         self.appends += other.appends
         self.finished += other.finished
         self.dropped += other.dropped
+        for reason, offsets in other.drops.items():
+            self.drops.setdefault(reason, []).extend(offsets)
         self.done += other.done
         for topic, count in other.emitted.items():
             self.emitted[topic] = self.emitted.get(topic, 0) + count
@@ -87,6 +97,7 @@ class Draft:
             forget=self.forget,
             answered=self.answered,
             tables=self.edits,
+            drops=[(reason, spans_of(sorted(offsets))) for reason, offsets in self.drops.items()],
             unit=unit,
         )
 

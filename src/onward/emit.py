@@ -9,9 +9,9 @@ import msgspec
 from msgspec import UNSET
 
 from onward import codec
-from onward.codec import HEADERS, KEY, TIME, Codec, Entry
+from onward.codec import HEADERS, KEY, ORIGIN, TIME, Codec, Entry
 from onward.errors import BadOutput, RecordTooLarge
-from onward.log import Append
+from onward.log import Append, Span
 from onward.outcome import OUTCOMES, Drop, Outcome
 from onward.record import Outgoing, Record
 from onward.topic import Topic, key_text, partition_of
@@ -43,14 +43,15 @@ class Yields(list[Any]):
 
 
 class Emitted:
-    """What came of the results of a unit. `refused` and `ended` are by index; their outputs are not in `appends`."""
+    """What came of the results of a unit. `refused`, `ended` and `drops` (reasons) are by index; the outputs of the
+    first two are not in `appends`."""
 
-    __slots__ = ("appends", "dropped", "ended", "records", "refused")
+    __slots__ = ("appends", "drops", "ended", "records", "refused")
 
     def __init__(self) -> None:
         self.appends: list[Append] = []
         self.records: dict[str, int] = {}
-        self.dropped = 0
+        self.drops: list[tuple[int, str]] = []
         self.refused: list[tuple[int, BaseException]] = []
         self.ended: list[tuple[int, Outcome]] = []
 
@@ -188,9 +189,7 @@ class Emitter:
             end = result.end if type(result) is Yields else None
             if isinstance(result, OUTCOMES):
                 outs, end = (), result
-            if isinstance(end, Drop):
-                made.dropped += 1
-            elif end is not None:
+            if end is not None and not isinstance(end, Drop):
                 made.ended.append((index, end))
                 continue
             try:
@@ -201,8 +200,9 @@ class Emitter:
                         _check_size(topic, row, len(codec.encode(row)))
             except Exception as error:
                 made.refused.append((index, error))
-                made.dropped -= isinstance(end, Drop)
                 continue
+            if isinstance(end, Drop):
+                made.drops.append((index, end.reason))
             for topic, row in rows:
                 gathered.setdefault(topic, []).append(row)
         for topic, topic_rows in gathered.items():
@@ -265,7 +265,17 @@ def _blocks(topic: Topic[Any], partition: int, rows: list[Row]) -> list[Append]:
     if len(entries) - 2 > topic.max_record:
         for row, raw in zip(rows, codec.split(entries), strict=True):
             _check_size(topic, row, len(raw))
-    return [Append(topic.name, partition, len(rows), entries, codec.key_summary([row[KEY] for row in rows]))]
+    keys = codec.key_summary([row[KEY] for row in rows])
+    return [Append(topic.name, partition, len(rows), entries, keys, _origins(rows))]
+
+
+def _origins(rows: list[Row]) -> Span | None:
+    """What the rows of one unit were made from, which are in the order of their inputs."""
+    if rows[0][ORIGIN] is None:
+        return None
+    first = rows[0][ORIGIN].rpartition(":")[2].partition("-")[0]
+    last = rows[-1][ORIGIN].rpartition(":")[2].rpartition("-")[2]
+    return int(first), int(last) + 1
 
 
 def _raw_blocks(topic: Topic[Any], partition: int, records: list[Outside]) -> list[Append]:

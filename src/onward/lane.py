@@ -25,6 +25,7 @@ from onward.filling import Filling
 from onward.log import Claim, Commit, Parked, Request
 from onward.parking import Parking
 from onward.repeats import Repeats
+from onward.request import carried_out
 from onward.review import supersede
 from onward.running import begun, gone, is_suspect, put_back, untouched
 from onward.settle import behind, settle
@@ -620,7 +621,7 @@ class Lane:
         rows = self._parking.rows
         found = {offset: rows[offset] for offset in offsets if rows[offset].entry}
         if away := [offset for offset in offsets if offset not in found]:
-            log, stage = self._crew.log, self.stage.name
+            log, stage = self._crew.log, self.lease.stage
             for row in await self._crew.patiently(lambda: log.copies(stage, self.partition, away)):
                 self._record_size = max(self._record_size, len(row.entry))
                 found[row.offset] = msgspec.structs.replace(rows[row.offset], entry=row.entry, nonce=row.nonce)
@@ -914,9 +915,11 @@ class Lane:
             self._spawn(self._carry_out(list(self._requests.values())))
 
     async def _carry_out(self, requests: list[Request]) -> None:
+        # Several are open: who asked last had seen what was parked before the first of them was carried out.
+        as_of = dict(self._parking.rows)
         try:
             for request in requests:
-                draft = await self._carried_out(request, self._crew.now())
+                draft = await self._carried_out(request, as_of)
                 for offset in draft.unpark:
                     self._parking.remove(offset)
                 for row in draft.park.values():
@@ -928,28 +931,12 @@ class Lane:
         finally:
             self._flying.discard(-1)
 
-    async def _carried_out(self, request: Request, now: float) -> Draft:
-        draft = Draft()
-        rows = [row for row in self._parking.matching(request.match) if row.state != "running"]
-        if request.action == "drop":
-            for row in rows:
-                draft.unpark[row.offset] = None
-                draft.finished.append((row.offset, row.offset + 1))
-            draft.done = draft.dropped = len(rows)
-        elif request.action == "decide":
-            copies = await self._copies([row.offset for row in rows])
-            review = self.stage.review
-            made, answer = ([], "refused: this is no review") if review is None else review.decide(request, copies, now)
-            draft.park.update((row.offset, row) for row in made)
-            draft.answered.append((request.id, answer))
-            return draft
-        else:
-            rows = [row for row in rows if row.state != "behind"]
-            offsets = [row.offset for row in rows]
-            for copy in await self._copies(offsets) if rows else ():
-                draft.park[copy.offset] = _again(copy, now)
-        draft.answered.append((request.id, f"{len(rows)} {'dropped' if request.action == 'drop' else 'to be tried'}"))
-        return draft
+    async def _carried_out(self, request: Request, as_of: Mapping[int, Parked]) -> Draft:
+        rows: Sequence[Parked] = [r for r in self._parking.matching(request.match, as_of) if r.state != "running"]
+        if request.action != "drop" and rows:
+            rows = await self._copies([row.offset for row in rows])
+        stage, now = self.stage, self._crew.now()
+        return carried_out(request, rows, stage.topic, self._crew.reader, now, stage.review)
 
 
 def _read_size(room: int) -> int:
@@ -961,9 +948,3 @@ def _close(work: Coroutine[Any, Any, Any]) -> None:
     """Ends a call that was cancelled before a thread took it; one that a thread is in goes on and is not looked at."""
     with contextlib.suppress(ValueError):
         work.close()
-
-
-def _again(row: Parked, now: float) -> Parked:
-    """The row as it is after somebody said to try it again: due at once, its attempts counted anew."""
-    approved = row.approved or row.state == "waiting"
-    return msgspec.structs.replace(row, state="retrying", due=now, attempts=0, approved=approved, batch=None)

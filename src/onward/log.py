@@ -116,13 +116,15 @@ class Block(NamedTuple):
 
 
 class Append(NamedTuple):
-    """A block of at least one record to be written; `keys` is the summary that `codec.key_summary` makes."""
+    """A block of at least one record to be written; `keys` is the summary that `codec.key_summary` makes, `origins`
+    the narrowest span of input offsets that its records were made from, None where they came from outside."""
 
     topic: str
     partition: int
     count: int
     entries: bytes
     keys: bytes | None
+    origins: Span | None = None
 
 
 class Totals(Struct, frozen=True):
@@ -181,15 +183,24 @@ class Lease(Struct, frozen=True):
 
 class Request(NamedTuple):
     """What somebody asks the holder to do with parked records that match. To decide, `match` says besides what: a
-    `decision` with `choice` and `note`."""
+    `decision` with `choice` and `note`. `value` is JSON: what an edit puts in."""
 
     id: int
     stage: str
     partition: int
-    action: Literal["retry", "drop", "decide"]
+    action: Literal["retry", "drop", "decide", "edit"]
     match: dict[str, object]
     by: str
     at: float
+    value: str | None = None
+
+
+class Answer(NamedTuple):
+    """What came of a request, and the offsets that it was carried out on."""
+
+    id: int
+    result: str
+    offsets: Sequence[Span] = ()
 
 
 class Range(NamedTuple):
@@ -260,6 +271,7 @@ class Commit(Struct, frozen=True, kw_only=True):
         tables: changes of documents, in the order in which they were made; written before anything else is locked, by
             table and key, so that commits wait for each other in one direction only.
         closes: the replay that the lease names is over in this partition.
+        drops: which of `finished` a handler or a person has dropped, by reason.
         unit: a name, of this stage and partition, under which a repeated commit is recognised (`AlreadyCommitted`).
     """
 
@@ -275,7 +287,8 @@ class Commit(Struct, frozen=True, kw_only=True):
     marks: Sequence[Mark] = ()
     forget: tuple[int, float] | None = None
     source: SourceState | None = None
-    answered: Sequence[tuple[int, str]] = ()
+    answered: Sequence[Answer] = ()
+    drops: Sequence[tuple[str, Sequence[Span]]] = ()
     tables: Sequence[Edit] = ()
     closes: bool = False
     unit: str | None = None
@@ -520,6 +533,13 @@ class ReplayFacts(NamedTuple):
     closed: Sequence[int]
 
 
+class Retained(NamedTuple):
+    """What retention has deleted of a partition: before which offset, and how many records."""
+
+    offset: int
+    count: int
+
+
 class Survey(NamedTuple):
     """What `status` shows, from one snapshot: apps and topics by name, stages by name and partition."""
 
@@ -534,6 +554,8 @@ class Survey(NamedTuple):
     """Stages and sources that their app does not declare any more, and since when."""
     paused: Mapping[str, Paused] = {}
     replays: Sequence[ReplayFacts] = ()
+    retained: Mapping[tuple[str, int], Retained] = {}
+    """As `Trail.retained`; told to the audit only."""
 
 
 class Backlog(NamedTuple):
@@ -560,12 +582,72 @@ class Evidence(NamedTuple):
 
 
 class BlockRow(NamedTuple):
-    """A block that is there, with or without its entries."""
+    """A block that is there; `full` where it has its entries."""
 
     topic: str
     partition: int
     offset: int
     count: int
+    full: bool = True
+
+
+class Stored(NamedTuple):
+    """A block with what is known of it: when it was written, and by which stage or source (None: put, or not known).
+
+    Its entries are `[]` where retention has taken them.
+    """
+
+    topic: str
+    partition: int
+    block: Block
+    written: float
+    maker: str | None
+
+
+class Spot(NamedTuple):
+    """Where a block lies that may hold records of a key."""
+
+    topic: str
+    partition: int
+    offset: int
+
+
+class Fate(NamedTuple):
+    """What a stage has made of one record.
+
+    `done` with `at` None is done so long ago that it is not known when; `dropped` is the reason, None where it was
+    not dropped. `requests` are those that were carried out on it, each with when and what came of it.
+    """
+
+    done: bool
+    at: float | None
+    dropped: str | None
+    parked: Parked | None
+    attempts: Sequence[Attempt]
+    requests: Sequence[tuple[Request, float, str]]
+
+
+class Trail(Protocol):
+    """What following one record through a store needs. Each answer comes from one snapshot."""
+
+    async def stored(self, topic: str, partition: int, offset: int) -> Stored | None:
+        """The block that has this offset, also one without its entries; None where none is there."""
+
+    async def retained(self) -> Mapping[tuple[str, int], Retained]:
+        """By topic and partition what retention has deleted; what is not named kept all."""
+
+    async def fate(self, stage: str, partition: int, offset: int) -> Fate:
+        """What the stage has made of this record by now."""
+
+    async def made(self, stage: str, partition: int, offset: int) -> Sequence[Stored]:
+        """The blocks that may hold what the stage made of this record, the oldest first; they may be a few too many,
+        never too few."""
+
+    async def holding(self, key: str, before: int | None) -> tuple[Sequence[Spot], int | None]:
+        """Blocks that may hold records of a key, the newest first, and where to go on (as `before`), None at the end.
+
+        Each call looks at so many blocks as a snapshot may take; it may find none and yet have to go on.
+        """
 
 
 class Forgetting(Struct, frozen=True):
@@ -607,7 +689,7 @@ class Standing(NamedTuple):
     paused: Mapping[str, Paused] = {}
 
 
-class Books(Protocol):
+class Books(Trail, Protocol):
     """What looking at a store needs. Each answer comes from one snapshot; several may be asked for at once."""
 
     async def survey(self, recent: float = 60.0) -> Survey:

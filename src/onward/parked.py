@@ -7,10 +7,14 @@ from typing import Any, Literal
 
 import msgspec
 from msgspec import Raw, Struct
+from msgspec.structs import replace
 
 from onward.codec import HEADERS, ORIGIN, TIME, VALUE
-from onward.log import Attempt, Books, Parked, Request
+from onward.log import Attempt, Books, Fate, Parked, Request
+from onward.parking import looks
 from onward.record import Position
+from onward.request import copy_name
+from onward.span import spans_of
 from onward.units import instant_text
 
 PAGE = 100
@@ -66,15 +70,29 @@ class Found(Struct, frozen=True):
             "reason": row.reason,
         }
 
-    def whole(self) -> dict[str, Any]:
-        """One of the records of `parked show --json`: with its copy, and with each of its attempts."""
+    def whole(self, fate: Fate) -> dict[str, Any]:
+        """One of the records of `parked show --json`: with its copy, with each of its attempts, and with what people
+        asked for it."""
         entry = msgspec.json.decode(self.row.entry, type=list[Raw])
         attempted = [{**attempt._asdict(), "at": instant_text(attempt.at)} for attempt in self.attempts]
         for one in attempted:
             del one["offset"]
         headers: Any = entry[HEADERS] if bytes(entry[HEADERS]) != b"null" else {}
         copy = {"time": entry[TIME], "headers": headers, "value": entry[VALUE], "origin": entry[ORIGIN]}
-        return {**self.told(), **copy, "attempted": attempted}
+        asked = [carried_out_told(*one) for one in fate.requests]
+        return {**self.told(), **copy, "approved": self.row.approved, "attempted": attempted, "requests": asked}
+
+
+def carried_out_told(request: Request, done: float, result: str) -> dict[str, Any]:
+    """A request that was carried out, as JSON tells it; `value` is what an edit put in."""
+    return {
+        "action": request.action,
+        "by": request.by,
+        "at": instant_text(request.at),
+        "done": instant_text(done),
+        "result": result,
+        "value": None if request.value is None else Raw(request.value.encode()),
+    }
 
 
 async def chosen(books: Books, choice: Choice, limit: int | None = None) -> AsyncIterator[Found]:
@@ -94,7 +112,7 @@ async def chosen(books: Books, choice: Choice, limit: int | None = None) -> Asyn
 
 
 class Asked(Struct, frozen=True):
-    """A request that was written, and how many records it meant then."""
+    """A request that was written, and how many records it names."""
 
     id: int
     stage: str
@@ -103,12 +121,29 @@ class Asked(Struct, frozen=True):
 
 
 async def ask(books: Books, choice: Choice, action: Literal["retry", "drop"], by: str, at: float) -> Sequence[Asked]:
-    """Asks the holder of each stage and partition that has some of them. What has become of them by then is its
-    business: it looks for what fits when it carries the request out."""
-    counts: dict[tuple[str, int], int] = {}
+    """Asks the holder of each stage and partition that has some of them. The request names the records that are seen
+    now, with their states: what is parked, promoted or settled anew before it is carried out is left."""
+    where: dict[tuple[str, int], list[Parked]] = {}
     async for found in chosen(books, choice):
-        where = (found.stage, found.partition)
-        counts[where] = counts.get(where, 0) + 1
-    requests = [Request(0, stage, partition, action, choice.match, by, at) for stage, partition in counts]
+        where.setdefault((found.stage, found.partition), []).append(replace(found.row, entry=b""))
+    requests = [
+        Request(0, stage, partition, action, choice.match | seen(rows), by, at)
+        for (stage, partition), rows in where.items()
+    ]
     ids = await books.ask(requests) if requests else ()
-    return [Asked(id_, *where, count) for id_, (where, count) in zip(ids, counts.items(), strict=True)]
+    return [Asked(id_, *at, len(rows)) for id_, (at, rows) in zip(ids, where.items(), strict=True)]
+
+
+async def ask_edit(books: Books, found: Found, value: str, by: str, at: float) -> Asked:
+    """Asks for one record to get another value, as JSON; the holder checks that it fits, and that it stands as seen."""
+    match = {"offset": found.row.offset, "copy": copy_name(found.row.entry), **seen([found.row])}
+    (id_,) = await books.ask([Request(0, found.stage, found.partition, "edit", match, by, at, value)])
+    return Asked(id_, found.stage, found.partition, 1)
+
+
+def seen(rows: Sequence[Parked]) -> dict[str, object]:
+    """How a request names these rows of one partition: by offset and by what they look like."""
+    found: dict[str, list[int]] = {}
+    for row in rows:
+        found.setdefault(looks(row), []).append(row.offset)
+    return {"seen": {look: spans_of(sorted(offsets)) for look, offsets in found.items()}}

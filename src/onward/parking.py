@@ -8,11 +8,13 @@ from __future__ import annotations
 
 import heapq
 from bisect import insort
-from collections.abc import Callable, Collection, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 
 import msgspec
 
-from onward.log import Parked
+from onward.log import Parked, Span
+from onward.span import holds, length
+from onward.units import instant_text
 
 AT_HAND = 1_000_000
 """The most bytes of copies that are kept, so that what is tried again soon need not be read from the store."""
@@ -140,9 +142,37 @@ class Parking:
         elif self.rows[line[0]].state == "retrying":
             self._due_at(self.rows[line[0]])
 
-    def matching(self, match: dict[str, object]) -> Sequence[Parked]:
-        """Rows that a request means: by `offset`, `key`, `state`, part of the `error` or of the `reason`."""
-        return [row for row in self.rows.values() if _matches(row, match)]
+    def matching(self, match: dict[str, object], as_of: Mapping[int, Parked] | None = None) -> Sequence[Parked]:
+        """Rows that a request means: by `offset`, `key`, `state`, part of the `error` or of the `reason`; and where it
+        says what was `seen`, only those that are still so, or were at `as_of`."""
+        seen = _seen(match)
+        if seen is None:
+            return [row for row in self.rows.values() if _matches(row, match)]
+        then = self.rows if as_of is None else as_of
+        return [
+            self.rows[offset]
+            for offset, row in then.items()
+            if offset in self.rows and holds(seen.get(looks(row), ()), offset) and _matches(row, match)
+        ]
+
+
+def looks(row: Parked) -> str:
+    """What a row is to who looks at it: its state, and if that is for a person since when. One that has come to wait,
+    or has died, anew is another one: what it waits for nobody has seen."""
+    return f"{row.state} {instant_text(row.due)}" if row.state in ("waiting", "dead") else row.state
+
+
+def named(match: Mapping[str, object]) -> int:
+    """How many records a request names by what was seen; 0 where it names none."""
+    return sum(length(spans) for spans in (_seen(match) or {}).values())
+
+
+def _seen(match: Mapping[str, object]) -> dict[str, list[Span]] | None:
+    """The offsets that were seen, by what they looked like: as `{"behind": [[first, end], ...]}`."""
+    found = match.get("seen")
+    if not isinstance(found, dict):
+        return None
+    return {look: [(first, end) for first, end in spans] for look, spans in found.items()}
 
 
 def _matches(row: Parked, match: dict[str, object]) -> bool:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from datetime import datetime
-from typing import TYPE_CHECKING, Any, Generic, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, NamedTuple, TypeVar
 
 from msgspec import UNSET, Struct, UnsetType
 
@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 _POSITION = re.compile(r"([a-z][a-z0-9_-]*\.[a-z][a-z0-9_-]*):(\d+):(\d+)")
+_RANGE = re.compile(r"((?:[a-z][a-z0-9_-]*\.)?[a-z][a-z0-9_-]*):(\d+):(\d+)(?:-(\d+))?")
 
 
 class Position(Struct, frozen=True, order=True):
@@ -31,6 +32,34 @@ class Position(Struct, frozen=True, order=True):
         """The position that `text` names, or None where it has another shape (then it is a key)."""
         match = _POSITION.fullmatch(text)
         return cls(match[1], int(match[2]), int(match[3])) if match else None
+
+
+class Range(NamedTuple):
+    """Offsets of one partition, from the first to before `end`: one record, or a batch that was one origin.
+
+    `TOPIC:PARTITION:FIRST`, or `TOPIC:PARTITION:FIRST-LAST`.
+    """
+
+    topic: str
+    partition: int
+    first: int
+    end: int
+
+    def __str__(self) -> str:
+        more = f"-{self.end - 1}" if self.records > 1 else ""
+        return f"{self.topic}:{self.partition}:{self.first}{more}"
+
+    @property
+    def records(self) -> int:
+        return self.end - self.first
+
+    @classmethod
+    def parse(cls, text: str) -> Range | None:
+        """What `text` names, the topic in full or in short; None where it has another shape."""
+        match = _RANGE.fullmatch(text)
+        if match is None or int(match[4] or match[3]) < int(match[3]):
+            return None
+        return cls(match[1], int(match[2]), int(match[3]), int(match[4] or match[3]) + 1)
 
 
 class Record(Struct, Generic[T], frozen=True):

@@ -82,7 +82,7 @@ def supersede(unit: Unit, called: Called, draft: Draft, rows: Mapping[int, Parke
             draft.unpark[offset] = None
         draft.finished.append((offset, offset + 1))
     draft.done += len(gone)
-    draft.dropped += len(gone)
+    draft.drop(("superseded by a newer record of its key", offset) for offset in sorted(gone))
     called.failures = [failure for failure in called.failures if unit.chunk.offsets[failure.index] not in gone]
 
 

@@ -17,6 +17,9 @@ from onward.settings import masked
 from onward.span import spans_but
 from onward.stage import Stage
 
+REASON = 500
+"""Letters that are kept of why a record was dropped."""
+
 
 def settle(stage: Stage, unit: Unit, called: Called, now: float, chance: Callable[[], float]) -> Draft:
     """The changes that a unit's outcome means. Reads nothing but its arguments."""
@@ -26,7 +29,7 @@ def settle(stage: Stage, unit: Unit, called: Called, now: float, chance: Callabl
     out = {failure.index for failure in called.failures}
     draft.finished = spans_but(offsets, [*out.union(called.behind, called.rest)])
     draft.done = len(called.done)
-    draft.dropped = called.dropped
+    draft.drop((storable(masked(reason))[:REASON], offsets[index]) for index, reason in called.drops)
     draft.appends = called.appends
     draft.edits = called.edits
     draft.emitted = called.records

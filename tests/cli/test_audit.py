@@ -24,6 +24,11 @@ def _change(command: Command, statement: str) -> None:
 
 MISSING = "DELETE FROM progress WHERE seq = (SELECT min(seq) FROM progress WHERE stage = 'shop.mail')"
 OVERSTATED = "UPDATE progress SET totals = json_set(totals, '$.done', 99) WHERE stage = 'shop.mail'"
+TAKEN_OUT = """
+UPDATE block SET entries = json_remove(entries, '$[1]') WHERE topic = 'shop.bills' AND "offset" = 0
+"""
+EMPTIED = "UPDATE block SET entries = '[]', size = 2 WHERE topic = 'shop.bills' AND \"offset\" > 0"
+BEGINNING = "DELETE FROM block WHERE topic = 'shop.bills' AND \"offset\" = 0"
 MOVED = 'UPDATE block SET "offset" = "offset" + 3 WHERE topic = \'shop.bills\' AND "offset" > 0'
 
 
@@ -38,10 +43,13 @@ MOVED = 'UPDATE block SET "offset" = "offset" + 3 WHERE topic = \'shop.bills\' A
         ("DELETE FROM block WHERE topic = 'shop.bills'", "shop.bills", "17 claimed, 0 counted"),
         ("UPDATE topic SET put = 5 WHERE name = 'shop.orders'", "shop.orders", "25 claimed, 20 counted"),
         (MOVED, "shop.bills", "begins elsewhere"),
+        (TAKEN_OUT, "shop.bills", "records are missing from the block of offsets 0 to"),
+        (EMPTIED, "shop.bills", "blocks have lost their entries: offset"),
+        (BEGINNING, "shop.bills", "retention has deleted others: 0 claimed"),
     ],
 )
 def test_a_breach_exits_1_and_says_where(delivered: Command, statement: str, name: str, told: str) -> None:
-    if statement == MOVED:
+    if statement in (MOVED, EMPTIED, BEGINNING):
         delivered("put", "bills", "--app", SHOP, said='{"customer": "c", "number": 1}')
     _change(delivered, statement)
     ended = delivered("audit", exits=1)

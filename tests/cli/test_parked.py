@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import signal
+import subprocess
+import sys
 
 import pytest
 
@@ -80,3 +82,49 @@ def test_beside_a_running_worker(died: Command, action: str) -> None:
     of_key = [int(line.split()[1]) for line in mailed if line.startswith("c2 ")]
     assert of_key == sorted(of_key)
     died.accounted()
+
+
+def test_edit_by_a_later_run(died: Command) -> None:
+    [dead] = died.lines("parked", "list", "--state", "dead")
+    position = f"{dead['topic']}:{dead['partition']}:{dead['offset']}"
+    assert "both" in died("parked", "edit", "--value", "1", "--file", "x", exits=2).stderr
+    assert "no terminal" in died("parked", "edit", position, exits=2).stderr
+    assert "no parked record" in died("parked", "edit", "--key", "nobody", "--value", "1", exits=2).stderr
+    assert "one record is edited at a time" in died("parked", "edit", "--key", "c2", "--value", "1", exits=2).stderr
+    bad = ["parked", "edit", position, "--app", SHOP, "--value"]
+    assert "a key may not change" in died(*bad, '{"customer": "c3", "number": 8}', exits=2).stderr
+    assert "is no record of topic" in died(*bad, '{"customer": "c2"}', exits=2).stderr
+    assert "nothing was changed" in died(*bad, '{"customer": "c2", "number": 7}').stderr
+    assert died.lines("parked", "list", "--state", "dead") == [dead]
+    edited = ("parked", "edit", position, "--file", "-")
+    [asked] = died.document(*edited, said='{"customer": "c2", "number": 1007}', ONWARD_USER="kim")["requests"]
+    assert (asked["records"], asked["answer"]) == (1, None)
+    died("parked", "retry", position, ONWARD_USER="lee")
+    died("run", SHOP, "--once", "--set", "bad=7")
+    assert "c2 1007" in (died.folder / "mailed.txt").read_text()
+    step, *_ = died.lines("trace", position)
+    assert step["value"] == {"customer": "c2", "number": 7}
+    edit, retry = step["stages"][0]["requests"]
+    assert (edit["action"], edit["by"], edit["value"]["number"]) == ("edit", "kim", 1007)
+    assert edit["difference"] == [{"path": "number", "before": 7, "after": 1007}]
+    assert (retry["action"], retry["by"], retry["result"]) == ("retry", "lee", "1 to be tried")
+    assert "~ number 7 -> 1007" in died("trace", position).stdout
+    died.accounted()
+
+
+def test_edit_in_an_editor_beside_a_running_worker(died: Command) -> None:
+    worker = died.start("run", SHOP, "--set", "many=40", "--set", "bad=7")
+    until(lambda: died.stage("shop.bill")["state"] in ("running", "idle"))
+    program = f"{sys.executable} -m onward parked edit --state dead"
+    (died.folder / "editor").write_text("#!/bin/sh\nsed -i s/7/1007/ $1\n")
+    (died.folder / "editor").chmod(0o755)
+    said = subprocess.run(
+        ["script", "-qec", program, "/dev/null"], cwd=died.folder, capture_output=True, text=True, timeout=60,
+        env=died.environment | {"EDITOR": "./editor"},
+    )  # fmt: skip
+    assert said.returncode == 0 and "1 edited" in said.stdout, said.stdout
+    [shown] = died.document("parked", "show", "--state", "dead")["records"]
+    assert shown["value"]["number"] == 1007 and [one["action"] for one in shown["requests"]] == ["edit"]
+    assert "edit asked for by" in died("parked", "show", "--state", "dead").stdout
+    worker.send_signal(signal.SIGTERM)
+    assert worker.wait(20) == 0

@@ -13,6 +13,7 @@ from collections import Counter, defaultdict
 from collections.abc import Sequence
 from typing import Any
 
+import msgspec
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from msgspec import Struct
@@ -20,12 +21,14 @@ from msgspec import Struct
 from onward import App, Drop, Later, Record, Reject, Retry
 from onward.audit import breaches
 from onward.clock import HandClock
-from onward.codec import VALUE, Codec
+from onward.codec import KEY, VALUE, Codec
 from onward.emit import Emitter
 from onward.events import Committed, Event
 from onward.log import Commit
 from onward.logs.memory import MemoryLog
+from onward.record import Range
 from onward.topic import Topic
+from onward.trace import Journey, Step, Tracer
 from onward.units import instant_text
 from onward.window import chunk_of
 from onward.worker import Plan, Worker, spec_of
@@ -194,7 +197,7 @@ class Bench:
                         lane.give_up()
                 worker.stop()
 
-        plan = Plan(once=True, patience=3600.0)
+        plan = Plan(once=True, patience=3600.0, retention=False)
         worker = Worker(
             [self.program.app], self.log, self.log, plan, clock=self.clock, chance=lambda: 0.5, observers=[see]
         )
@@ -220,6 +223,50 @@ def by_key(items: Sequence[Item]) -> dict[str | None, list[tuple[int, tuple[int,
     for item in items:
         found[item.key].append((item.number, item.path))
     return found
+
+
+async def traced(bench: Bench, program: Program) -> None:
+    """Every record leads back to the one that it was made from, and that one on to it; by key each is found."""
+    keys: set[str] = set()
+    reached: dict[str, set[str]] = {}
+    made: dict[str, set[str]] = {}
+    tracer = Tracer(bench.log, await bench.log.survey(), {})
+    for number, topic in enumerate(program.topics):
+        for partition in range(topic.partitions):
+            end = (await bench.log.news([topic.name], [])).ends[topic.name, partition]
+            async for journey in tracer.of(Range(topic.name, partition, 0, end)):
+                step = journey.at
+                keys |= {step.key} - {None}
+                if step.origin is not None:
+                    assert str(journey.before[-1].place) == step.origin
+                    made.setdefault(step.origin, set()).add(str(step.place))
+                for passage in step.passages:
+                    assert passage.state not in ("not given", "outstanding"), step
+                    script = program.scripts[number][int(msgspec.json.decode(step.value)["number"])]
+                    assert (passage.state == "dropped") == (script == "dropped" and passage.state != "behind"), step
+                    reached.setdefault(str(step.place), set()).update(str(one.place) for one in passage.outputs)
+    assert {place: found for place, found in reached.items() if found} == made
+    for key in keys:
+        places = {str(step.place) async for journey in tracer.of_key(key) for step in _all_of(journey)}
+        assert {place for place in places if place in reached} == {
+            place for place, of in [(place, key) for place in reached] if await _key_of(bench, place) == of
+        }
+
+
+def _all_of(journey: Journey) -> list[Step]:
+    found, left = [], [journey.at]
+    while left:
+        found.append(left.pop())
+        left += [output for passage in found[-1].passages for output in passage.outputs]
+    return found
+
+
+async def _key_of(bench: Bench, place: str) -> str | None:
+    at = Range.parse(place)
+    assert at is not None
+    stored = await bench.log.stored(at.topic, at.partition, at.first)
+    assert stored is not None
+    return bench.codec.decode(stored.block.entries)[at.first - stored.block.offset][KEY]
 
 
 @settings(max_examples=300, deadline=None, suppress_health_check=list(HealthCheck))
@@ -253,6 +300,7 @@ def test_a_random_program_comes_to_what_a_loop_says(data: st.DataObject) -> None
                 assert sorted(got[key]) == sorted(wanted[key]), key
             else:
                 assert got[key] == wanted[key], key
+        await traced(bench, program)
         survey, evidence, blocks = await bench.log.evidence()
         assert breaches(survey, evidence, blocks) == []
         for stage, left in enumerate(parked):

@@ -16,7 +16,9 @@ from typing import Any
 import pytest
 
 from onward import App, Hold, Retry
+from onward.log import Parked
 from onward.logs.sqlite_books import SQLiteBooks
+from onward.parked import Choice, ask, seen
 from scenarios.ground import Ground, append, request, until
 
 
@@ -246,3 +248,113 @@ def test_a_request_that_the_holder_died_with_is_carried_out_once(ground: Ground)
     assert ground.states() == {"dead": 1}
     assert answers(ground) == ["1 dropped"]
     ground.recount()
+
+
+def ask_as_seen(ground: Ground, action: Any, rows: list[Parked], **match: object) -> None:
+    """Asks for what was seen earlier."""
+    ground.ask("desk.work", action, **(match | seen(rows)))
+
+
+def test_what_is_parked_after_the_request_is_left(ground: Ground) -> None:
+    """Given a dead record and two behind it, seen by somebody; when another comes behind them, and then what was seen
+    is dropped; then the other one is delivered."""
+    bad = Bad({5})
+    app = program(bad, retry=Retry(attempts=1))
+    ground.put(app, app.topics["desk.in"], *records(30))
+    ground.run(app)
+    rows = ground.parked()
+    assert [(row.offset, row.state) for row in rows] == [(5, "dead"), (15, "behind"), (25, "behind")]
+    ground.put(app, app.topics["desk.in"], *records(10, start=30))
+    ground.run(app)
+    assert len(ground.parked()) == 4
+    ask_as_seen(ground, "drop", rows, key="k5")
+    ground.run(app)
+    assert answers(ground) == ["3 dropped"]
+    assert outputs(ground, app)["k5"] == [35]
+    ground.recount(empty=True)
+
+
+def test_what_was_promoted_after_the_request_is_left(ground: Ground) -> None:
+    """Given two behind a dead one; when the first of them is promoted and dies too, and those behind are dropped as
+    they were seen; then it is left."""
+    bad = Bad({5, 15})
+    app = program(bad, retry=Retry(attempts=1))
+    ground.put(app, app.topics["desk.in"], *records(30))
+    ground.run(app)
+    rows = [row for row in ground.parked() if row.state == "behind" and row.key == "k5"]
+    bad.remove(5)
+    ground.ask("desk.work", "retry", offset=5)
+    ground.run(app)
+    assert {row.offset: row.state for row in ground.parked()} == {15: "dead", 25: "behind"}
+    ask_as_seen(ground, "drop", rows, state="behind")
+    ground.run(app)
+    assert answers(ground)[-1] == "1 dropped; 1 not as seen any more, and left"
+    assert {row.offset: row.state for row in ground.parked()} == {15: "dead"}
+    ground.recount()
+
+
+def test_an_approval_is_for_what_was_seen(ground: Ground) -> None:
+    """Given a record that waits, seen by two people; when one approves it and it waits for something else then; then
+    the approval of the other, which comes later, is not for that."""
+    app = App("desk")
+    source = app.topic("in", dict, key="key")
+    asked: list[str] = []
+
+    @app.stage(source, to=app.topic("out", dict, key="key"), name="work")
+    def work(value: dict, approved: bool) -> Any:
+        if len(asked) < 2:
+            asked.append("money" if not asked else "more money")
+            return Hold(asked[-1])
+        return value
+
+    ground.put(app, source, *records(1))
+    ground.run(app)
+    rows = ground.parked()
+    ask_as_seen(ground, "retry", rows)
+    ground.clock.advance(1)
+    ground.run(app)
+    assert [row.reason for row in ground.parked()] == ["more money"]
+    ask_as_seen(ground, "retry", rows)
+    ground.run(app)
+    assert answers(ground) == ["1 to be tried", "0 to be tried; 1 not as seen any more, and left"]
+    assert [row.reason for row in ground.parked()] == ["more money"]
+
+
+def test_several_requests_that_were_asked_before_any_was_carried_out(ground: Ground) -> None:
+    """Given nobody who works; when somebody has all retried, then thinks better of it; then the last word counts."""
+    bad = Bad({5})
+    app = program(bad, retry=Retry(attempts=1))
+    ground.put(app, app.topics["desk.in"], *records(30))
+    ground.run(app)
+    for action in ("retry", "drop"):
+        ground.books(lambda books, action=action: ask(books, Choice(key="k5"), action, "ann", 1.0))
+    ground.run(app)
+    assert answers(ground) == ["1 to be tried", "3 dropped"]
+    assert outputs(ground, app).get("k5") is None
+    ground.recount(empty=True)
+
+
+def test_an_edit_is_what_is_called_next(ground: Ground) -> None:
+    """Given a record that died of its value; when somebody edits and retries it; then the new value is called, once,
+    with the same id and in its place, and the log keeps the old one."""
+    bad = Bad({5})
+    app = program(bad, retry=Retry(attempts=1))
+    ground.put(app, app.topics["desk.in"], *records(30))
+    ground.run(app)
+    match = {"offset": 5}
+
+    def edit(value: str, **more: object) -> None:
+        asked = request("desk.work", "edit", **(match | more))._replace(value=value)
+        ground.books(lambda books: books.ask([asked]))
+
+    for value in ('{"key": "k6", "n": 105}', '{"key": "k5"', "[]"):
+        edit(value)
+    ground.run(app)
+    assert [result.partition(":")[0] for result in answers(ground) if result] == ["0 edited"] * 3
+    edit('{"key": "k5", "n": 105}')
+    ground.ask("desk.work", "retry", offset=5)
+    ground.run(app)
+    assert answers(ground)[-2:] == ["1 edited", "1 to be tried"]
+    assert outputs(ground, app)["k5"] == [105, 15, 25]
+    assert ground.by_key(app.topics["desk.in"])["k5"][0]["n"] == 5
+    ground.recount(empty=True)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 
 from onward import stores
-from onward.audit import Breach, breaches
+from onward.audit import Breach, breaches, recounted
 from onward.cli import options, show
 from onward.cli.status import chosen
 from onward.config import Config
@@ -30,12 +30,13 @@ def audit(apps: options.Apps = None, json: options.Json = False, store: options.
 async def _audit(url: str, names: list[str]) -> tuple[int, int, list[Breach]]:
     async with stores.looking(url) as books:
         survey, evidence, blocks = await books.evidence()
+        apps = {app.name for app in chosen(survey, names)} if names else None
+
+        def asked(name: str) -> bool:
+            return apps is None or name.partition(".")[0] in apps
+
         found = await asyncio.to_thread(breaches, survey, evidence, blocks)
-    apps = {app.name for app in chosen(survey, names)} if names else None
-
-    def asked(name: str) -> bool:
-        return apps is None or name.partition(".")[0] in apps
-
+        found += await recounted(books, [row for row in blocks if asked(row.topic)])
     stages = {one.facts.stage for one in evidence if asked(one.facts.stage)}
     topics = {one.topic for one in survey.topics if asked(one.topic)}
     return len(stages), len(topics), [breach for breach in found if asked(breach.name)]

@@ -6,22 +6,27 @@ import asyncio
 import time
 from collections.abc import Awaitable, Callable, Sequence
 from enum import StrEnum
-from typing import Annotated, Literal
+from typing import Annotated, Literal, TypeVar
 
 import msgspec
 import typer
 
 from onward import stores
 from onward.cli import options, show
+from onward.cli.edited import Edited, declared
 from onward.cli.show import Column
 from onward.config import Config
 from onward.errors import Refused
-from onward.log import Books
+from onward.log import Books, Fate
 from onward.names import full_name
-from onward.parked import Asked, Choice, Found, ask, chosen
+from onward.parked import Asked, Choice, Found, ask, ask_edit, chosen
 from onward.record import Position
+from onward.run import leave
+from onward.units import instant_text
 
-program = typer.Typer(help="Show, retry or drop records that were set aside.", no_args_is_help=True)
+T = TypeVar("T")
+
+program = typer.Typer(help="Show, retry, edit or drop records that were set aside.", no_args_is_help=True)
 
 SCREEN = 1_000
 """Records in a table, unless said."""
@@ -122,9 +127,9 @@ def show_(
         records = []
         async for found in chosen(books, await _known(books, said), limit):
             if json:
-                records.append(found.whole())
+                records.append(found.whole(await fate_of(books, found)))
             else:
-                print(_told(found))
+                print(whole(found, await fate_of(books, found)))
         if json:
             show.document({"records": records})
 
@@ -166,23 +171,81 @@ def drop(
     _ask("drop", said, store, json=json)
 
 
+@program.command("edit")
+def edit(
+    position: PositionArgument = None,
+    stage: StageOption = None,
+    key: KeyOption = None,
+    state: StateOption = None,
+    error: ErrorOption = None,
+    reason: ReasonOption = None,
+    value: Annotated[
+        str | None, typer.Option(metavar="JSON", help="The new value, instead of an editor.", show_default=False)
+    ] = None,
+    file: Annotated[
+        str | None,
+        typer.Option(metavar="F", help="A file with the new value, - for standard input.", show_default=False),
+    ] = None,
+    app: Annotated[
+        str | None,
+        typer.Option(metavar="APP", help="Whose stage it is, to check the value at once.", show_default=False),
+    ] = None,
+    json: options.Json = False,
+    store: options.Store = None,
+) -> None:
+    """Give one parked record another value, in $EDITOR as JSON. A worker carries it out; the key may not change, and
+    the record as it came stays in its topic. It stays parked: `onward parked retry` tries it."""
+    if value is not None and file is not None:
+        raise Refused("say --value or --file, not both")
+    said = Choice(stage, key, state and state.value, error, reason, _position(position))
+    by = Config.read().user()
+
+    async def work(books: Books) -> bool:
+        found = await _one(books, await _known(books, said))
+        new = Edited(found, declared(found, app)).text(value, file)
+        if new is None:
+            show.note("nothing was changed")
+            return False
+        asked = await ask_edit(books, found, new, by, time.time())
+        answers = await _answers(books, [asked])
+        _say("edit", [asked], answers, json=json)
+        return answers.get(asked.id, "").startswith("0 ")
+
+    if _with_books(store, work):
+        leave(1)
+
+
+async def _one(books: Books, said: Choice) -> Found:
+    found = [one async for one in chosen(books, said, 2)]
+    if not found:
+        raise Refused("no parked record matches")
+    if len(found) > 1:
+        both = " and ".join(f"{one.topic}:{one.partition}:{one.row.offset} of stage {one.stage}" for one in found)
+        raise Refused(f"one record is edited at a time, and {both} match; name one by its POSITION, or say --stage")
+    return found[0]
+
+
 def _ask(action: Literal["retry", "drop"], said: Choice, store: str | None, *, json: bool) -> None:
     by = Config.read().user()
 
     async def work(books: Books) -> None:
         asked = await ask(books, await _known(books, said), action, by, time.time())
         answers = await _answers(books, asked)
-        if json:
-            told = [{**msgspec.structs.asdict(one), "answer": answers.get(one.id)} for one in asked]
-            show.document({"action": action, "requests": told})
-            return
-        for one in asked:
-            answer = answers.get(one.id, f"{one.records} asked for; a worker that runs it carries it out")
-            print(f"{one.stage} partition {one.partition}: {answer}")
-        if not asked:
-            show.note("no parked record matches")
+        _say(action, asked, answers, json=json)
 
     _with_books(store, work)
+
+
+def _say(action: str, asked: Sequence[Asked], answers: dict[int, str], *, json: bool) -> None:
+    if json:
+        told = [{**msgspec.structs.asdict(one), "answer": answers.get(one.id)} for one in asked]
+        show.document({"action": action, "requests": told})
+        return
+    for one in asked:
+        answer = answers.get(one.id, f"{one.records} asked for; a worker that runs it carries it out")
+        print(f"{one.stage} partition {one.partition}: {answer}")
+    if not asked:
+        show.note("no parked record matches")
 
 
 async def _answers(books: Books, asked: Sequence[Asked]) -> dict[int, str]:
@@ -214,12 +277,12 @@ def _position(text: str | None) -> Position | None:
     return found
 
 
-def _with_books(store: str | None, work: Callable[[Books], Awaitable[None]]) -> None:
-    async def opened() -> None:
+def _with_books(store: str | None, work: Callable[[Books], Awaitable[T]]) -> T:
+    async def opened() -> T:
         async with stores.looking(Config.read().store(store)) as books:
-            await work(books)
+            return await work(books)
 
-    asyncio.run(opened())
+    return asyncio.run(opened())
 
 
 _COLUMNS = [
@@ -237,14 +300,18 @@ def _row(found: Found) -> list[str]:
     ]  # fmt: skip
 
 
-def _told(found: Found) -> str:
+async def fate_of(books: Books, found: Found) -> Fate:
+    return await books.fate(found.stage, found.partition, found.row.offset)
+
+
+def whole(found: Found, fate: Fate) -> str:
     told = found.told()
     origin, key, when, headers, value = msgspec.json.decode(found.row.entry)
     lines = [
         f"{found.topic}:{found.partition}:{found.row.offset} of stage {found.stage}: {found.row.state}",
-        f"  key       {key}",
+        f"  key       {show.in_line(key) if key is not None else '-'}",
         f"  time      {when}",
-        f"  origin    {origin}",
+        f"  origin    {origin or '-'}",
         f"  headers   {msgspec.json.encode(headers or {}).decode()}",
         f"  value     {msgspec.json.encode(value).decode()}",
         f"  since     {told['since']}",
@@ -252,9 +319,15 @@ def _told(found: Found) -> str:
     if told["due"]:
         lines.append(f"  due       {told['due']}")
     if found.row.reason:
-        lines.append(f"  reason    {found.row.reason}")
+        lines.append(f"  reason    {show.in_line(found.row.reason)}")
+    if found.row.approved:
+        lines.append("  approved  yes")
     for one in found.attempts:
-        what = f"{one.error}: {one.message}" if one.error else "passed"
-        lines.append(f"  attempt {one.number} after {one.took:.3f} s: {what}")
+        what = f"{one.error}: {show.in_line(one.message)}" if one.error else "passed"
+        lines.append(f"  attempt {one.number} {instant_text(one.at)} after {one.took:.3f} s: {what}")
         lines += [f"    {line}" for line in one.traceback.splitlines()]
+    for request, done, result in fate.requests:
+        lines.append(f"  {request.action} asked for by {request.by}, carried out {instant_text(done)}: {result}")
+        if request.value is not None:
+            lines.append("    the record as it came stands in its topic; `onward trace` shows what was changed")
     return "\n".join(lines)

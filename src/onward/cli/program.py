@@ -29,6 +29,7 @@ from onward.cli import (
     status,
     table,
     task,
+    trace,
 )
 from onward.cli.show import fail
 from onward.errors import OnwardError
@@ -51,6 +52,7 @@ program.command("status")(status.status)
 program.command("graph")(graph.graph)
 program.command("read")(read.read)
 program.command("put")(put.put)
+program.command("trace")(trace.trace)
 program.add_typer(parked.program, name="parked")
 program.add_typer(review.program, name="review")
 program.add_typer(replay.program, name="replay")

@@ -34,6 +34,22 @@ def line(value: Any) -> None:
     sys.stdout.write(msgspec.json.encode(value).decode() + "\n")
 
 
+_CONTROLS = {number: f"\\x{number:02x}" for number in [*range(32), *range(127, 160)]}
+_CONTROLS |= {
+    ord("\t"): "\\t",
+    ord("\n"): "\\n",
+    ord("\r"): "\\r",
+    ord("\\"): "\\\\",
+    0x2028: "\\u2028",
+    0x2029: "\\u2029",
+}
+
+
+def in_line(text: str) -> str:
+    """The text as one field of one line: tabs, line ends and what would steer a terminal as escapes."""
+    return text.translate(_CONTROLS)
+
+
 def note(text: str) -> None:
     """Something that was not asked for but should be known."""
     err.print(Text(text), style="dim" if err.is_terminal else None, soft_wrap=True)

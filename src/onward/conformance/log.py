@@ -17,6 +17,7 @@ needs no plugin. `open` is told the clock that the log must use; the handles are
 from onward.conformance.ageing import Ageing
 from onward.conformance.committing import Committing
 from onward.conformance.declaring import Declaring
+from onward.conformance.following import Following
 from onward.conformance.leasing import Leasing
 from onward.conformance.looking import Looking
 from onward.conformance.operating import Operating
@@ -29,6 +30,18 @@ from onward.conformance.tasks import Tasks
 
 
 class LogSuite(
-    Declaring, Leasing, Committing, Sharing, Reading, Looking, Ageing, Pausing, Operating, Tables, Tasks, Replaying
+    Declaring,
+    Leasing,
+    Committing,
+    Sharing,
+    Reading,
+    Looking,
+    Following,
+    Ageing,
+    Pausing,
+    Operating,
+    Tables,
+    Tasks,
+    Replaying,
 ):
     """Subclass it with `open`, and `reopen` where the log is durable."""

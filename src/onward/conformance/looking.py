@@ -203,7 +203,7 @@ class Looking(Suite):
         case.clock.advance(1)
         await case.log.retain(IN, case.clock.now(), {0: 3})
         _, _, blocks = await case.books.evidence()
-        assert list(blocks) == [BlockRow(IN, 0, 1, 2)]
+        assert list(blocks) == [BlockRow(IN, 0, 1, 2, full=False)]
 
     @scenario
     async def test_parked_rows_are_found_by_stage_key_and_state(self, case: Case) -> None:

@@ -20,6 +20,7 @@ from onward.errors import AlreadyCommitted, GoneTooLong, LeaseLost, Refused, Sta
 from onward.limit import Seat, granted
 from onward.log import (
     MEETING,
+    Answer,
     Append,
     AppSpec,
     Block,
@@ -111,7 +112,7 @@ class MemoryLog(MemoryBooks):
         return [rows.parked[offset] for offset in sorted(offsets) if offset in rows.parked]
 
     async def commit(self, commit: Commit) -> None:
-        lease = commit.lease
+        lease, now = commit.lease, self._clock.now()
         for append in commit.appends:
             self.store.part(append.topic, append.partition)
         if lease is not None:
@@ -120,10 +121,10 @@ class MemoryLog(MemoryBooks):
             self._check_new(lease, commit)
         self.store.tables.check(commit.tables)
         if lease is not None:
-            self._finish(lease, commit)
+            self._finish(lease, commit, now)
         self.store.tables.write(commit.tables)
         for append in commit.appends:
-            self._append(append)
+            self._append(append, lease, now)
             if lease is None:
                 self.store.topics[append.topic].put += append.count
         await self._changed()
@@ -176,11 +177,12 @@ class MemoryLog(MemoryBooks):
                 offset = min(offset, self.store.unseen(topic, partition, overrun))
             part = parts[partition]
             while part and (most is None or deleted < most or len(part) == 1):
-                block, at = part[0]
+                block, at = part[0].block, part[0].at
                 if at >= written_before or block.offset + block.count > offset:
                     break
+                self.store.topics[topic].note_retained(partition, block)
                 if len(part) == 1:
-                    part[0] = Written(block._replace(entries=EMPTY), at)
+                    part[0] = part[0]._replace(block=block._replace(entries=EMPTY), keys=None)
                     break
                 del part[0]
                 deleted += 1
@@ -216,6 +218,7 @@ class MemoryLog(MemoryBooks):
         ][:most]
         for id_ in answered:
             del self.store.requests[id_], self.store.answers[id_], self.store.answered[id_]
+            self.store.carried.pop(id_, None)
         return gone + len(old) + len(answered)
 
     async def draw(self, budget: str, per_second: float, count: int) -> Portion:
@@ -317,9 +320,9 @@ class MemoryLog(MemoryBooks):
         if (commit.finished and commit.finished[0][0] in rows.firsts) or commit.unit in rows.units:
             raise AlreadyCommitted(f"{lease.stage} partition {lease.partition}: {commit.unit or commit.finished[0]}")
 
-    def _finish(self, lease: Lease, commit: Commit) -> None:
-        now = self._clock.now()
+    def _finish(self, lease: Lease, commit: Commit, now: float) -> None:
         rows = self.store.stages.setdefault((lease.stage, lease.partition), StageRows())
+        rows.drops += [(reason, span) for reason, spans in commit.drops for span in spans]
         rows.next = rows.next if commit.next is None else commit.next
         if commit.finished or commit.totals is not None or commit.next is not None or commit.unit is not None:
             rows.add(ProgressRow(now, tuple(commit.finished), rows.next, commit.unit))
@@ -341,12 +344,17 @@ class MemoryLog(MemoryBooks):
             rows.seen = {text: mark for text, mark in rows.seen.items() if mark.offset >= before and mark.at >= since}
         if commit.source is not None:
             self.store.sources[lease.stage] = commit.source
-        for id_, result in commit.answered:
-            if id_ in self.store.requests:
-                self.store.answers.setdefault(id_, result)
-                self.store.answered.setdefault(id_, now)
+        for id_, result, offsets in (Answer(*answer) for answer in commit.answered):
+            if id_ in self.store.requests and id_ not in self.store.answers:
+                self.store.answers[id_] = result
+                self.store.answered[id_] = now
+                self.store.carried[id_] = list(offsets)
 
-    def _append(self, append: Append) -> None:
+    def _append(self, append: Append, lease: Lease | None, now: float) -> None:
         end = self.store.topics[append.topic].end(append.partition)
         block = Block(end, append.count, append.entries, secrets.token_hex(4))
-        self.store.part(append.topic, append.partition).append(Written(block, self._clock.now()))
+        self.store.places += 1
+        origin = (lease.partition, append.origins) if lease is not None and append.origins is not None else None
+        maker = lease.stage if lease is not None else None
+        written = Written(block, now, self.store.places, append.keys, maker, origin)
+        self.store.part(append.topic, append.partition).append(written)

@@ -34,15 +34,16 @@ from onward.log import (
     TopicFacts,
     TopicStanding,
 )
-from onward.logs.memory_store import LeaseRow, MemoryStore, StageRows, TopicRows, Where
+from onward.logs.memory_store import EMPTY, LeaseRow, MemoryStore, StageRows, TopicRows, Where
 from onward.logs.memory_tables import MemoryTables
+from onward.logs.memory_trail import MemoryTrail
 from onward.repartition import Left
 from onward.repartition import check as check_left
 from onward.span import length
 from onward.task_run import TaskRun
 
 
-class MemoryBooks:
+class MemoryBooks(MemoryTrail):
     """A handle for looking at a `MemoryStore`; see `onward.log.Books` for what each method promises."""
 
     def __init__(self, store: MemoryStore, *, clock: Clock | None = None) -> None:
@@ -70,12 +71,12 @@ class MemoryBooks:
             finished = sorted([*rows.folded, *(span for _, span in rows.finished)])
             found.append(Evidence(facts, finished, [(row.offset, row.key, row.state) for row in rows.parked_rows()]))
         blocks = [
-            BlockRow(name, partition, block.offset, block.count)
+            BlockRow(name, partition, block.offset, block.count, block.entries != EMPTY)
             for name, topic in sorted(self.store.topics.items())
             for partition, part in enumerate(topic.parts)
-            for block, _ in part
+            for block, *_ in part
         ]
-        return survey, found, blocks
+        return survey._replace(retained=await self.retained()), found, blocks
 
     async def backlogs(self, topics: Iterable[str]) -> tuple[Sequence[AppSpec], Sequence[Backlog]]:
         wanted, now = set(topics), self._clock.now()

@@ -30,8 +30,10 @@ from onward.log import (
     Paused,
     Replay,
     Request,
+    Retained,
     SourceState,
     Span,
+    Stored,
     Totals,
     stage_of,
 )
@@ -48,10 +50,17 @@ Where = tuple[str, int]
 
 
 class Written(NamedTuple):
-    """A block and when it was written."""
+    """A block, when it was written, as which of all (`place`), by whom, and from which records of which partition."""
 
     block: Block
     at: float
+    place: int = 0
+    keys: bytes | None = None
+    maker: str | None = None
+    origin: tuple[int, Span] | None = None
+
+    def stored(self, topic: str, partition: int) -> Stored:
+        return Stored(topic, partition, self.block, self.at, self.maker)
 
 
 class TopicRows:
@@ -63,6 +72,13 @@ class TopicRows:
         self.put = self.forgotten = self.held = 0
         self.shapes: dict[str, tuple[str, float]] = {}
         self.parts: list[list[Written]] = [[] for _ in range(partitions)]
+        self.retained: dict[int, Retained] = {}
+
+    def note_retained(self, partition: int, block: Block) -> None:
+        """Notes that retention deletes a block; one that has lost its entries before was noted then."""
+        if block.entries != EMPTY:
+            offset, count = self.retained.get(partition, Retained(0, 0))
+            self.retained[partition] = Retained(max(offset, block.offset + block.count), count + block.count)
 
     def end(self, partition: int) -> int:
         """The offset that the next record of a partition gets."""
@@ -77,12 +93,12 @@ class TopicRows:
     @property
     def oldest(self) -> list[float]:
         """When the oldest block that has its entries was written, of each partition that has one."""
-        firsts = (next((at for block, at in part if block.entries != EMPTY), None) for part in self.parts)
+        firsts = (next((one.at for one in part if one.block.entries != EMPTY), None) for part in self.parts)
         return [at for at in firsts if at is not None]
 
     def kept(self, partition: int) -> list[Block]:
         """The blocks that have their entries."""
-        return [block for block, _ in self.parts[partition] if block.entries != EMPTY]
+        return [block for block, *_ in self.parts[partition] if block.entries != EMPTY]
 
 
 class LeaseRow:
@@ -133,6 +149,7 @@ class StageRows:
         self.folded: list[Span] = []
         self.firsts: set[int] = set()
         self.units: set[str] = set()
+        self.drops: list[tuple[str, Span]] = []
         self.parked: dict[int, Parked] = {}
         self.attempts: dict[int, list[Attempt]] = {}
         self.seen: dict[str, Mark] = {}
@@ -213,6 +230,8 @@ class MemoryStore:
         self.asked = 0
         self.gone: dict[str, float] = {}
         self.paused: dict[str, Paused] = {}
+        self.carried: dict[int, list[Span]] = {}
+        self.places = 0
         self.workers: dict[str, tuple[float, tuple[str, ...]]] = {}
         self.budgets: dict[str, Account] = {}
         self.seats: dict[str, dict[str, tuple[Seat, float]]] = {}
@@ -231,7 +250,7 @@ class MemoryStore:
         rows = self.topics.get(topic)
         part = rows.parts[partition] if rows is not None and partition < len(rows.parts) else []
         start = max(0, bisect_right(part, offset, key=lambda written: written.block.offset) - 1)
-        for block, _ in islice(part, start, None):
+        for block, *_ in islice(part, start, None):
             if block.entries != EMPTY and block.offset + block.count > offset:
                 yield block
 
@@ -355,6 +374,10 @@ class MemoryStore:
             self.paused[name] = self.paused.pop(was)
 
     def rename_leases(self, was: str, name: str) -> None:
+        """And as whose work blocks stand."""
+        for topic in self.topics.values():
+            for part in topic.parts:
+                part[:] = [written._replace(maker=name) if written.maker == was else written for written in part]
         for (stage, partition), lease in list(self.leases.items()):
             if stage == was:
                 del self.leases[stage, partition]

@@ -20,6 +20,7 @@ from onward.log import (
     Books,
     Claim,
     Commit,
+    Lease,
     Parked,
     SourceState,
     StageStanding,
@@ -132,13 +133,13 @@ class Overlay(MemoryLog):
         for topic in topics:
             await self.retain(topic, float("inf"), self._passed(topic))
 
-    def _append(self, append: Append) -> None:
+    def _append(self, append: Append, lease: Lease | None, now: float) -> None:
         at = self.store.topics[append.topic].end(append.partition)
         shown = self.shown.setdefault(append.topic, [])
         if len(shown) < SHOWN:
             entries = codec.split(append.entries)[: SHOWN - len(shown)]
             shown += [(append.partition, at + i, bytes(entry)) for i, entry in enumerate(entries)]
-        super()._append(append)
+        super()._append(append, lease, now)
 
     def _passed(self, topic: str) -> Mapping[int, int]:
         """Up to where no stage that is run has anything left to read, by partition."""

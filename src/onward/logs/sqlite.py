@@ -41,6 +41,7 @@ from onward.logs.sqlite_life import fold, old_of, retain
 from onward.logs.sqlite_rows import (
     SCHEMA,
     SQL,
+    answer_row,
     attempt_rows,
     blocks_of,
     claim_of,
@@ -342,22 +343,21 @@ class SQLiteLog:
         return msgspec.structs.replace(claim_of(connection, lease), crashes=crashes)
 
     def _commit(self, connection: apsw.Connection, commit: Commit) -> None:
-        lease = commit.lease
+        lease, now = commit.lease, self._instant()
         if lease is not None:
             held = rows(connection, SQL.lease_get, stage=stage_of(lease.stage), partition=lease.partition)
             if not held or held[0][1] != lease.token:
                 raise LeaseLost(lease.stage, lease.partition, lease.token)
-            self._finish(connection, lease, commit)
+            self._finish(connection, lease, commit, now)
         if commit.tables:
             write_edits(connection, commit.tables)
         for append in commit.appends:
-            self._append(connection, append)
+            self._append(connection, append, lease, now)
             if lease is None:
                 connection.execute(SQL.topic_count_put, {"name": append.topic, "count": append.count})
 
-    def _finish(self, connection: apsw.Connection, lease: Lease, commit: Commit) -> None:
+    def _finish(self, connection: apsw.Connection, lease: Lease, commit: Commit, now: str) -> None:
         bound: dict[str, Any] = {"stage": lease.stage, "partition": lease.partition}
-        now = self._instant()
         if commit.finished or commit.totals is not None or commit.next is not None or commit.unit is not None:
             self._progress(connection, bound, commit, now)
         if commit.unpark:
@@ -380,8 +380,8 @@ class SQLiteLog:
             connection.execute(SQL.seen_forget, row)
         if commit.source is not None:
             connection.execute(SQL.source_put, {"name": lease.stage, **source_to(commit.source)})
-        for id_, result in commit.answered:
-            connection.execute(SQL.request_done, {"id": id_, "done": now, "result": result})
+        for answer in commit.answered:
+            connection.execute(SQL.request_done, answer_row(answer, now))
 
     def _progress(self, connection: apsw.Connection, bound: dict[str, Any], commit: Commit, now: str) -> None:
         finished, next_, totals = commit.finished, commit.next, commit.totals
@@ -399,6 +399,7 @@ class SQLiteLog:
             "unit": commit.unit,
             "finished": msgspec.json.encode(finished).decode(),
             "totals": msgspec.json.encode(totals).decode(),
+            "dropped": msgspec.json.encode(commit.drops).decode() if commit.drops else None,
         }
         try:
             connection.execute(SQL.progress_add, row)
@@ -407,7 +408,7 @@ class SQLiteLog:
                 raise
             raise AlreadyCommitted(f"{bound['stage']} partition {bound['partition']}: {error}") from error
 
-    def _append(self, connection: apsw.Connection, append: Append) -> None:
+    def _append(self, connection: apsw.Connection, append: Append, lease: Lease | None, now: str) -> None:
         known = rows(connection, SQL.topic_get, name=append.topic)
         if not known or not 0 <= append.partition < known[0][1]:
             raise Refused(
@@ -419,11 +420,15 @@ class SQLiteLog:
             "partition": append.partition,
             "offset": offset,
             "count": append.count,
-            "written": self._instant(),
+            "written": now,
             "nonce": os.urandom(4).hex(),
             "size": len(append.entries),
             "keys": append.keys,
             "entries": append.entries,
+            "maker": lease.stage if lease is not None else None,
+            "origin_partition": lease.partition if lease is not None and append.origins else None,
+            "origin_first": append.origins[0] if append.origins else None,
+            "origin_end": append.origins[1] if append.origins else None,
         }
         connection.execute(SQL.block_add, row)
 

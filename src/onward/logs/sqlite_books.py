@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import json
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from itertools import islice
@@ -56,6 +55,7 @@ from onward.logs.sqlite_rows import (
     parked_from,
     ports_of,
     replay_from,
+    request_row,
     requests_of,
     run_from,
     seen_of,
@@ -65,6 +65,7 @@ from onward.logs.sqlite_rows import (
     stands_at,
 )
 from onward.logs.sqlite_tables import SQLiteTables, document_from
+from onward.logs.sqlite_trail import SQLiteTrail, retained_of
 from onward.span import length
 from onward.sqlite.connection import File, away, path_of, rows
 from onward.sqlite.hints import tell
@@ -75,7 +76,7 @@ from onward.units import instant, instant_text
 T = TypeVar("T")
 
 
-class SQLiteBooks:
+class SQLiteBooks(SQLiteTrail):
     """A handle for looking at a store file; see `onward.log.Books` for what each method promises."""
 
     def __init__(self, url: str, *, clock: Clock | None = None) -> None:
@@ -101,7 +102,8 @@ class SQLiteBooks:
     async def evidence(self) -> tuple[Survey, Sequence[Evidence], Sequence[BlockRow]]:
         def work(connection: apsw.Connection) -> tuple[Survey, list[Evidence], list[BlockRow]]:
             survey = self._survey(connection, 0.0)
-            survey = survey._replace(missing=rows(connection, SQL.progress_missing)[0][0])
+            missing = rows(connection, SQL.progress_missing)[0][0]
+            survey = survey._replace(missing=missing, retained=retained_of(connection))
             found = []
             for facts in survey.stages:
                 bound = {"stage": facts.stage, "partition": facts.partition}
@@ -112,7 +114,7 @@ class SQLiteBooks:
                 counted = rows(connection, SQL.statistic_count, **bound)[0][0]
                 parked = [(offset, key, state) for offset, key, state in rows(connection, SQL.parked_facts, **bound)]
                 found.append(Evidence(facts, sorted([*folded, *finished]), parked, counted - length(folded)))
-            return survey, found, [BlockRow(*row) for row in rows(connection, SQL.block_rows)]
+            return survey, found, [BlockRow(*row[:4], bool(row[4])) for row in rows(connection, SQL.block_rows)]
 
         return await self._look(work)
 
@@ -220,10 +222,7 @@ class SQLiteBooks:
         def work(connection: apsw.Connection) -> list[int]:
             ids = []
             for request in requests:
-                row = request._asdict()
-                row |= {"match": json.dumps(request.match), "at": instant_text(request.at)}
-                del row["id"]
-                ids.append(rows(connection, SQL.request_add, **row)[0][0])
+                ids.append(rows(connection, SQL.request_add, **request_row(request))[0][0])
             return ids
 
         return await self._write(work)

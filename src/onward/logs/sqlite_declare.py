@@ -70,7 +70,7 @@ def _note_shape(connection: apsw.Connection, app: AppSpec, topic: TopicSpec, now
 
 
 def _rename_topic(connection: apsw.Connection, was: str, name: str, now: str) -> None:
-    for part in ("", "_block", "_begin", "_progress", "_source", "_shape"):
+    for part in ("", "_block", "_begin", "_progress", "_source", "_shape", "_retained"):
         statement = getattr(SQL, f"rename_topic{part}")
         connection.execute(statement, {"name": name, "was": was})
     for _, text in rows(connection, SQL.app_all):
@@ -81,7 +81,7 @@ def _rename_topic(connection: apsw.Connection, was: str, name: str, now: str) ->
 
 def _declare_source(connection: apsw.Connection, source: SourceSpec) -> None:
     if source.was and not rows(connection, SQL.source_get, name=source.name):
-        for statement in (SQL.rename_source, SQL.rename_stage_lease, SQL.rename_pause):
+        for statement in (SQL.rename_source, SQL.rename_stage_lease, SQL.rename_stage_block, SQL.rename_pause):
             connection.execute(statement, {"name": source.name, "was": source.was})
 
 
@@ -109,7 +109,19 @@ def _check_seen(connection: apsw.Connection, stage: StageSpec) -> None:
 
 
 def _rename_stage(connection: apsw.Connection, was: str, name: str) -> None:
-    tables = ("begin", "progress", "statistic", "folded", "parked", "attempt", "lease", "request", "seen", "replay")
+    tables = (
+        "begin",
+        "progress",
+        "statistic",
+        "folded",
+        "parked",
+        "attempt",
+        "lease",
+        "request",
+        "seen",
+        "replay",
+        "block",
+    )
     for table in tables:
         statement = getattr(SQL, f"rename_stage_{table}")
         connection.execute(statement, {"name": name, "was": was})

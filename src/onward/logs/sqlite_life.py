@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from itertools import pairwise
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import apsw
 import msgspec
@@ -38,7 +38,7 @@ def retain(
         for at, count, written, size in connection.execute(SQL.block_oldest, bound):
             if written >= instant_text(before) or at + count > offset:
                 break
-            passed.append((at, size))
+            passed.append((at, size, at + count))
             room -= size
             if most is not None and (len(passed) > most - deleted or room <= 0):
                 break
@@ -48,6 +48,7 @@ def retain(
         keep = passed.pop() if passed[-1][0] == newest else None
         if most is not None and len(passed) > most - deleted:
             passed, keep = passed[: most - deleted], None
+        _note(connection, bound, passed if keep is None else [*passed, keep])
         if passed:
             connection.execute(SQL.block_delete, {**bound, "offset": passed[-1][0] + 1})
             deleted += len(passed)
@@ -73,6 +74,14 @@ def _forget_shapes(connection: apsw.Connection, topic: str) -> None:
         if instant(since) + OVERLAP >= oldest:
             return
         connection.execute(SQL.shape_delete, {"topic": topic, "fingerprint": name})
+
+
+def _note(connection: apsw.Connection, bound: dict[str, Any], blocks: Sequence[tuple[int, int, int]]) -> None:
+    """Notes what retention deletes; one that has lost its entries before was noted then."""
+    full = [(at, end) for at, size, end in blocks if size > len("[]")]
+    if full:
+        row = {**bound, "offset": full[-1][1], "count": sum(end - at for at, end in full)}
+        connection.execute(SQL.retained_put, row)
 
 
 def _unseen(connection: apsw.Connection, topic: str, partition: int, overrun: Collection[str]) -> int:

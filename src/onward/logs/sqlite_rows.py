@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from typing import Any
 
@@ -9,6 +10,7 @@ import apsw
 import msgspec
 
 from onward.log import (
+    Answer,
     AppSpec,
     Attempt,
     Block,
@@ -21,6 +23,7 @@ from onward.log import (
     Request,
     SourceState,
     Span,
+    Stored,
     Totals,
     stage_of,
 )
@@ -35,9 +38,11 @@ SCHEMA = len(SQL.migrations)
 Row = tuple[Any, ...]
 
 _spans = msgspec.json.Decoder(list[Span])
+_drops = msgspec.json.Decoder(list[tuple[str, list[Span]]])
 _totals = msgspec.json.Decoder(Totals)
 spans_from = _spans.decode
 totals_from = _totals.decode
+drops_from = _drops.decode
 spec_from = msgspec.json.Decoder(AppSpec).decode
 
 
@@ -128,10 +133,7 @@ def replays_open(connection: apsw.Connection) -> list[Replay]:
 
 def requests_of(connection: apsw.Connection, stage: str) -> list[Request]:
     """What is asked of a stage and not answered yet, the oldest first."""
-    return [
-        Request(id_, name, partition, action, msgspec.json.decode(match), by, instant(at))
-        for id_, name, partition, action, match, by, at in connection.execute(SQL.request_open, {"stage": stage})
-    ]
+    return [request_from(row) for row in connection.execute(SQL.request_open, {"stage": stage})]
 
 
 def blocks_of(
@@ -225,6 +227,27 @@ def mark_rows(marks: Sequence[Mark]) -> str:
 
 def _json(rows_: Sequence[Row]) -> str:
     return msgspec.json.encode(rows_).decode()
+
+
+def request_from(row: Row) -> Request:
+    id_, stage, partition, action, match, by, at, value = row
+    return Request(id_, stage, partition, action, json.loads(match), by, instant(at), value)
+
+
+def request_row(request: Request) -> dict[str, Any]:
+    row = request._asdict() | {"match": json.dumps(request.match), "at": instant_text(request.at)}
+    del row["id"]
+    return row
+
+
+def answer_row(answer: Answer, now: str) -> dict[str, Any]:
+    id_, result, offsets = Answer(*answer)
+    return {"id": id_, "done": now, "result": result, "offsets": _json(offsets) if offsets else None}
+
+
+def stored_from(row: Row) -> Stored:
+    topic, partition, offset, count, nonce, entries, written, maker = row
+    return Stored(topic, partition, Block(offset, count, entries, nonce), instant(written), maker)
 
 
 def source_from(found: Sequence[Row]) -> SourceState:

@@ -1,1 +1,1 @@
-SELECT topic, partition, "offset", count FROM block ORDER BY topic, partition, "offset"
+SELECT topic, partition, "offset", count, size > 2 FROM block ORDER BY topic, partition, "offset"

@@ -1,2 +1,2 @@
-INSERT INTO progress (stage, partition, first, last, next, count, written, unit, finished, totals)
-VALUES (:stage, :partition, :first, :last, :next, :count, :written, :unit, :finished, :totals)
+INSERT INTO progress (stage, partition, first, last, next, count, written, unit, finished, totals, dropped)
+VALUES (:stage, :partition, :first, :last, :next, :count, :written, :unit, :finished, :totals, :dropped)

@@ -1,2 +1,2 @@
-INSERT INTO request (stage, partition, action, match, by, at)
-VALUES (:stage, :partition, :action, :match, :by, :at) RETURNING id
+INSERT INTO request (stage, partition, action, match, by, at, value)
+VALUES (:stage, :partition, :action, :match, :by, :at, :value) RETURNING id

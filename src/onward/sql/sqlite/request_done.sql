@@ -1,1 +1,1 @@
-UPDATE request SET done = :done, result = :result WHERE id = :id AND done IS NULL
+UPDATE request SET done = :done, result = :result, offsets = :offsets WHERE id = :id AND done IS NULL

@@ -1,0 +1,1 @@
+UPDATE block SET maker = :name WHERE maker = :was

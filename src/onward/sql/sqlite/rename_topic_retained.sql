@@ -1,0 +1,1 @@
+UPDATE retained SET topic = :name WHERE topic = :was
