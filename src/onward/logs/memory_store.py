@@ -178,6 +178,7 @@ class MemoryStore:
         self.topics: dict[str, TopicRows] = {}
         self.stages: dict[Where, StageRows] = {}
         self.sources: dict[str, SourceState] = {}
+        self.renamed: dict[str, str] = {}
         self.leases: dict[Where, LeaseRow] = {}
         self.requests: dict[int, Request] = {}
         self.answers: dict[int, str] = {}
@@ -245,6 +246,7 @@ class MemoryStore:
             self.gone.pop(name, None)
 
     def rename_stage(self, was: str, name: str) -> None:
+        self.renamed[was] = name
         self.gone.pop(was, None)
         self.rename_pause(was, name)
         for (stage, partition), rows in list(self.stages.items()):
