@@ -14,7 +14,7 @@ from onward.codec import Codec
 from onward.emit import Emitter
 from onward.events import Event
 from onward.lane import Lane
-from onward.log import Append, Log
+from onward.log import Append, Lease, Log
 from onward.ration import Ration
 from onward.resource import Resources
 from onward.slots import Slots
@@ -33,13 +33,17 @@ class Crew:
 
     def __init__(self, worker: Worker, stage: Stage, resources: Resources, codecs: dict[str, Codec]) -> None:
         self.stage = stage
-        self.lanes: dict[int, Lane] = {}
-        self.reader = codecs[stage.topic.name]
+        self.lanes: dict[tuple[str, int], Lane] = {}
+        self.reader = codecs[stage.topic.name].upgraded(stage.upgrade)
         self.emitter = Emitter(stage.to, codecs)
         self.breaker = Breaker(stage.retry, worker.chance)
         self.log: Log = worker.log
         self.ration = Ration(worker.limit)
         self.trouble = ""
+        self.alone = worker.alone
+        self.isolation = worker.isolation(stage)
+        self.has_tables = worker.has_tables
+        self.conflicts: dict[int, int] = {}
         self.pace = worker.pace(stage.rate) if stage.rate is not None else None
         if self.pace is not None:
             self.pace.listen(self.wake_lanes, stage.batch or 1)
@@ -49,7 +53,7 @@ class Crew:
         self._free = stage.parallel
         self._waiting: set[Lane] = set()
         self._slots = self._shared_slots() if stage.limit is not None else None
-        self._served: dict[int, int] = {}
+        self._served: dict[Lease, int] = {}
         self._number = itertools.count(1)
         self._bounded = worker.gates.bounded(stage)
         self._large: dict[int, int] = {}
@@ -128,7 +132,7 @@ class Crew:
         """Takes a call slot; where none is free, all who asked are woken when one is: first who has waited longest."""
         if self._free and (self._slots is None or self._slots.take()):
             self._free -= 1
-            self._served[lane.partition] = next(self._number)
+            self._served[lane.lease] = next(self._number)
             return True
         self._waiting.add(lane)
         return False
@@ -141,7 +145,7 @@ class Crew:
 
     def _wake_waiting(self) -> None:
         waiting, self._waiting = self._waiting, set()
-        for lane in sorted(waiting, key=lambda lane: self._served.get(lane.partition, 0)):
+        for lane in sorted(waiting, key=lambda lane: self._served.get(lane.lease, 0)):
             lane.wake()
 
     def _shared_slots(self) -> Slots:
@@ -161,6 +165,8 @@ class Crew:
         """Lets go of what is shared with other workers."""
         if self._slots is not None:
             await self._slots.close()
+        if self.isolation is not None:
+            await self.isolation.close()
 
     def wake_lanes(self) -> None:
         for lane in self.lanes.values():
@@ -168,6 +174,8 @@ class Crew:
 
     async def arguments(self) -> dict[str, Any]:
         """What handlers are given besides the value; opens resources at first need."""
+        if self.isolation is not None:
+            return {}  # they are opened there
         if self._arguments is None:
             found = await self._resources.get(self.stage.handler)
             flags = {"dry_run": self._worker.dry_run, "once": self._worker.once}

@@ -6,6 +6,7 @@ from typing import Any
 
 import msgspec
 
+from onward.document import Edit
 from onward.log import Append, Attempt, Commit, Lease, Mark, Parked, Span, Totals
 from onward.span import merged
 
@@ -26,6 +27,7 @@ class Draft:
         self.marks: list[Mark] = []
         self.forget: tuple[int, float] | None = None
         self.answered: list[tuple[int, str]] = []
+        self.edits: list[Edit] = []
         self.units = 0
 
     @property
@@ -58,6 +60,7 @@ class Draft:
         self.marks += other.marks
         self.forget = other.forget or self.forget
         self.answered += other.answered
+        self.edits += other.edits
         self.units += other.units
 
     def totals(self, before: Totals) -> Totals:
@@ -83,6 +86,7 @@ class Draft:
             marks=self.marks,
             forget=self.forget,
             answered=self.answered,
+            tables=self.edits,
             unit=unit,
         )
 

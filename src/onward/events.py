@@ -86,6 +86,14 @@ class Stuck(Event):
 
 
 @dataclass(frozen=True, slots=True)
+class Deaf(Event):
+    """An `async def` went on after it was cancelled at the end of the grace; the process ends without it."""
+
+    stage: str
+    partition: int
+
+
+@dataclass(frozen=True, slots=True)
 class Full(Event):
     """As many records are parked as the stage may have; its partition stops reading."""
 
@@ -93,6 +101,15 @@ class Full(Event):
     partition: int
     parked: int
     key: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Conflicted(Event):
+    """A commit found another version of a document; what was called since is called again."""
+
+    stage: str
+    partition: int
+    reason: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,6 +132,17 @@ class Withheld(Event):
     key: str | None
     value: object
     id: str
+
+
+@dataclass(frozen=True, slots=True)
+class Replayed(Event):
+    """A replay is over in one partition."""
+
+    stage: str
+    partition: int
+    number: int
+    done: int
+    failed: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -161,6 +189,14 @@ class StoreAbsent(Event):
 
     what: str
     again_in: float
+
+
+@dataclass(frozen=True, slots=True)
+class ClocksDiffer(Event):
+    """The clock of another worker is so many seconds ahead of this one's."""
+
+    worker: str
+    ahead: float
 
 
 @dataclass(frozen=True, slots=True)

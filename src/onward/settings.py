@@ -10,7 +10,7 @@ import dataclasses
 import os
 import tomllib
 import typing
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -23,14 +23,23 @@ _known_secrets: tuple[str, ...] = ()
 
 
 class Secret:
-    """A text that is masked wherever it is shown; `.reveal()` gives it."""
+    """A text that is masked wherever it is shown; `.reveal()` gives it.
+
+    A subclass may say by `secrets()` which parts of it are secret, and by `__str__` how it is shown; it raises
+    ValueError, without the text, where it cannot be read.
+    """
 
     __slots__ = ("_text",)
 
     def __init__(self, text: str) -> None:
         self._text = text
-        if len(text) >= 4:
-            _know(text)
+        for secret in self.secrets():
+            if len(secret) >= 4:
+                _know(secret)
+
+    def secrets(self) -> Sequence[str]:
+        """What of it is masked in all that is shown."""
+        return (self._text,)
 
     def reveal(self) -> str:
         return self._text
@@ -38,10 +47,11 @@ class Secret:
     def __str__(self) -> str:
         return MASK
 
-    __repr__ = __str__
+    def __repr__(self) -> str:
+        return str(self)
 
     def __format__(self, spec: str) -> str:
-        return format(MASK, spec)
+        return format(str(self), spec)
 
     def __bool__(self) -> bool:
         return bool(self._text)
@@ -96,7 +106,10 @@ def resolve(
     for setting in found:
         if setting.fault:
             raise SettingError(setting.fault)
-    return class_(**{setting.field: setting.value for setting in found}), found
+    try:
+        return class_(**{setting.field: setting.value for setting in found}), found
+    except ValueError as error:
+        raise SettingError(f"app {app}: {error}") from None
 
 
 def look(
@@ -145,6 +158,41 @@ def look(
 def names(class_: type) -> list[str]:
     """The fields of a settings class."""
     return [name for name, *_ in _fields(class_)]
+
+
+def packed(settings: Any) -> bytes:
+    """An instance as JSON, for a process of its own. Its secrets are in it.
+
+    Raises:
+        SettingError: a value cannot be written as JSON.
+    """
+    try:
+        values = {name: getattr(settings, name) for name in names(type(settings))}
+        return msgspec.json.encode(values, enc_hook=_plain)
+    except (TypeError, ValueError) as error:
+        raise SettingError(f"{type(settings).__name__} cannot be given to a process of its own: {error}") from error
+
+
+def unpacked(class_: type, text: bytes) -> Any:
+    """What `packed` was given."""
+    values = msgspec.json.decode(text)
+    return class_(**{name: _unpacked(type_, values[name]) for name, type_, *_ in _fields(class_)})
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, Secret):
+        return value.reveal()
+    if isinstance(value, Path):
+        return str(value)
+    raise TypeError(f"a {type(value).__name__} is no JSON")
+
+
+def _unpacked(type_: Any, raw: Any) -> Any:
+    members = typing.get_args(type_) or (type_,)
+    for class_ in (Secret, Path):
+        if class_ in members:
+            return raw if raw is None else class_(raw)
+    return msgspec.convert(raw, type_, strict=False)
 
 
 def read_file(path: Path) -> dict[str, Any]:
@@ -200,16 +248,26 @@ def _read(app: str, name: str, type_: Any, raw: Any, origin: str, environment: M
     try:
         if isinstance(raw, str):
             raw = _dereferenced(raw, environment)
-        members = typing.get_args(type_) or (type_,)
-        if Secret in members:
-            return Secret(str(raw))
-        if isinstance(raw, str) and bool in members and raw.strip().lower() in _BOOLEANS:
-            return _BOOLEANS[raw.strip().lower()]
-        return msgspec.convert(raw, type_, strict=False)
+        return converted(raw, type_)
     except SettingError as error:
         raise SettingError(f"app {app}, setting {name!r} from {origin}: {error}") from None
     except (msgspec.ValidationError, ValueError, TypeError) as error:
         raise SettingError(f"app {app}, setting {name!r} from {origin} cannot be read: {error}") from None
+
+
+def converted(raw: Any, type_: Any, dec_hook: Callable[[type, Any], Any] | None = None) -> Any:
+    """What was written as text, as a type: yes and no are booleans, too.
+
+    Raises:
+        ValueError (of msgspec): it cannot be read as that.
+    """
+    members = typing.get_args(type_) or (type_,)
+    for member in members:
+        if isinstance(member, type) and issubclass(member, Secret):
+            return member(str(raw))
+    if isinstance(raw, str) and bool in members and raw.strip().lower() in _BOOLEANS:
+        return _BOOLEANS[raw.strip().lower()]
+    return msgspec.convert(raw, type_, strict=False, dec_hook=dec_hook)
 
 
 _BOOLEANS = {"true": True, "1": True, "yes": True, "on": True, "false": False, "0": False, "no": False, "off": False}

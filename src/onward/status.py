@@ -12,6 +12,7 @@ import msgspec
 from msgspec import Struct
 
 from onward.log import STATES, AppSpec, Held, PartitionFacts, SourceState, Survey
+from onward.replay import OVER, ReplayStatus, told
 from onward.units import instant_text
 
 RECENT = 60.0
@@ -70,6 +71,8 @@ class AppStatus(Struct, frozen=True):
     sources: list[SourceStatus]
     stages: list[StageStatus]
     topics: list[TopicStatus]
+    replays: list[ReplayStatus] = []
+    """Those that are not over."""
 
 
 class Status(Struct, frozen=True):
@@ -115,7 +118,10 @@ def _app(survey: Survey, app: AppSpec, recent: float) -> AppStatus:
         else TopicStatus(name, partitions=partitions[name])
         for name, _ in _names(partitions, kept, app)
     ]
-    return AppStatus(app.name, sources, stages, topics)
+    live = [lease.stage for lease in survey.leases if lease.live]
+    replays = [told(facts, live) for facts in survey.replays if facts.replay.stage in topic_of]
+    open_ = [replay for replay in replays if replay.state not in OVER]
+    return AppStatus(app.name, sources, stages, topics, open_)
 
 
 def _names(declared: Iterable[str], stored: Iterable[str], app: AppSpec) -> list[tuple[str, bool]]:

@@ -118,7 +118,7 @@ def fields_of(type_: Any) -> frozenset[str] | None:
 
 
 def key_function(type_: Any, key: str | KeyOf | None) -> KeyOf | None:
-    """What reads a field, by name, from values of a type; a function stays what it is."""
+    """What gives the key of a value, before it becomes text: a field by its name, or a function as it is."""
     if key is None or callable(key):
         return key
     plain = typing.get_origin(type_) or type_

@@ -39,8 +39,9 @@ def make_file(path: Path, text: str | bytes, entity: Entity = ITEM, **said: obje
 class Target:
     """A database in memory; each delivery is a transaction of its own, rolled back on an error."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, *, approved: bool = True) -> None:
         self.folder = folder
+        self.approved = approved
         self.tx = apsw.Connection(":memory:")
         self._files = 0
 
@@ -59,7 +60,15 @@ class Target:
 
     def merge(self, file: File, entity: Entity = ITEM, progress: Callable | None = None) -> Delivery:
         with self.tx:
-            return merge(file, entity, self.tx, progress=progress, now=lambda: NOON, timer=lambda: 0.0)
+            return merge(
+                file,
+                entity,
+                self.tx,
+                progress=progress,
+                approved=self.approved,
+                now=lambda: NOON,
+                timer=lambda: 0.0,
+            )
 
     def rows(self, sql: str) -> list[tuple]:
         return self.tx.execute(sql).fetchall()

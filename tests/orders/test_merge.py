@@ -2,8 +2,9 @@ import msgspec
 import pytest
 
 from onward_apps.orders.errors import BadRow, SchemaDiffers
-from onward_apps.orders.merge import ABSENT_REMOVED, ABSENT_UPDATED, OUT_OF_ORDER
+from onward_apps.orders.merge import OUT_OF_ORDER
 from onward_apps.orders.model import Entity
+from onward_apps.orders.reconcile import ABSENT_REMOVED, ABSENT_UPDATED
 
 from .target import ITEM, make_file
 
@@ -250,5 +251,5 @@ def test_the_delivery_row_tells_what_happened(target):
     absent = '{"removal of an absent row":1}'
     assert row == (
         2, "orders", "dbo/item/20250301-000000002.csv", "CDC", "dbo.item", 3,
-        '{"AMEND":1,"REMOVE":1}', absent, absent, 3, noon, noon, None,
+        '{"item":{"AMEND":1,"REMOVE":1}}', absent, absent, 3, noon, noon, None,
     )  # fmt: skip

@@ -102,7 +102,7 @@ def test_a_header_gives_the_order(tmp_path):
         ("a,id", "no operation"),
         ("Op,a,a,id", "twice"),
     ]:
-        with pytest.raises(BadRow, match=f"line 1: the header .*{told}"):
+        with pytest.raises(BadRow, match=f"line 1, column (id|z|Op|a): the header .*{told}"):
             read(path, header + "\nU,x,1,2\n", entity)
 
 
@@ -123,7 +123,8 @@ def test_several_gzip_members_are_one_file(tmp_path):
 @pytest.mark.parametrize(
     ("text", "line", "column", "what"),
     [
-        ("1,a,b\n2,a\n", 2, "", "has 2 fields, not 3"),
+        ("1,a,b\n2,a\n", 2, "b", "has 2 fields, not 3"),
+        ("1,a,b\n2,a,b,c\n", 2, "", "has 4 fields, not 3"),
         ('1,"a\nb",c\n\nx,a,b\n', 4, "id", "'x' is not an integer"),
         ('1,a,b\n2,"x\ny",b\n3,a,b\n4,a,b\nfive,"\n",b\n', 6, "id", "'five' is not an integer"),
         ("1,a,b\n,a,b\n", 2, "id", "is null, and is part of the key"),

@@ -129,7 +129,8 @@ class Ground:
         async def work() -> Report:
             resources = plan.pop("resources", None)
             chance = plan.pop("chance", lambda: 0.5)
-            async with self.open(*apps, plan=Plan(once=True, **plan), resources=resources, chance=chance) as worker:
+            more = {"resources": resources, "chance": chance, "settings": plan.pop("settings", None)}
+            async with self.open(*apps, plan=Plan(once=True, **plan), **more) as worker:
                 return await asyncio.wait_for(worker.run(), 4 * BOUND)
 
         return asyncio.run(work())

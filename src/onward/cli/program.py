@@ -8,7 +8,28 @@ from typing import Annotated
 import typer
 
 import onward
-from onward.cli import audit, config, demo, doctor, graph, parked, pause, put, read, run, status
+from onward.cli import (
+    audit,
+    backup,
+    config,
+    demo,
+    doctor,
+    forget,
+    graph,
+    new,
+    own,
+    parked,
+    pause,
+    put,
+    read,
+    repartition,
+    replay,
+    review,
+    run,
+    status,
+    table,
+    task,
+)
 from onward.cli.show import fail
 from onward.errors import OnwardError
 
@@ -17,6 +38,7 @@ _looked_at = sys.stdout.isatty() and sys.stderr.isatty()
 
 program = typer.Typer(
     name="onward",
+    cls=own.Commands,
     help="Delivers data: durably, in order per key, once in effect, and can say where every record is.",
     no_args_is_help=True,
     rich_markup_mode="rich" if _looked_at else None,
@@ -30,11 +52,19 @@ program.command("graph")(graph.graph)
 program.command("read")(read.read)
 program.command("put")(put.put)
 program.add_typer(parked.program, name="parked")
+program.add_typer(review.program, name="review")
+program.add_typer(replay.program, name="replay")
 program.command("audit")(audit.audit)
+program.command("task")(task.task)
+program.command("table")(table.table)
 program.command("pause")(pause.pause)
 program.command("resume")(pause.resume)
+program.command("forget")(forget.forget)
+program.command("backup")(backup.backup)
+program.command("repartition")(repartition.repartition)
 program.command("doctor")(doctor.doctor)
 program.command("config")(config.config)
+program.command("new")(new.new)
 
 
 def _version(asked: bool) -> None:

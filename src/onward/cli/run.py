@@ -101,7 +101,7 @@ def run(
     failed = failed or (once and ended.report.failed)
     if ended.report.replace and not ended.stopped:
         running.again(*["--failed"] * failed)
-    if once and child is None:
+    if once and child is None and ended.survey is not None:
         left_over(url, found, ended.survey, json=json)
     running.leave(int(failed))
 

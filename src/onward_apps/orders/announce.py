@@ -31,7 +31,8 @@ def announce(
     if delivery.repeated or not (delivery.changed or empty):
         return None
     stats = {entity.name: dict.fromkeys(("AMEND", "CREATE", "REMOVE"), 0) for entity in entities}
-    for name, events in _COUNTED.items():
-        stats[delivery.entity][name] = sum(delivery.events[event] for event in events)
+    for entity, counts in delivery.by_entity.items():
+        for name, events in _COUNTED.items():
+            stats[entity][name] = sum(counts[event] for event in events)
     instant = at.astimezone(UTC).replace(tzinfo=None).isoformat(timespec="microseconds")
     return Change(1, source, process, host, instant, stats, delivery.max_event_id)

@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 import apsw
 import msgspec
 
-from .model import EVENTS, Delivery, File
+from .model import EVENTS, Delivery, File, Part
 from .statements import statement
 
 
@@ -30,7 +30,7 @@ def delivered(tx: apsw.Connection, process: str, file: File) -> Delivery | None:
         delivery_id=delivery_id,
         entity=entity,
         source_key=file.key,
-        events=dict.fromkeys(EVENTS, 0) | read(summary),
+        by_entity={name: dict.fromkeys(EVENTS, 0) | counts for name, counts in read(summary).items()},
         rows_read=rows_read,
         unchanged=unchanged,
         ignored=read(ignored),
@@ -39,6 +39,25 @@ def delivered(tx: apsw.Connection, process: str, file: File) -> Delivery | None:
         seconds=seconds,
         repeated=True,
     )
+
+
+def delivery_of(tx: apsw.Connection, process: str, part: Part) -> int | None:
+    """The id of the last delivery of this key, None if there is none or it was of other content."""
+    found = tx.execute(statement("delivery_find"), {"process": process, "source_key": part.key}).fetchone()
+    return found[0] if found and found[1] == part.identity else None
+
+
+def last_delivery(tx: apsw.Connection, process: str, key: str) -> int:
+    """The id of the last delivery of this key, whatever its content; 0: never."""
+    found = tx.execute(statement("delivery_find"), {"process": process, "source_key": key}).fetchone()
+    return found[0] if found else 0
+
+
+def last_identity(tx: apsw.Connection, process: str, key: str) -> str | None:
+    """What this key was last delivered with; None: never."""
+    tx.execute(statement("loader_deliveries"))
+    found = tx.execute(statement("delivery_find"), {"process": process, "source_key": key}).fetchone()
+    return found[1] if found else None
 
 
 def record(
@@ -64,7 +83,7 @@ def record(
         "entity": delivery.entity,
         "rows_read": delivery.rows_read,
         "rows_unchanged": delivery.unchanged,
-        "summary": _text(delivery.events),
+        "summary": msgspec.json.encode(delivery.summary).decode(),
         "ignored": _text(delivery.ignored),
         "warnings": _text(delivery.warnings),
         "max_event_id": delivery.max_event_id,

@@ -1,5 +1,7 @@
 """What can be wrong with a file, each saying what to do next."""
 
+from collections.abc import Sequence
+
 
 class FileError(Exception):
     """A file cannot be delivered."""
@@ -47,3 +49,20 @@ class SchemaDiffers(Exception):
 
     def __reduce__(self) -> tuple[object, ...]:
         return SchemaDiffers, (self.entity, self.found, self.wanted)
+
+
+class MassRemoval(FileError):
+    """A delivery would remove more of a table than it may without a person's word. Nothing of it is merged."""
+
+    def __init__(self, file: str, entity: str, removed: int, before: int, most: float, sample: Sequence[tuple]) -> None:
+        self.file, self.entity, self.removed, self.before, self.sample = file, entity, removed, before, sample
+        self.most = most
+        keys = ", ".join("/".join(map(str, key)) for key in sample)
+        super().__init__(
+            f"{file} would remove {removed} of {before} rows of {entity}"
+            f" (more than {most:.0%}), as {keys}{', ...' if removed > len(sample) else ''};"
+            " `onward parked retry` lets it, `onward parked drop` leaves it out"
+        )
+
+    def __reduce__(self) -> tuple[object, ...]:
+        return MassRemoval, (self.file, self.entity, self.removed, self.before, self.most, self.sample)

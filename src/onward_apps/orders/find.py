@@ -1,176 +1,196 @@
-"""A folder of replicated files -> those to deliver, in order."""
+"""Objects of a replicated database -> those to deliver, in order."""
 
-import hashlib
-import re
 from collections.abc import Callable, Iterator, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import NamedTuple
 
-from msgspec import Struct, field
+from msgspec import Struct, field, structs
 
-from .model import Entity, File, Kind
+from onward.connect.objects import Folder, ObjectGone, Objects
 
-Warn = Callable[[str], object]
+from .listing import Found, Line, Warn, files_of, warn_of_strangers
+from .model import Entity, File, Part
+from .snapshot import Complete, completed, is_whole
 
-_LOAD = re.compile(r"(?:SEGMENT(\d+)_)?LOAD([0-9A-F]{8})\.csv(?:\.gz)?")
-_CHANGES = re.compile(r"(\d{8})-(\d{8,10})\.csv(?:\.gz)?")
-_UNSEEN = (".dfm", ".part", ".tmp")
+RECENT = 1_000
+"""So many change files of a line are looked at in every listing; an older one that comes late in the next full one."""
 
 
 class Seen(Struct, frozen=True, array_like=True):
-    """A file as it was when it was delivered: the identity holds while size and time stand."""
+    """A file as it was when it was delivered: the identity holds while size and mark stand."""
 
     size: int
-    mtime_ns: int
+    mark: str
     identity: str
 
 
 class Cursor(Struct, frozen=True):
-    """What has been delivered: per source table the files by name (path below the table's folder), and the
-    time stamp of the newest change file. Names that left the folder leave the cursor.
+    """What has been delivered: per line (a source table, or the folder of transaction files) the files by name
+    (path below its folder), and the time stamp of the newest change file. Names that left leave the cursor.
     """
 
     files: dict[str, dict[str, Seen]] = field(default_factory=dict)
     newest: dict[str, str] = field(default_factory=dict)
 
+    def seen(self, line: str, name: str) -> Seen | None:
+        return self.files.get(line, {}).get(name)
 
-class Name(NamedTuple):
-    """What a file name says. `stamp` is digits of date, time and microseconds."""
+    def recent(self, line: str) -> str:
+        """The change file before the last RECENT ones, by the order of a listing; empty where there are no more.
 
-    kind: Kind
-    segment: int = 0
-    part: int = 0
-    stamp: str = ""
+        In that order changes come before loads, so loads are never passed over, unless below a folder of digits.
+        """
+        names = sorted(name for name in self.files.get(line, {}) if name[:1].isdigit() or name.startswith("CDC_TXN"))
+        return names[-RECENT - 1] if len(names) > RECENT else ""
 
-
-class Once:
-    """Says each thing once."""
-
-    def __init__(self, say: Warn) -> None:
-        self._say, self._said = say, set[str]()
-
-    def __call__(self, what: str) -> None:
-        if what not in self._said:
-            self._said.add(what)
-            self._say(what)
-
-
-def read_name(name: str) -> Name | None:
-    """What a name says: a load is LOAD and a hexadecimal counter, a change file its time; None: neither."""
-    if found := _LOAD.fullmatch(name):
-        return Name("LOAD", int(found[1] or 0), int(found[2], 16))
-    if found := _CHANGES.fullmatch(name):
-        return Name("CDC", stamp=found[1] + found[2].ljust(12, "0"))
-    return None
+    def after(self, line: str, name: str, seen: Seen, stamp: str = "") -> "Cursor":
+        files = self.files | {line: self.files.get(line, {}) | {name: seen}}
+        return Cursor(files, self.newest | {line: max(self.newest.get(line, ""), stamp)})
 
 
 def find(
-    folder: Path, entities: Sequence[Entity], cursor: Cursor | None = None, warn: Warn = lambda what: None
+    place: Objects | Path,
+    entities: Sequence[Entity],
+    cursor: Cursor | None = None,
+    warn: Warn = lambda what: None,
+    *,
+    transactions: str = "",
+    recent: bool = False,
+    now: Callable[[], datetime] = lambda: datetime.now(UTC),
 ) -> Iterator[tuple[File, Cursor]]:
-    """The files in `folder/<schema>/<table>/` that the cursor does not know, each with the cursor after it.
+    """The files in `<schema>/<table>/` that the cursor does not know, each with the cursor after it.
 
     Order: all loads, parents first (rank), then by table, segment and part; then all changes, by time stamp,
     rank and table. So a table's loads come before its changes, whatever the names sort like. A name known
     with other content is delivered again; a change file older than the newest delivered one of its table is
-    flagged `out_of_order`. Content is read only where size or time differ from what the cursor knows.
+    flagged `out_of_order`. A folder's content is read only where size or time differ from what the cursor knows.
+    Where an entity removes what a load no longer has, a SNAPSHOT follows the parts of a load that is complete.
 
     Args:
         warn: called with a sentence for each thing that is left aside and should perhaps not be; wrap it in
             `Once` for a service. Sidecars (.dfm), unfinished files (.part, .tmp, a leading dot) and control
             tables (awsdms_...) are left aside silently.
+        recent: pass over what comes before the last RECENT change files of each line, so that a listing stays short.
+        transactions: the folder of transaction files (`CdcPath`); a line of its own, in order.
+        now: the time, UTC, for loads that are complete once they are quiet.
     """
+    objects = Folder(place) if isinstance(place, Path) else place
+    lines = [Line(entity.table, entity.folder, entity) for entity in entities]
+    if transactions:
+        lines.append(Line(transactions.strip("/"), transactions.strip("/")))
+    listing: dict[Line, list[Found]] = {}
+    snapshots: dict[Line, Complete] = {}
     known = cursor or Cursor()
-    listing = {entity: dict(_list(folder, entity, warn)) for entity in entities}
-    _warn_of_strangers(folder, entities, warn)
-    known = Cursor(
-        {
-            entity.table: {
-                name: seen for name, seen in known.files.get(entity.table, {}).items() if name in listing[entity]
-            }
-            for entity in entities
-        },
-        known.newest,
-    )
-    for entity, name, said in _ordered(listing):
-        path = folder / entity.folder / name
+    afters = {line: known.recent(line.name) if recent else "" for line in lines}
+    for line, after in afters.items():
+        files, marked = files_of(objects, line, warn, after)
+        listing[line] = files
+        if complete := completed(line.entity, [(f.name, f.said, f.object.modified) for f in files], marked, now()):
+            snapshots[line] = complete
+    if not recent:
+        warn_of_strangers(objects, lines, warn)
+    known = _kept(known, listing, afters)
+    last: dict[str, Part] = {}
+    for found in sorted((f for files in listing.values() for f in files), key=_place):
+        line, name, said, object_ = found
+        seen = known.seen(line.name, name)
         try:
-            state = path.stat()
-            seen = known.files[entity.table].get(name)
-            if seen and (seen.size, seen.mtime_ns) == (state.st_size, state.st_mtime_ns):
-                continue
-            now = Seen(state.st_size, state.st_mtime_ns, _identity(path))
-        except FileNotFoundError:
+            if seen is None or (seen.size, seen.mark) != (object_.size, object_.mark):
+                fresh = Seen(object_.size, object_.mark, objects.identity(object_))
+            else:
+                fresh = seen
+        except ObjectGone:
             continue
-        newest = known.newest.get(entity.table, "")
-        known = Cursor(
-            known.files | {entity.table: known.files[entity.table] | {name: now}},
-            known.newest | {entity.table: max(newest, said.stamp)},
-        )
-        if seen and seen.identity == now.identity:
-            continue
-        file = File(
-            entity=entity.name,
-            table=entity.table,
-            key=f"{entity.folder}/{name}",
-            path=str(path),
-            kind=said.kind,
-            size=now.size,
-            modified=datetime.fromtimestamp(now.mtime_ns // 10**9, UTC).replace(
-                microsecond=now.mtime_ns // 1000 % 10**6
-            ),
-            identity=now.identity,
-            segment=said.segment,
-            part=said.part,
-            stamp=said.stamp,
-            whole=said.kind == "LOAD" and _is_whole(listing[entity]),
-            out_of_order=said.kind == "CDC" and said.stamp < newest,
-        )
-        yield file, known
-
-
-def _list(folder: Path, entity: Entity, warn: Warn) -> Iterator[tuple[str, Name]]:
-    root = folder / entity.folder
-    for path in sorted(root.rglob("*")):
-        name = path.relative_to(root).as_posix()
-        if path.name.startswith(".") or path.name.endswith(_UNSEEN) or path.is_dir():
-            continue
-        if said := read_name(path.name):
-            yield name, said
-        else:
-            warn(f"{entity.folder}/{name}: neither a load nor a change file by its name, left aside")
-
-
-def _warn_of_strangers(folder: Path, entities: Sequence[Entity], warn: Warn) -> None:
-    declared = {entity.folder for entity in entities}
-    for path in sorted(folder.glob("*/*")):
-        name = path.relative_to(folder).as_posix()
-        if name in declared or name.startswith(".") or path.name.startswith((".", "awsdms_")):
-            continue
-        if path.is_dir() and not path.parent.name.startswith("awsdms_"):
-            warn(f"{name}: no entity is declared for this table, left aside")
-        elif path.is_file() and not path.name.endswith(_UNSEEN):
-            warn(f"{name}: lies in no table's folder, left aside")
-
-
-def _ordered(listing: dict[Entity, dict[str, Name]]) -> list[tuple[Entity, str, Name]]:
-    files = [(entity, name, said) for entity, names in listing.items() for name, said in names.items()]
-
-    def place(file: tuple[Entity, str, Name]) -> tuple:
-        entity, name, said = file
+        newest = known.newest.get(line.name, "")
+        known = known.after(line.name, name, fresh, said.stamp)
         if said.kind == "LOAD":
-            return 0, entity.rank, entity.table, said.segment, name.rpartition("/")[0], said.part, name
-        return 1, said.stamp, entity.rank, entity.table, name
+            last[line.name] = Part(object_.key, fresh.identity)
+        news = seen is None or seen.identity != fresh.identity
+        whole, file = None, None
+        if line in snapshots and name == snapshots[line].names[-1]:
+            whole, file = _snapshot(line, snapshots[line], known, objects.where)
+            if whole is not None and snapshots[line].whole and (news or known.seen(line.name, "LOAD") is None):
+                # Its own delivery looks through it.
+                known, file = known.after(line.name, "LOAD", whole), None
+        if news:
+            yield (
+                File(
+                    entity=line.entity.name if line.entity else "",
+                    table=line.name,
+                    key=object_.key,
+                    path=f"{objects.where}/{object_.key}",
+                    kind=said.kind,
+                    size=object_.size,
+                    modified=object_.modified,
+                    identity=fresh.identity,
+                    segment=said.segment,
+                    part=said.part,
+                    stamp=said.stamp,
+                    whole=said.kind == "LOAD" and is_whole([f.said for f in listing[line]]),
+                    out_of_order=said.kind != "LOAD" and said.stamp < newest,
+                    needs=list(last.values()) if said.kind == "TXN" else [],
+                ),
+                known,
+            )
+        if whole is not None and file is not None:
+            last[line.name] = Part(file.key, file.identity)
+            known = known.after(line.name, "LOAD", whole)
+            yield file, known
 
-    return sorted(files, key=place)
+
+def found_again(place: Objects, file: File) -> File | None:
+    """The file with the content that it has now; None where it is gone, or nothing of its own (a SNAPSHOT)."""
+    folder = file.key.rpartition("/")[0]
+    for object_ in place.list(f"{folder}/"):
+        if object_.key == file.key:
+            try:
+                identity = place.identity(object_)
+            except ObjectGone:
+                return None
+            now = {"size": object_.size, "modified": object_.modified, "identity": identity}
+            return structs.replace(file, **now)
+    return None
 
 
-def _is_whole(names: dict[str, Name]) -> bool:
-    """Whether one unsegmented LOAD00000001 is all there is of a table."""
-    loads = [said for said in names.values() if said.kind == "LOAD"]
-    return len(loads) == 1 and (loads[0].segment, loads[0].part) == (0, 1)
+def _kept(cursor: Cursor, listing: dict[Line, list[Found]], afters: dict[Line, str]) -> Cursor:
+    """Without what left; what was not listed and what is known of a complete load stays."""
+    files = {}
+    for line, found in listing.items():
+        names = {"LOAD", *(f.name for f in found)}
+        seen = cursor.files.get(line.name, {})
+        files[line.name] = {name: each for name, each in seen.items() if name in names or name <= afters[line]}
+    return Cursor(files, cursor.newest)
 
 
-def _identity(path: Path) -> str:
-    with path.open("rb") as stream:
-        return hashlib.file_digest(stream, "sha256").hexdigest()
+def _place(found: Found) -> tuple:
+    line, name, said, _ = found
+    if said.kind == "LOAD":
+        return 0, line.rank, line.name, said.segment, name.rpartition("/")[0], said.part, name
+    return 1, said.stamp, line.rank, line.name, name
+
+
+def _snapshot(line: Line, complete: Complete, known: Cursor, where: str) -> tuple[Seen | None, File | None]:
+    """A complete load as what is known of it, and as what is delivered; None where a part is gone, or it is no news."""
+    entity = line.entity
+    assert entity is not None
+    there = [(name, known.seen(line.name, name)) for name in complete.names]
+    parts = [Part(f"{line.folder}/{name}", seen.identity) for name, seen in there if seen]
+    if len(parts) < len(there):
+        return None, None
+    identity = complete.identity(parts)
+    before = known.seen(line.name, "LOAD")
+    if before is not None and before.identity == identity:
+        return None, None
+    size = sum(seen.size for _, seen in there if seen)
+    file = File(
+        entity=entity.name,
+        table=line.name,
+        key=f"{line.folder}/LOAD",
+        path=f"{where}/{line.folder}/LOAD",
+        kind="SNAPSHOT",
+        size=size,
+        modified=complete.modified,
+        identity=identity,
+        parts=parts,
+    )
+    return Seen(size, "", identity), file

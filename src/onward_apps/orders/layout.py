@@ -10,7 +10,11 @@ OP = "Op"
 
 
 class Mislaid(ValueError):
-    """A header does not name the columns that the entity declares."""
+    """A header does not name the columns that the entity declares. `column` is the first that is wrong."""
+
+    def __init__(self, column: str, what: str) -> None:
+        self.column = column
+        super().__init__(what)
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,12 +27,20 @@ class Layout:
 
     @classmethod
     def declared(cls, entity: Entity, kind: Kind) -> "Layout":
-        """Operation, time of commit, columns in declared order (or the time at the end)."""
-        op = int(entity.cdc_has_op if kind == "CDC" else entity.load_has_op)
+        """Operation, time of commit, columns in declared order (or the time at the end).
+
+        In a transaction file table and schema follow the operation.
+        """
+        if kind == "TXN":
+            return cls._placed(entity, 3)
+        return cls._placed(entity, int(entity.load_has_op if kind == "LOAD" else entity.cdc_has_op))
+
+    @classmethod
+    def _placed(cls, entity: Entity, before: int) -> "Layout":
         time = int(bool(entity.timestamp_column))
-        first = op + (0 if entity.timestamp_last else time)
+        first = before + (0 if entity.timestamp_last else time)
         count = len(entity.columns)
-        return cls(op + time + count, 0 if op else None, tuple(range(first, first + count)))
+        return cls(before + time + count, 0 if before else None, tuple(range(first, first + count)))
 
     @classmethod
     def of_header(cls, entity: Entity, kind: Kind, names: Sequence[str]) -> "Layout":
@@ -39,14 +51,15 @@ class Layout:
         """
         rest = {name: place for place, name in enumerate(names)}
         if len(rest) < len(names):
-            raise Mislaid(f"the header names a column twice: {', '.join(names)}")
+            twice = next(name for place, name in enumerate(names) if rest[name] != place)
+            raise Mislaid(twice, f"the header names a column twice: {', '.join(names)}")
         if missing := [name for name in entity.names if name not in rest]:
-            raise Mislaid(f"the header does not name {', '.join(missing)}")
+            raise Mislaid(missing[0], f"the header does not name {', '.join(missing)}")
         places = tuple(rest.pop(name) for name in entity.names)
         rest.pop(entity.timestamp_column, None)
         op = next((rest.pop(name) for name in list(rest) if name.lower() == OP.lower()), None)
         if rest:
-            raise Mislaid(f"the header names {', '.join(rest)}, which {entity.name} does not declare")
-        if op is None and (entity.cdc_has_op if kind == "CDC" else entity.load_has_op):
-            raise Mislaid(f"the header names no operation column {OP}")
+            raise Mislaid(next(iter(rest)), f"the header names {', '.join(rest)}, which {entity.name} does not declare")
+        if op is None and (entity.load_has_op if kind == "LOAD" else entity.cdc_has_op):
+            raise Mislaid(OP, f"the header names no operation column {OP}")
         return cls(len(names), op, places)

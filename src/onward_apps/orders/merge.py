@@ -1,39 +1,45 @@
 """One file -> state, event log and delivery row, in the caller's transaction."""
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from datetime import UTC, datetime
-from itertools import count, repeat
 
 import apsw
+import msgspec
 
-from .deliveries import delivered, last_ids, record
-from .model import EVENTS, Delivery, Entity, File
+from .deliveries import delivered, delivery_of, last_delivery, last_ids, record
+from .errors import MassRemoval
+from .model import Delivery, Entity, File
 from .parse import Batch, parse
-from .schema import ensure
-from .statements import Statements, statement
+from .read import Open, from_disk
+from .reconcile import Reconcile
+from .schema import ensure, ensure_ours
+from .transactions import parse_transactions
 
 Progress = Callable[[int, int | None], object]
+Say = Callable[[int, str], object]
 
 REPORT_EVERY = 10_000
-ABSENT_UPDATED = "update of an absent row"
-ABSENT_REMOVED = "removal of an absent row"
 OUT_OF_ORDER = "file out of order"
+UNDECLARED = "table not declared"
 
 
 def merge(
     file: File,
-    entity: Entity,
+    entities: Entity | Sequence[Entity],
     tx: apsw.Connection,
     *,
     process: str = "orders",
+    open_: Open = from_disk,
     progress: Progress | None = None,
+    say: Say = lambda delivery_id, text: None,
+    approved: bool = False,
     host: str = "",
     version: str = "",
     now: Callable[[], datetime] = lambda: datetime.now(UTC),
     timer: Callable[[], float] = time.perf_counter,
 ) -> Delivery:
-    """Bring the entity's tables to what the file says, and log what that changed.
+    """Bring the entities' tables to what the file says, and log what that changed.
 
     All happens inside the transaction that is open on `tx`; nothing is committed. After an exception the
     caller rolls back, and nothing of the file is there. A file whose key was last delivered with the same
@@ -42,146 +48,174 @@ def merge(
     alone writes its entities.
 
     Args:
+        entities: that of the file, or all that a transaction file may be about.
+        open_: reads the file's bytes.
         progress: called about every 10,000 rows with rows done and an estimate of all rows, at the end with
             the true number twice.
+        say: called with the delivery id and the text of a log line.
+        approved: a person has seen how much it removes.
 
     Raises:
         BadRow, FileChanged: see `parse`. SchemaDiffers: see `ensure`.
+        MassRemoval: it would remove more than an entity's `most_removed`, and nobody has approved.
     """
     started = timer()
-    ensure(tx, entity)
+    listed = [entities] if isinstance(entities, Entity) else list(entities)
+    ensure_ours(tx)
     if found := delivered(tx, process, file):
         return found
     delivery_id, base = last_ids(tx, process)
-    work = _Merge(file, entity, tx, delivery_id + 1, base, progress)
+    work = _Work(file, listed, tx, process, delivery_id + 1, base, open_, progress, say)
+    say(work.delivery_id, f"process_{_schema(file)} {shown(file)}.")
     work.run()
-    delivery = Delivery(
-        delivery_id=work.delivery_id,
-        entity=entity.name,
-        source_key=file.key,
-        events=work.events,
-        rows_read=work.rows_read,
-        unchanged=work.unchanged,
-        ignored=work.ignored,
-        warnings=work.warnings,
-        max_event_id=base + sum(work.events.values()),
-        seconds=timer() - started,
-    )
+    if not approved:
+        work.guard()
+    delivery = work.delivery(timer() - started)
     record(tx, process, file, delivery, host=host, version=version, at=now())
     return delivery
 
 
-class _Merge:
+def shown(file: File) -> str:
+    """Where it lies, as log lines have it: the bucket is left out."""
+    scheme, separator, rest = file.path.partition("://")
+    return rest.partition("/")[2] if separator else scheme
+
+
+def _schema(file: File) -> str:
+    return "transactions" if file.kind == "TXN" else file.key.partition("/")[0]
+
+
+class _Work:
+    """One delivery."""
+
     def __init__(
         self,
         file: File,
-        entity: Entity,
+        entities: Sequence[Entity],
         tx: apsw.Connection,
+        process: str,
         delivery_id: int,
         base: int,
+        open_: Open,
         progress: Progress | None,
+        say: Say,
     ) -> None:
-        self._file, self._entity, self._tx = file, entity, tx
-        self._statements = Statements(entity)
-        self._progress = progress
-        self._base = base
+        self._file, self._entities, self._tx, self._process = file, entities, tx, process
+        self._base, self._open, self._progress, self._say = base, open_, progress, say
         self.delivery_id = delivery_id
-        self.rows_read = self.unchanged = 0
-        self.events = dict.fromkeys(EVENTS, 0)
-        self.ignored: dict[str, int] = {}
-        self.warnings: dict[str, int] = {OUT_OF_ORDER: 1} if file.out_of_order else {}
+        self._done: dict[Entity, Reconcile] = {}
+        self._bases: dict[Entity, int] = {}
+        self._undeclared = self._rows = 0
 
     def run(self) -> None:
-        first = self._file.kind == "LOAD" and bool(self._tx.execute(self._statements.log_is_empty()).get)
-        if not (first and self._all_new()):
-            self._compare()
+        kind = self._file.kind
+        if kind == "TXN":
+            self._transactions()
+        elif kind == "SNAPSHOT":
+            self._snapshot()
+        else:
+            self._rows_of_one()
+        for entity, work in self._done.items():
+            counted = (work.events["CREATE"] + work.events["RECREATE"], work.events["AMEND"], work.events["REMOVE"])
+            self._say(
+                self.delivery_id, f"{entity.name} (create: {counted[0]}, amend: {counted[1]}, remove: {counted[2]})."
+            )
 
-    def _all_new(self) -> bool:
-        """The first load of a table goes straight into the log. False, nothing done: a key comes twice."""
-        do, tx = self._statements, self._tx
-        tx.execute("SAVEPOINT first_load")
-        try:
-            tx.execute(do.drop_key())
-            event_ids = count(self._base + 1)
-            for batch in self._batches():
-                rows = zip(*batch.columns, batch.hashes, event_ids, repeat(self.delivery_id))
-                tx.executemany(do.first_log(), rows)
-            tx.execute(do.first_state())
-            tx.execute(do.create_key())
-        except apsw.ConstraintError:
-            tx.execute("ROLLBACK TO first_load; RELEASE first_load")
-            return False
-        tx.execute("RELEASE first_load")
-        self.events["CREATE"] = self.rows_read
-        return True
+    def guard(self) -> None:
+        for entity, work in self._done.items():
+            if work.removed > 1 and work.removed > entity.most_removed * work.before:
+                sample = work.sample(self._bases[entity])
+                raise MassRemoval(self._file.key, entity.name, work.removed, work.before, entity.most_removed, sample)
 
-    def _compare(self) -> None:
-        do, tx = self._statements, self._tx
-        self._stage()
-        tx.execute(statement("step_create"))
-        repeated = not self._single()
-        tx.execute(do.step_repeated() if repeated else do.step_single())
-        self._count()
-        ids = {"base": self._base, "delivery_id": self.delivery_id}
-        if any(self.events.values()):
-            tx.execute(do.log_after_state(), ids)
-            if repeated:
-                tx.execute(statement("step_index"))
-                tx.execute(do.log_after_step(), ids)
-            tx.execute(do.delete_removed())
-            tx.execute(do.write_state(), ids)
-        if self._entity.remove_absent and self._file.whole:
-            self._remove_absent(ids)
-        self._drop()
+    def delivery(self, seconds: float) -> Delivery:
+        warnings = {OUT_OF_ORDER: 1} if self._file.out_of_order else {}
+        ignored: dict[str, int] = {}
+        for work in self._done.values():
+            _add(warnings, work.warnings)
+            _add(ignored, work.ignored)
+        if self._undeclared:
+            ignored[UNDECLARED] = warnings[UNDECLARED] = self._undeclared
+        return Delivery(
+            delivery_id=self.delivery_id,
+            entity=",".join(entity.name for entity in self._done),
+            source_key=self._file.key,
+            by_entity={entity.name: work.events for entity, work in self._done.items()},
+            rows_read=self._rows,
+            unchanged=sum(work.unchanged for work in self._done.values()),
+            ignored=ignored,
+            warnings=warnings,
+            max_event_id=self._next_base(),
+            seconds=seconds,
+        )
 
-    def _stage(self) -> None:
-        do, tx = self._statements, self._tx
-        self._drop()
-        tx.execute(do.create_staged())
-        load = repeat("L") if self._file.kind == "LOAD" else None
-        for batch in self._batches():
-            ops = load or batch.ops or repeat("I")
-            tx.executemany(do.stage(), zip(ops, *batch.columns, batch.hashes, strict=False))
+    def _rows_of_one(self) -> None:
+        work = self._work(self._entities[0])
+        load = self._file.kind == "LOAD"
+        if load and work.is_new and work.first_load(self._batches(self._file), self._base):
+            return
+        for batch in self._batches(self._file):
+            work.stage(batch, load=load)
+        whole = load and work.entity.remove_absent and self._file.whole
+        work.settle(self._base, all_since=self.delivery_id if whole else None)
 
-    def _single(self) -> bool:
-        try:
-            self._tx.execute(self._statements.create_staged_key())
-        except apsw.ConstraintError:
-            return False
-        return True
+    def _transactions(self) -> None:
+        for entity, batch in self._counted(parse_transactions(self._file, self._entities, open_=self._open)):
+            if entity is None:
+                self._undeclared += len(batch.hashes)
+            else:
+                self._work(entity).stage(batch, load=False)
+        for entity, work in self._done.items():
+            self._bases[entity] = self._next_base()
+            work.settle(self._bases[entity])
 
-    def _count(self) -> None:
-        ignored = updated = 0
-        for event, op, rows in self._tx.execute(statement("step_count")):
-            if event == "IGNORED":
-                ignored += rows
-                continue
-            self.events[event] += rows
-            if op == "U" and event in ("CREATE", "RECREATE"):
-                updated += rows
-        self.unchanged = self.rows_read - sum(self.events.values()) - ignored
-        if ignored:
-            self.ignored[ABSENT_REMOVED] = self.warnings[ABSENT_REMOVED] = ignored
-        if updated:
-            self.warnings[ABSENT_UPDATED] = updated
+    def _snapshot(self) -> None:
+        """Parts were merged before. What they do not have goes, unless it was touched since the first that was merged
+        after the snapshot before; where all are as they were then, since that snapshot.
+        """
+        work = self._work(self._entities[0])
+        found = [delivery_of(self._tx, self._process, part) for part in self._file.parts]
+        root = self._file.path.removesuffix(self._file.key)
+        for part in self._file.parts:
+            lies = {"key": part.key, "identity": part.identity, "path": root + part.key, "kind": "LOAD"}
+            for batch in self._batches(msgspec.structs.replace(self._file, **lies), on=True):
+                work.stage(batch, load=True)
+        before = last_delivery(self._tx, self._process, self._file.key)
+        ours = [delivery_id for delivery_id in found if delivery_id and delivery_id > before]
+        work.settle_absent(self._base, min(ours, default=before + 1))
 
-    def _remove_absent(self, ids: dict[str, int]) -> None:
-        following = ids | {"base": self._base + sum(self.events.values())}
-        before = self._tx.total_changes()
-        self._tx.execute(self._statements.log_absent(), following)
-        self.events["REMOVE"] += self._tx.total_changes() - before
-        self._tx.execute(self._statements.delete_absent())
+    def _work(self, entity: Entity) -> Reconcile:
+        if entity not in self._done:
+            ensure(self._tx, entity)
+            self._done[entity] = Reconcile(entity, self._tx, self.delivery_id)
+            self._bases[entity] = self._base
+        return self._done[entity]
 
-    def _drop(self) -> None:
-        self._tx.execute("DROP TABLE IF EXISTS temp.staged; DROP TABLE IF EXISTS temp.step")
+    def _next_base(self) -> int:
+        return self._base + sum(sum(work.events.values()) for work in self._done.values())
 
-    def _batches(self) -> Iterator[Batch]:
-        self.rows_read = reported = 0
-        for batch in parse(self._file, self._entity):
+    def _batches(self, file: File, *, on: bool = False) -> Iterator[Batch]:
+        """`on`: rows are counted on from what was read before."""
+        self._rows = self._rows if on else 0
+        for _, batch in self._counted((None, each) for each in parse(file, self._entities[0], open_=self._open)):
             yield batch
-            self.rows_read += len(batch.hashes)
-            if self._progress and self.rows_read - reported >= REPORT_EVERY:
-                reported = self.rows_read
-                self._progress(reported, max(reported, round(reported * self._file.size / batch.position)))
+
+    def _counted(self, batches: Iterable[tuple[Entity | None, Batch]]) -> Iterator[tuple[Entity | None, Batch]]:
+        reported = said = self._rows
+        for entity, batch in batches:
+            if said == self._rows and not reported:
+                self._say(self.delivery_id, f"processed {said}/{max(batch.expected, len(batch.hashes))}...")
+            yield entity, batch
+            self._rows += len(batch.hashes)
+            if self._rows - reported >= REPORT_EVERY:
+                reported = self._rows
+                all_ = max(reported, batch.expected)
+                self._say(self.delivery_id, f"processed {reported}/{all_}...")
+                if self._progress:
+                    self._progress(reported, all_)
         if self._progress:
-            self._progress(self.rows_read, self.rows_read)
+            self._progress(self._rows, self._rows)
+
+
+def _add(sums: dict[str, int], more: dict[str, int]) -> None:
+    for name, number in more.items():
+        sums[name] = sums.get(name, 0) + number

@@ -10,7 +10,9 @@ from typing import Literal, cast
 import msgspec
 from msgspec import Struct
 
-Kind = Literal["LOAD", "CDC"]
+from onward.units import duration
+
+Kind = Literal["LOAD", "CDC", "TXN", "SNAPSHOT"]
 
 TYPES = ("text", "integer", "float", "boolean", "date", "timestamp", "json", "decimal")
 EVENTS = ("CREATE", "RECREATE", "AMEND", "POINTLESS_AMEND", "REMOVE")
@@ -70,6 +72,10 @@ class Entity:
             (`timestamp_last`: at the end). It is read over: the same row at another time is the same row.
         null_token: an unquoted field of exactly this text is null; quoted, it is that text.
         remove_absent: a row that is not in a complete load is removed.
+        load_quiet: a load of several parts is complete when nothing was added for so long (as `"10m"`); else
+            when a change file or a file `_SUCCESS` follows it.
+        most_removed: the share of the rows, 0 to 1, that one delivery may remove without asking a person (a single
+            row it may always); 1 for all of them.
 
     Raises:
         ValueError: what is declared cannot be: the sentence names the entity and the column.
@@ -87,6 +93,8 @@ class Entity:
     timestamp_last: bool = False
     null_token: str = ""
     remove_absent: bool = False
+    load_quiet: str = ""
+    most_removed: float = 0.5
 
     def __post_init__(self) -> None:
         given = self.columns
@@ -106,6 +114,13 @@ class Entity:
             raise ValueError(f"entity {self.name}: table {self.table!r} is not schema.table")
         if set(self.null_token) & set('",\r\n\x00'):
             raise ValueError(f"entity {self.name}: null_token {self.null_token!r} cannot stand unquoted in a file")
+        if not 0 <= self.most_removed <= 1:
+            raise ValueError(f"entity {self.name}: most_removed {self.most_removed!r} is no share, 0 to 1")
+        if self.load_quiet:
+            try:
+                duration(self.load_quiet)
+            except ValueError as error:
+                raise ValueError(f"entity {self.name}: load_quiet: {error}") from None
 
     @property
     def fields(self) -> tuple[Column, ...]:
@@ -126,11 +141,21 @@ class Entity:
         return f"{self.name}_event_log"
 
 
+class Part(Struct, frozen=True, array_like=True):
+    """A file by its key, and the content that is meant."""
+
+    key: str
+    identity: str
+
+
 class File(Struct, frozen=True):
     """One file to deliver.
 
-    `key` is its path below the data folder with slashes; `identity` the SHA-256 of its bytes as they lie
-    there (compressed); `modified` is UTC. `whole`: this load file is all of its table.
+    `table` is the line in which it is delivered in order: its table, or the folder of transaction files (where
+    `entity` is empty). `key` is its path below the root with slashes; `identity` names its content: the SHA-256
+    of a file's bytes as they lie there (compressed), or the ETag; `modified` is UTC. `whole`: this load file is
+    all of its table. `parts`: of a SNAPSHOT, which is no file of its own, the load files that are all of its
+    table. `needs`: the loads that come before a transaction file.
     """
 
     entity: str
@@ -146,20 +171,23 @@ class File(Struct, frozen=True):
     stamp: str = ""
     whole: bool = False
     out_of_order: bool = False
+    parts: list[Part] = []
+    needs: list[Part] = []
 
 
 class Delivery(Struct, frozen=True):
-    """What came of one file: `events` counts by event type (all named), `unchanged` rows of a load that were
-    as the state already had them, `ignored` rows by reason, `warnings` by reason. `repeated`: this very file
-    was merged before, and nothing was done now.
+    """What came of one file: `by_entity` counts by entity and event type (all named), `unchanged` rows of a load
+    that were as the state already had them, `ignored` rows by reason, `warnings` by reason. `repeated`: this very
+    file was merged before, and nothing was done now.
 
-    `max_event_id` is the highest event id of the process so far, `seconds` the time the merge took.
+    `entity` is the entity it is about, several of a transaction file with commas between. `max_event_id` is the
+    highest event id of the process so far, `seconds` the time the merge took.
     """
 
     delivery_id: int
     entity: str
     source_key: str
-    events: dict[str, int]
+    by_entity: dict[str, dict[str, int]]
     rows_read: int
     unchanged: int
     ignored: dict[str, int]
@@ -169,8 +197,19 @@ class Delivery(Struct, frozen=True):
     repeated: bool = False
 
     @property
+    def events(self) -> dict[str, int]:
+        """Counts by event type, over all entities."""
+        return {event: sum(counts.get(event, 0) for counts in self.by_entity.values()) for event in EVENTS}
+
+    @property
+    def summary(self) -> dict[str, dict[str, int]]:
+        """Counts by entity and event type, without zeros."""
+        found = {name: {e: n for e, n in counts.items() if n} for name, counts in self.by_entity.items()}
+        return {name: counts for name, counts in found.items() if counts}
+
+    @property
     def changed(self) -> bool:
-        """Whether a reader of the state table sees a difference."""
+        """Whether a reader of a state table sees a difference."""
         return any(count for event, count in self.events.items() if event != "POINTLESS_AMEND")
 
 

@@ -5,11 +5,13 @@ from collections.abc import Iterator, Sequence
 from itertools import islice
 from typing import Any, NamedTuple
 
+from onward.connect.objects import ObjectGone
+
 from .convert import Unfit, converter
-from .errors import BadRow
+from .errors import BadRow, FileChanged
 from .layout import Layout, Mislaid
 from .model import Column, Entity, File, fingerprints
-from .read import LONGEST, QUOTED_TOKEN, Lines, Unreadable
+from .read import LONGEST, QUOTED_TOKEN, Lines, Open, Unreadable, from_disk
 
 BATCH = 1_000
 
@@ -20,13 +22,15 @@ class Batch(NamedTuple):
     """1..BATCH rows in file order.
 
     `ops` has I, U or D per row, or is None where the rows carry none; `columns` the canonical values in
-    declared order; `hashes` one per row; `position` the bytes of the file read so far.
+    declared order; `hashes` one per row; `position` the bytes of the file read so far, `expected` an estimate
+    of all its rows.
     """
 
     ops: Sequence[str] | None
     columns: list[Sequence[Any]]
     hashes: list[str]
     position: int
+    expected: int = 0
 
 
 class Misfit(Exception):
@@ -36,88 +40,123 @@ class Misfit(Exception):
         self.index, self.column, self.what = index, column, what
 
 
-def parse(file: File, entity: Entity, *, batch: int = BATCH) -> Iterator[Batch]:
+def parse(file: File, entity: Entity, *, batch: int = BATCH, open_: Open = from_disk) -> Iterator[Batch]:
     """The rows of a CSV file (RFC 4180, gzipped if its name ends in .gz), memory bounded.
 
     Args:
         batch: rows per batch at most.
+        open_: reads the file's bytes.
 
     Raises:
         BadRow: at the first row that is not as declared; batches before it have been yielded.
         FileChanged: the file is gone or is not the one found, known at the latest after the last batch.
     """
-    lines = Lines(file, entity.null_token)
-    records = _records(lines, entity)
-    before = 0
-    try:
-        layout = _layout(file, entity, records)
-        before = int(entity.header)
-        convert = _Conversion(entity, layout, file.kind)
-        while rows := list(islice(records, batch)):
-            yield convert(rows, lines)
-            before += len(rows)
-    except Misfit as misfit:
-        line = _line_of(before + misfit.index, file, entity)
-        raise BadRow(file.key, line, misfit.column, misfit.what) from None
-    except csv.Error as error:
-        raise BadRow(file.key, _line_of(None, file, entity), "", f"is not CSV ({error})") from None
-    except Unreadable as error:
-        raise BadRow(file.key, error.line, "", str(error)) from None
+    source = Source(file, entity.null_token, open_, blank=len(entity.columns) == 1)
+    with source.faults():
+        layout = _layout(file, entity, source)
+        convert = Conversion(entity, layout, file.kind)
+        while rows := list(islice(source.records, batch)):
+            yield convert(rows, source.lines)
+            source.before += len(rows)
 
 
-def _records(lines: Lines, entity: Entity) -> Iterator[Record]:
-    """Records without the blank lines; in a table of one column a blank line is a null."""
-    csv.field_size_limit(LONGEST)
-    records = csv.reader(lines, strict=True)
-    return filter(None, records) if len(entity.columns) > 1 else ((record or [""]) for record in records)
+class Source:
+    """The records of a file, and where in it they are.
+
+    Args:
+        blank: whether a blank line is a record of one null; else it is left out.
+    """
+
+    def __init__(self, file: File, null_token: str, open_: Open, *, blank: bool) -> None:
+        self._file, self._token, self._open, self._blank = file, null_token, open_, blank
+        self.lines = Lines(file, null_token, open_)
+        self.before = 0
+        csv.field_size_limit(LONGEST)
+        reader = csv.reader(self.lines, strict=True)
+        self.records: Iterator[Record] = (record or [""] for record in reader) if blank else filter(None, reader)
+
+    def faults(self) -> "_Faults":
+        """Within it a fault of the file becomes a BadRow that names the line."""
+        return _Faults(self)
+
+    def bad_row(self, error: Misfit | csv.Error | Unreadable) -> BadRow | FileChanged:
+        """What a fault is to be called: a file that was replaced while it was read is none to blame."""
+        key = self._file.key
+        try:
+            for _ in self._open(self._file):
+                pass
+        except ObjectGone:
+            return FileChanged(key)
+        if isinstance(error, Misfit):
+            return BadRow(key, self._line_of(self.before + error.index), error.column, error.what)
+        if isinstance(error, Unreadable):
+            return BadRow(key, error.line, "", str(error))
+        return BadRow(key, self._line_of(None), "", f"is not CSV ({error})")
+
+    def _line_of(self, number: int | None) -> int:
+        """The physical line on which record `number` starts; None: the one that is no CSV.
+
+        Reads the file again: only who has an error pays for it.
+        """
+        records = csv.reader(Lines(self._file, self._token, self._open), strict=True)
+        start, index = 1, 0
+        try:
+            for record in records:
+                if record or self._blank:
+                    if index == number:
+                        break
+                    index += 1
+                start = records.line_num + 1
+        except csv.Error:
+            pass
+        return start
 
 
-def _layout(file: File, entity: Entity, records: Iterator[Record]) -> Layout:
-    names = next(records, None) if entity.header else None
+class _Faults:
+    def __init__(self, source: Source) -> None:
+        self._source = source
+
+    def __enter__(self) -> None:
+        pass
+
+    def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
+        if isinstance(error, Misfit | csv.Error | Unreadable):
+            raise self._source.bad_row(error) from None
+
+
+def _layout(file: File, entity: Entity, source: Source) -> Layout:
+    names = next(source.records, None) if entity.header else None
     if names is None:
         return Layout.declared(entity, file.kind)
     try:
-        return Layout.of_header(entity, file.kind, names)
+        layout = Layout.of_header(entity, file.kind, names)
     except Mislaid as error:
-        raise Misfit(0, "", str(error)) from None
+        raise Misfit(0, error.column, str(error)) from None
+    source.before = 1
+    return layout
 
 
-def _line_of(number: int | None, file: File, entity: Entity) -> int:
-    """The physical line on which record `number` starts; None: the one that is no CSV.
-
-    Reads the file again: only who has an error pays for it.
-    """
-    csv.field_size_limit(LONGEST)
-    records = csv.reader(Lines(file, entity.null_token), strict=True)
-    start, index = 1, 0
-    try:
-        for record in records:
-            if record or len(entity.columns) == 1:
-                if index == number:
-                    break
-                index += 1
-            start = records.line_num + 1
-    except csv.Error:
-        pass
-    return start
-
-
-class _Conversion:
+class Conversion:
     """Records of one layout -> batches."""
 
     def __init__(self, entity: Entity, layout: Layout, kind: str) -> None:
         self._layout = layout
         self._token = entity.null_token
-        self._ops = frozenset("IUD" if kind == "CDC" else "I")
+        self._ops = frozenset("I" if kind == "LOAD" else "IUD")
         self._kind = kind
         self._key = frozenset(entity.key)
         self._columns = [(column, converter(column)) for column in entity.fields]
 
     def __call__(self, rows: list[Record], lines: Lines) -> Batch:
+        """
+        Raises:
+            Misfit: the first row that is not as declared.
+        """
         width = self._layout.width
         if set(map(len, rows)) != {width}:
             index, found = next((i, len(row)) for i, row in enumerate(rows) if len(row) != width)
-            raise Misfit(index, "", f"has {found} fields, not {width}")
+            names = dict(zip(self._layout.places, (column.name for column, _ in self._columns), strict=True))
+            raise Misfit(index, names.get(found, ""), f"the row has {found} fields, not {width}")
         fields = list(zip(*rows, strict=True))
         ops = None if self._layout.op is None else fields[self._layout.op]
         if ops and not self._ops.issuperset(ops):
@@ -127,7 +166,7 @@ class _Conversion:
             self._column(fields[place], column, convert, lines.marked)
             for place, (column, convert) in zip(self._layout.places, self._columns, strict=True)
         ]
-        return Batch(ops, columns, fingerprints(list(zip(*columns, strict=True))), lines.position)
+        return Batch(ops, columns, fingerprints(list(zip(*columns, strict=True))), lines.position, lines.expected)
 
     def _column(self, values: Sequence[str], column: Column, convert: Any, marked: bool) -> Sequence[Any]:
         token = self._token

@@ -1,14 +1,18 @@
 """The bytes of a file -> lines of text, a piece at a time."""
 
-import hashlib
 import io
 import re
 import zlib
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+from onward.connect.objects import Folder, ObjectGone
+
 from .errors import FileChanged
 from .model import File
+
+Open = Callable[[File], Iterator[bytes]]
+"""Reads the bytes of a file in pieces; raises ObjectGone where it is not the one that was found."""
 
 PIECE = 1 << 17
 LONGEST = 16 << 20
@@ -18,6 +22,12 @@ QUOTED_TOKEN = "\x00"
 """Stands for a quoted field that equals the null token: the csv module cannot tell it from a bare one."""
 
 _QUOTED = re.compile(r'"(?<![^,\n]")(?:[^"]++|"")*+("|\Z)')
+
+
+def from_disk(file: File) -> Iterator[bytes]:
+    """The bytes of a file that lies where its `path` says."""
+    path = Path(file.path)
+    return Folder(path.parent).read(path.name, file.identity)
 
 
 class Unreadable(Exception):
@@ -37,17 +47,23 @@ class Lines:
     Raises (while iterating): Unreadable; FileChanged, at the end or if the file is gone.
     """
 
-    def __init__(self, file: File, null_token: str) -> None:
+    def __init__(self, file: File, null_token: str, open_: Open) -> None:
         self.position = 0
         self.marked = False
         self._file = file
+        self._open = open_
         self._token = f'"{null_token}"'
-        self._digest = hashlib.sha256()
         self._line = 1
+        self._seen = 0
 
     def __iter__(self) -> Iterator[str]:
         for text in self._texts():
             yield from io.StringIO(text, newline="\n")
+
+    @property
+    def expected(self) -> int:
+        """An estimate of all lines, from those so far."""
+        return round(self._seen * self._file.size / self.position) if self.position else 0
 
     def _texts(self) -> Iterator[str]:
         """Pieces that end where a record may end: at a line end outside of quotes."""
@@ -55,6 +71,7 @@ class Lines:
         first = True
         for piece in self._pieces():
             rest += piece
+            self._seen += piece.count(b"\n")
             end = rest.rfind(b"\n") + 1
             if not end:
                 self._check_length(rest)
@@ -71,20 +88,15 @@ class Lines:
             yield self._mark(self._decode(rest, first))
 
     def _pieces(self) -> Iterator[bytes]:
-        path = Path(self._file.path)
-        inflate = _inflated if path.suffix == ".gz" else _plain
+        inflate = _inflated if self._file.path.endswith(".gz") else _plain
         try:
-            with path.open("rb") as stream:
-                yield from inflate(self._raw(stream))
-        except FileNotFoundError:
+            yield from inflate(self._raw())
+        except ObjectGone:
             raise FileChanged(self._file.key) from None
-        if self._digest.hexdigest() != self._file.identity:
-            raise FileChanged(self._file.key)
 
-    def _raw(self, stream: io.BufferedReader) -> Iterator[bytes]:
-        while raw := stream.read(PIECE):
+    def _raw(self) -> Iterator[bytes]:
+        for raw in self._open(self._file):
             self.position += len(raw)
-            self._digest.update(raw)
             yield raw
 
     def _decode(self, data: bytes, first: bool) -> str:

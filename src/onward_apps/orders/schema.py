@@ -7,14 +7,18 @@ from .model import Entity
 from .statements import Statements, statement
 
 
+def ensure_ours(tx: apsw.Connection) -> None:
+    """Make what is missing of the loader's own tables."""
+    tx.execute(statement("loader_sequence"))
+    tx.execute(statement("loader_deliveries"))
+
+
 def ensure(tx: apsw.Connection, entity: Entity) -> None:
-    """Make what is missing of the loader's tables and the entity's, within the open transaction.
+    """Make what is missing of the entity's tables, within the open transaction.
 
     Raises:
         SchemaDiffers: the entity's tables are there with other columns; they are left as they are.
     """
-    tx.execute(statement("loader_sequence"))
-    tx.execute(statement("loader_deliveries"))
     statements = Statements(entity)
     found = [row[0] for row in tx.execute("SELECT name FROM pragma_table_info(?)", (entity.name,))]
     wanted = [*entity.names, "hash", "event_id", "delivery_id"]

@@ -46,8 +46,8 @@ class Statements:
         )
 
     def create_log(self) -> str:
-        curr = ", ".join(f"{name} {_stored(c)}" for name, c in zip(self.curr, self.entity.fields, strict=True))
-        prev = ", ".join(f"{name} {_stored(c)}" for name, c in zip(self.prev, self.entity.fields, strict=True))
+        curr = ", ".join(f"{name} {stored_type(c)}" for name, c in zip(self.curr, self.entity.fields, strict=True))
+        prev = ", ".join(f"{name} {stored_type(c)}" for name, c in zip(self.prev, self.entity.fields, strict=True))
         return (
             f"CREATE TABLE {self.log} (event_type TEXT NOT NULL, {curr}, curr_hash TEXT,"
             f" event_id INTEGER PRIMARY KEY, delivery_id INTEGER NOT NULL, {prev}, prev_hash TEXT,"
@@ -68,6 +68,9 @@ class Statements:
     def log_is_empty(self) -> str:
         return f"SELECT NOT EXISTS (SELECT 1 FROM {self.log})"
 
+    def count_state(self) -> str:
+        return f"SELECT count(*) FROM {self.state}"
+
     # the first load of a table
 
     def first_log(self) -> str:
@@ -84,14 +87,23 @@ class Statements:
 
     # any other file
 
-    def create_staged(self) -> str:
-        columns = ", ".join(f"{quoted(c.name)} {_stored(c)}" for c in self.entity.fields)
-        return f"CREATE TEMP TABLE staged (seq INTEGER PRIMARY KEY, op TEXT, {columns}, hash TEXT) STRICT"
+    def drop_staging(self) -> str:
+        return (
+            f"DROP TABLE IF EXISTS {self._staging()}; DROP TABLE IF EXISTS temp.staged; DROP TABLE IF EXISTS temp.step"
+        )
+
+    def create_staging(self) -> str:
+        """Several entities of one file are staged side by side, then settled one after another as `staged`."""
+        columns = ", ".join(f"{quoted(c.name)} {stored_type(c)}" for c in self.entity.fields)
+        return f"CREATE TABLE {self._staging()} (seq INTEGER PRIMARY KEY, op TEXT, {columns}, hash TEXT) STRICT"
 
     def stage(self) -> str:
         """Rows: op (L for a row of a load), the columns, hash."""
         places = ", ".join("?" * (len(self.columns) + 2))
-        return f"INSERT INTO temp.staged (op, {_list(self.columns)}, hash) VALUES ({places})"
+        return f"INSERT INTO {self._staging()} (op, {_list(self.columns)}, hash) VALUES ({places})"
+
+    def take_staged(self) -> str:
+        return f"ALTER TABLE {self._staging()} RENAME TO staged"
 
     def create_staged_key(self) -> str:
         """Fails where a key comes more than once in the file."""
@@ -163,6 +175,12 @@ class Statements:
         values += [*self.columns, "hash", "event_id", "delivery_id", self.all_changed]
         return f"INSERT INTO {self.log} SELECT {_list(values)} FROM {self.state} s WHERE {self._absent()}"
 
+    def removed_sample(self) -> str:
+        return (
+            f"SELECT {_list(self._key_of('curr_'))} FROM {self.log}"
+            " WHERE event_id > :base AND event_type = 'REMOVE' ORDER BY event_id LIMIT 5"
+        )
+
     def delete_absent(self) -> str:
         return f"DELETE FROM {self.state} AS s WHERE {self._absent()}"
 
@@ -197,7 +215,10 @@ class Statements:
         )
 
     def _absent(self) -> str:
-        return f"NOT EXISTS (SELECT 1 FROM temp.staged c WHERE {self._same_key('c', 's')})"
+        return f"s.delivery_id < :since AND NOT EXISTS (SELECT 1 FROM temp.staged c WHERE {self._same_key('c', 's')})"
+
+    def _staging(self) -> str:
+        return f"temp.{quoted(f'staged {self.entity.name}')}"
 
     def _same_key(self, one: str, other: str) -> str:
         return " AND ".join(f"{one}.{name} = {other}.{name}" for name in self.key)
@@ -212,10 +233,10 @@ class Statements:
         return quoted(f"{self.entity.name}_{what}")
 
     def _declared(self, column: Column, name: str) -> str:
-        return f"{name} {_stored(column)}" + (" NOT NULL" if column.name in self.entity.key else "")
+        return f"{name} {stored_type(column)}" + (" NOT NULL" if column.name in self.entity.key else "")
 
 
-def _stored(column: Column) -> str:
+def stored_type(column: Column) -> str:
     return _STORED.get(column.type, "TEXT")
 
 

@@ -1,0 +1,1 @@
+"""Ready-made ends: what sources read from and stages write to."""

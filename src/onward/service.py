@@ -1,0 +1,107 @@
+"""An app that runs itself, under a command of its own: pass after pass, with pauses between them.
+
+    @app.command
+    def mine(once: bool = False) -> None:
+        with Service(app) as service:
+            while service.drain() and not once and service.pause(15.0):
+                ...
+
+`onward run APP` is what runs apps; this is for those that keep an older contract with their operators.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Mapping, Sequence
+from types import TracebackType
+from typing import Any, NoReturn
+
+from onward import run as running
+from onward.app import App
+from onward.config import Config
+from onward.errors import StoreAway
+from onward.events import Observer, StoreAbsent
+from onward.run import Signals
+from onward.worker import Plan
+
+
+class Service:
+    """One app in this process, in its main thread.
+
+    The first SIGINT or SIGTERM ends the pass in hand within the grace time, wakes from a pause, and makes
+    `stopped` true; the second ends the process at once.
+
+    Args:
+        given: settings by name, over those of the environment and of `onward.toml`.
+        store: its URL, else as every command finds it.
+        grace: seconds that work in hand has to finish at a stop.
+        observers: are told all events.
+
+    Raises:
+        SettingError: the settings cannot be read.
+    """
+
+    def __init__(
+        self,
+        app: App,
+        *,
+        given: Mapping[str, str] | None = None,
+        store: str | None = None,
+        grace: float = 10.0,
+        observers: Sequence[Observer] = (),
+    ) -> None:
+        config = Config.read()
+        self.settings: Any = config.settings(app, given)
+        self.store = config.store(store)
+        self.failed = False
+        self._app, self._grace, self._observers = app, grace, observers
+        self._signals = Signals()
+        self._woken = threading.Event()
+
+    @property
+    def stopped(self) -> bool:
+        """Whether a signal asked to stop."""
+        return self._woken.is_set()
+
+    def drain(self, *, patience: float = 0.0) -> bool:
+        """One pass: every source is called once, then all is delivered that can be. False once stopped.
+
+        `failed` becomes true where a record died, a source failed, a stage is tripped or the store was away.
+
+        Args:
+            patience: seconds; how far ahead a retry may be due to be waited for.
+        """
+        if self.stopped:
+            return False
+        plan = Plan(once=True, patience=patience, grace=self._grace)
+        try:
+            ended = running.run(
+                [self._app], self.store, plan, {self._app.name: self.settings}, observers=self._observers
+            )
+        except StoreAway as error:
+            self.failed = True
+            for observer in self._observers:
+                observer(StoreAbsent(str(error), 0.0))
+            return not self.stopped
+        self.failed = self.failed or ended.report.failed
+        if ended.stopped:
+            self._woken.set()
+        return not self.stopped
+
+    def pause(self, seconds: float) -> bool:
+        """Waits. False once stopped, which ends it at once."""
+        return not self._woken.wait(seconds)
+
+    def leave(self, code: int) -> NoReturn:
+        """Ends the process, also where a call that cannot be stopped would keep it."""
+        running.leave(code)
+
+    def __enter__(self) -> Service:
+        self._signals.__enter__()
+        self._signals.on_first(self._woken.set)
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._signals.__exit__(kind, error, trace)

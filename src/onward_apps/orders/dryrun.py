@@ -1,0 +1,117 @@
+"""What would be delivered: the true merge, in a transaction that is rolled back."""
+
+import logging
+from collections.abc import Sequence
+from pathlib import Path
+
+import apsw
+
+from onward.connect.objects import Objects
+
+from .errors import BadRow, FileChanged, MassRemoval, SchemaDiffers
+from .find import find
+from .listing import Once
+from .merge import merge
+from .model import Entity, File
+from .needs import missing
+
+WAIT_MS = 10_000
+
+
+class DryRun:
+    """Passes over all files that the target does not have; what was told once is not told again.
+
+    Nothing is written: no ids are used, and a target that is not there is not made. While a pass runs, others
+    wait with what they would write to the target.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        entities: Sequence[Entity],
+        place: Objects,
+        target: str,
+        log: logging.Logger,
+        *,
+        transactions: str = "",
+    ) -> None:
+        self._name, self._entities, self._place, self._target = name, entities, place, target
+        self._log, self._transactions = log, transactions
+        self._by_name = {entity.name: entity for entity in entities}
+        self._told: set[tuple[str, str]] = set()
+        self._warn = Once(log.warning)
+
+    def look(self) -> None:
+        """One pass: in the order of delivery, each file on top of those before it."""
+        files = [
+            file for file, _ in find(self._place, self._entities, None, self._warn, transactions=self._transactions)
+        ]
+        if all((file.key, file.identity) in self._told for file in files):
+            return
+        tx = self._opened()
+        try:
+            tx.execute("BEGIN")
+            self._merge_all(files, tx)
+        finally:
+            if tx.in_transaction:
+                tx.execute("ROLLBACK")
+            tx.close()
+
+    def _merge_all(self, files: Sequence[File], tx: apsw.Connection) -> None:
+        stopped: set[str] = set()
+        seen = events = 0
+        for file in files:
+            if file.table in stopped:
+                self._tell(logging.WARNING, file, f"{file.key} would wait: {file.table} is stopped.")
+                continue
+            if load := missing(tx, self._name, file, self._place):
+                stopped.add(file.table)
+                self._tell(logging.WARNING, file, f"{file.key} would wait for {load}.")
+                continue
+            try:
+                with tx:
+                    counted = self._merge(file, tx)
+            except FileChanged as error:
+                self._tell(logging.WARNING, file, str(error))
+            except MassRemoval as error:
+                stopped.add(file.table)
+                self._tell(logging.WARNING, file, f"would wait for a person: {error}")
+            except (BadRow, SchemaDiffers) as error:
+                stopped.add(file.table)
+                self._tell(logging.ERROR, file, f"would stop {file.table}: {error}")
+            else:
+                seen += counted is not None
+                events += counted or 0
+        self._log.info("Dry run: %d files would make %d events; nothing was written.", seen, events)
+
+    def _merge(self, file: File, tx: apsw.Connection) -> int | None:
+        new = (file.key, file.identity) not in self._told
+        lines: list[str] = []
+        delivery = merge(
+            file,
+            self._entities if file.kind == "TXN" else self._by_name[file.entity],
+            tx,
+            process=self._name,
+            open_=lambda file: self._place.read(file.key, file.identity),
+            say=lambda delivery_id, text: lines.append(text),
+        )
+        self._told.add((file.key, file.identity))
+        if delivery.repeated:
+            return None
+        if new:
+            for text in [*lines, f"would persist {delivery.summary}."]:
+                self._log.info("Dry run %s: %s", delivery.delivery_id, text)
+        return sum(delivery.events.values())
+
+    def _tell(self, level: int, file: File, text: str) -> None:
+        if (file.key, file.identity) not in self._told:
+            self._told.add((file.key, file.identity))
+            self._log.log(level, "Dry run: %s", text)
+
+    def _opened(self) -> apsw.Connection:
+        path = Path(self._target.removeprefix("sqlite:///"))
+        if not path.exists():
+            return apsw.Connection("")
+        tx = apsw.Connection(str(path), flags=apsw.SQLITE_OPEN_READWRITE)
+        tx.set_busy_timeout(WAIT_MS)
+        return tx

@@ -1,0 +1,69 @@
+"""An S3 server of its own process, on a free port, for tests that need one."""
+
+from __future__ import annotations
+
+import os
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+KEY, SECRET = "AKIA0123", "s3cr=t/+word"
+
+
+class S3:
+    """A bucket on a server; `url(prefix)` is what `open_objects` takes."""
+
+    def __init__(self, endpoint: str, client: Any, bucket: str) -> None:
+        self.endpoint, self.client, self.bucket = endpoint, client, bucket
+
+    def put(self, key: str, body: str | bytes) -> None:
+        self.client.put_object(Bucket=self.bucket, Key=key, Body=body)
+
+    def delete(self, key: str) -> None:
+        self.client.delete_object(Bucket=self.bucket, Key=key)
+
+    def url(self, prefix: str = "") -> str:
+        return f"s3://{self.bucket}/{prefix}?endpoint={self.endpoint}&key={KEY}&secret=s3cr%3Dt%2F%2Bword"
+
+
+@pytest.fixture(scope="session")
+def s3_server() -> Iterator[str]:
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    server = subprocess.Popen(
+        [sys.executable, "-c", "from moto.server import main; main()", "-H", "127.0.0.1", "-p", str(port)],
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        env=os.environ | {"MOTO_ENABLE_ISO_REGIONS": "false"},
+    )
+    try:
+        end = time.monotonic() + 60
+        while True:
+            try:
+                socket.create_connection(("127.0.0.1", port), 1).close()
+                break
+            except OSError:
+                assert server.poll() is None and time.monotonic() < end, "the S3 server did not start"
+                time.sleep(0.05)
+        yield f"http://127.0.0.1:{port}"
+    finally:
+        server.kill()
+        server.wait()
+
+
+@pytest.fixture
+def s3(s3_server: str, request: pytest.FixtureRequest) -> Iterator[S3]:
+    import boto3
+
+    client = boto3.client(
+        "s3", endpoint_url=s3_server, region_name="us-east-1", aws_access_key_id=KEY, aws_secret_access_key=SECRET
+    )
+    bucket = f"b{abs(hash(request.node.nodeid))}"
+    client.create_bucket(Bucket=bucket)
+    yield S3(s3_server, client, bucket)
