@@ -101,7 +101,10 @@ class Retention:
         """Until it is cancelled."""
         never = asyncio.Event()
         while True:
-            await self._clock.wait(never, self._clock.now() + EVERY)
+            due = self._clock.now() + EVERY
+            while self._clock.now() < due:
+                never.clear()  # a clock that is moved by hand wakes all who wait
+                await self._clock.wait(never, due)
             try:
                 await self.sweep()
             except (StoreAway, StoreUncertain):
