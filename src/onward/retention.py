@@ -100,8 +100,10 @@ class Retention:
     async def run(self) -> None:
         """Until it is cancelled."""
         while True:
-            # A new event each time: a clock that is advanced by hand sets it.
-            await self._clock.wait(asyncio.Event(), self._clock.now() + EVERY)
+            due = self._clock.now() + EVERY
+            while self._clock.now() < due:
+                # A new event each time: a clock that is advanced by hand sets it.
+                await self._clock.wait(asyncio.Event(), due)
             try:
                 await self.sweep()
             except (StoreAway, StoreUncertain):
