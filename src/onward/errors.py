@@ -92,6 +92,16 @@ class GoneTooLong(Refused):
         )
 
 
+class Renamed(Refused):
+    """A program declares a source or stage under a name that it had before a newer program renamed it."""
+
+    def __init__(self, name: str, now: str) -> None:
+        super().__init__(
+            f"{name} is called {now} in this store: a newer program renamed it by was=, and under the old name all "
+            "would be done again; run the newer program, say was= to rename it back, or give what is new another name"
+        )
+
+
 class InUse(Refused):
     """What is to be forgotten or changed is in use; `faults` name all that stands in the way."""
 

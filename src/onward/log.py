@@ -117,8 +117,10 @@ class Block(NamedTuple):
 
 class Append(NamedTuple):
     """A block of at least one record to be written; `keys` is the summary that `codec.key_summary` makes, `origins`
-    the narrowest span of input offsets that its records were made from, None where they came from outside; `partitions`
-    how many its topic was taken to have when the partition was chosen, 0 where that is not said."""
+    the narrowest span of input offsets that its records were made from, None where they came from outside.
+
+    `partitions` is how many its topic was taken to have when the partition was chosen; 0 where that is not said.
+    """
 
     topic: str
     partition: int
@@ -369,18 +371,22 @@ class Log(Protocol):
 
         Declaring the same again changes nothing. What is renamed keeps all it has: a topic its records, counts and
         incarnation, and all who name it name it anew; a stage its progress, parked records and requests; a source
-        its state. Leases of a renamed stage or source go with it, so that who holds one under the old name loses it.
+        its state. Leases of a renamed stage or source go with it, so that who holds one under the old name loses it,
+        and nobody gets one under that name any more. An app that declares the old name again, without `was` of the new
+        one and without the new one beside it, is older than the rename.
 
         A new stage begins at the first kept record (`start` "first", or a topic that never had any) or at the end
         ("now"), and stays there whatever `start` says later.
 
         Raises:
             Refused: it does not fit what the store holds (another number of partitions, a start not said, a topic
-                that nobody has declared, another topic than the stage had); nothing was kept.
+                that nobody has declared, another topic than the stage had, a name from before a rename); nothing was
+                kept.
         """
 
     async def claim(self, stage: str, partition: int, worker: str, seconds: float) -> Claim | None:
-        """Takes the lease if it is free, over, its holder dead, or the worker's own. Else None.
+        """Takes the lease if it is free, over, its holder dead, or the worker's own. Else None; also where the stage or
+        source has another name by now.
 
         The token is larger than any before; from then on no commit with an older one is kept. Time alone takes no
         lease away: one that is over and that nobody has taken still commits, and may be renewed.

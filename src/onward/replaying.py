@@ -59,12 +59,14 @@ class Trickle:
 class ReplayLane(Lane):
     """A replay in one partition. `run` returns when it is over (then it is `closed`), stopped, or its lease is lost."""
 
-    def __init__(self, crew: Crew, claim: Claim, within: Within | None, replay: Replay, live: Lane) -> None:
+    def __init__(
+        self, crew: Crew, claim: Claim, within: Within | None, replay: Replay, live: Lane, *, again: bool = False
+    ) -> None:
         stage = copy.copy(crew.stage)
         stage.on_dead = "pass"  # a job comes to its end: what fails for good is counted, and holds nobody up
         stage.dedupe = None  # a replay is a repeat, and meant to be
         self.replay = replay
-        super().__init__(crew, claim, within, stage)
+        super().__init__(crew, claim, within, stage, again=again)
         self._end = next(one.end for one in replay.ranges if one.partition == self.partition)
         self._live = self.beside = live
         self._busy = live._busy
@@ -267,8 +269,9 @@ class Replays:
             within = Within(self._target, self._crew.log, None)
             if await within.take(claim, range_.end, self._crew.in_thread):
                 claim = await self._resumed(lease, range_)
+        again = False
         while True:
-            lane = self._current = ReplayLane(self._crew, claim, within, job, self._live)
+            lane = self._current = ReplayLane(self._crew, claim, within, job, self._live, again=again)
             self._worker.begin(self._crew, lane)
             try:
                 if self._stopping:
@@ -279,7 +282,7 @@ class Replays:
                 self._worker.end(self._crew, lane)
             if not lane.again:
                 return lane.closed
-            claim = await self._resumed(lease, range_)
+            claim, again = await self._resumed(lease, range_), True
 
     async def _resumed(self, lease: Lease, range_: Range) -> Claim:
         return await self._worker.patiently(lambda: self._crew.log.resume(lease, range_.first), or_stop=True)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from onward.conformance.case import (
     FEED,
     IN,
+    LEASE,
     OTHER,
     OUT,
     WORK,
@@ -322,3 +323,43 @@ class Declaring(Suite):
             await case.log.declare(app_spec(sources=[SourceSpec("app.fed", (IN,), was=FEED)]))
             assert (await case.survey()).sources == {"app.fed": state}
             assert (await case.again("app.fed")).source == state
+
+    @scenario
+    async def test_who_is_older_than_a_rename_begins_nothing_anew(self, case: Case) -> None:
+        before = app_spec()
+        await case.log.declare(before)
+        await case.put("a", "b")
+        work, feed = (await case.claim(WORK, 0, "old")).lease, (await case.claim(FEED, 0, "old")).lease
+        await case.log.commit(finishing(work, 0, 1))
+        after = app_spec(
+            sources=[SourceSpec("app.fed", (IN,), was=FEED)], stages=[StageSpec("app.worked", IN, (OUT,), was=WORK)]
+        )
+        await case.log.declare(after)
+        # Its leases are gone with the rename, and it gets none under the old names, nor may it begin again.
+        assert set(await case.log.renew({work: "", feed: ""}, LEASE)) == {work, feed}
+        for name in (WORK, FEED):
+            assert await case.log.claim(name, 0, "old", LEASE) is None
+        seen = await case.everything()
+        with raises(Refused):
+            await case.log.declare(before)
+        assert await case.everything() == seen
+        assert (await case.again("app.worked")).next == 1
+        await case.log.declare(after)
+        # The old names may be given to something new beside the renamed ones.
+        both = app_spec(
+            sources=[*after.sources, SourceSpec(FEED, (IN,))],
+            stages=[*after.stages, StageSpec(WORK, IN, (OUT,), start="first")],
+        )
+        await case.log.declare(both)
+        assert (await case.claim(WORK, 0, "new")).next == 0
+        assert (await case.claim(FEED, 0, "new")).source == SourceState()
+
+    @scenario
+    async def test_a_rename_can_be_taken_back(self, case: Case) -> None:
+        await case.log.declare(app_spec())
+        await case.put("a", "b")
+        await case.log.commit(finishing((await case.claim()).lease, 0, 1))
+        await case.log.declare(app_spec(stages=[StageSpec("app.worked", IN, (OUT,), was=WORK)]))
+        await case.log.declare(app_spec(stages=[StageSpec(WORK, IN, (OUT,), was="app.worked")]))
+        assert (await case.again(WORK)).next == 1
+        assert await case.log.claim("app.worked", 0, "w9", LEASE) is None

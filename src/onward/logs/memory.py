@@ -16,7 +16,7 @@ from msgspec.structs import replace
 
 from onward import process
 from onward.clock import Clock
-from onward.errors import AlreadyCommitted, GoneTooLong, LeaseLost, OtherPartitions, Refused, StartNeeded
+from onward.errors import AlreadyCommitted, GoneTooLong, LeaseLost, OtherPartitions, Refused, Renamed, StartNeeded
 from onward.limit import Seat, granted
 from onward.log import (
     MEETING,
@@ -59,6 +59,8 @@ class MemoryLog(MemoryBooks):
 
     async def declare(self, app: AppSpec) -> None:
         renamed = self._check(app)
+        for part in (*app.sources, *app.stages):
+            self.store.renamed.pop(part.name, None)
         for topic in app.topics:
             if topic.name in renamed:
                 self.store.rename_topic(renamed[topic.name], topic.name)
@@ -67,6 +69,8 @@ class MemoryLog(MemoryBooks):
                 rows.shapes.setdefault(fingerprint(topic.shape), (topic.shape, self._clock.now()))
         for source in app.sources:
             if source.was and source.name not in self.store.sources:
+                if source.was in self.store.sources or (source.was, 0) in self.store.leases:
+                    self.store.renamed[source.was] = source.name
                 self.store.rename_leases(source.was, source.name)
                 self.store.rename_pause(source.was, source.name)
                 if source.was in self.store.sources:
@@ -82,7 +86,7 @@ class MemoryLog(MemoryBooks):
     async def claim(self, stage: str, partition: int, worker: str, seconds: float) -> Claim | None:
         row = self.store.leases.setdefault((stage, partition), LeaseRow())
         now = self._clock.now()
-        if row.worker != worker and row.live(now):
+        if stage in self.store.renamed or (row.worker != worker and row.live(now)):
             return None
         row.take(worker, now, seconds)
         rows = self.store.stages.get((stage, partition)) or StageRows()
@@ -271,6 +275,11 @@ class MemoryLog(MemoryBooks):
             for topic in app.topics
             if topic.was and topic.name not in self.store.topics and topic.was in self.store.topics
         }
+        parts = (*app.sources, *app.stages)
+        for part in parts:
+            now = self.store.renamed.get(part.name)
+            if now is not None and part.was != now and not any(other.name == now for other in parts):
+                raise Renamed(part.name, now)
         for topic in app.topics:
             rows = self.store.topics.get(renamed.get(topic.name, topic.name))
             if rows is not None and rows.partitions != topic.partitions:

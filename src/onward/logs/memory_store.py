@@ -216,6 +216,7 @@ class MemoryStore:
         self.topics: dict[str, TopicRows] = {}
         self.stages: dict[Where, StageRows] = {}
         self.sources: dict[str, SourceState] = {}
+        self.renamed: dict[str, str] = {}
         self.leases: dict[Where, LeaseRow] = {}
         self.requests: dict[int, Request] = {}
         self.answers: dict[int, str] = {}
@@ -353,6 +354,7 @@ class MemoryStore:
                     self.stages[stage, at] = StageRows(topic, rows.first(at))
 
     def rename_stage(self, was: str, name: str) -> None:
+        self.renamed[was] = name
         self.gone.pop(was, None)
         self.rename_pause(was, name)
         for (stage, partition), rows in list(self.stages.items()):

@@ -334,6 +334,8 @@ class SQLiteLog:
     ) -> Claim | None:
         bound = {"stage": stage, "partition": partition}
         held = rows(connection, SQL.lease_get, **bound)
+        if rows(connection, SQL.renamed_get, was=stage):
+            return None
         if held and held[0][0] != worker and held[0][2] > self._instant() and not process.is_dead(held[0][0]):
             return None
         lease = Lease(stage, partition, worker, (held[0][1] if held else 0) + 1)

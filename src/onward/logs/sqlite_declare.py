@@ -7,7 +7,7 @@ import secrets
 import apsw
 import msgspec
 
-from onward.errors import GoneTooLong, Refused, StartNeeded
+from onward.errors import GoneTooLong, Refused, Renamed, StartNeeded
 from onward.log import AppSpec, SourceSpec, StageSpec, TopicSpec
 from onward.logs.sqlite_rows import SQL, end_of, first_of, spec_from, stands_at
 from onward.logs.sqlite_tables import declare_table
@@ -20,6 +20,8 @@ def declare(connection: apsw.Connection, app: AppSpec, now: str) -> None:
     for topic in app.topics:
         _declare_topic(connection, topic, now)
         _note_shape(connection, app, topic, now)
+    for part in (*app.sources, *app.stages):
+        _refuse_renamed(connection, app, part)
     for source in app.sources:
         _declare_source(connection, source)
     for stage in app.stages:
@@ -79,8 +81,20 @@ def _rename_topic(connection: apsw.Connection, was: str, name: str, now: str) ->
             _remember(connection, renamed, now)
 
 
+def _refuse_renamed(connection: apsw.Connection, app: AppSpec, part: SourceSpec | StageSpec) -> None:
+    """A program that is older than a rename would begin anew under the old name, and bring all a second time."""
+    for (name,) in rows(connection, SQL.renamed_get, was=part.name):
+        if not (part.was == name or any(name == other.name for other in (*app.sources, *app.stages))):
+            raise Renamed(part.name, name)
+        connection.execute(SQL.renamed_delete, {"was": part.name})
+
+
 def _declare_source(connection: apsw.Connection, source: SourceSpec) -> None:
     if source.was and not rows(connection, SQL.source_get, name=source.name):
+        if rows(connection, SQL.source_get, name=source.was) or rows(
+            connection, SQL.lease_get, stage=source.was, partition=0
+        ):
+            connection.execute(SQL.renamed_put, {"was": source.was, "name": source.name})
         for statement in (SQL.rename_source, SQL.rename_stage_lease, SQL.rename_stage_block, SQL.rename_pause):
             connection.execute(statement, {"name": source.name, "was": source.was})
 
@@ -109,6 +123,7 @@ def _check_seen(connection: apsw.Connection, stage: StageSpec) -> None:
 
 
 def _rename_stage(connection: apsw.Connection, was: str, name: str) -> None:
+    connection.execute(SQL.renamed_put, {"was": was, "name": name})
     tables = (
         "begin",
         "progress",

@@ -1,0 +1,4 @@
+CREATE TABLE renamed (
+    was TEXT PRIMARY KEY,
+    name TEXT NOT NULL
+) WITHOUT ROWID;

@@ -1,0 +1,1 @@
+DELETE FROM renamed WHERE was = :was

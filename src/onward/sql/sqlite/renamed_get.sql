@@ -1,0 +1,1 @@
+SELECT name FROM renamed WHERE was = :was

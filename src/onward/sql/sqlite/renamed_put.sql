@@ -1,0 +1,1 @@
+INSERT INTO renamed (was, name) VALUES (:was, :name) ON CONFLICT (was) DO UPDATE SET name = excluded.name
