@@ -80,6 +80,8 @@ def _topics(survey: Survey, blocks: Sequence[BlockRow]) -> list[str]:
         came.update(source.emitted)
     for stage in survey.stages:
         came.update(stage.totals.emitted)
+    for part in (part for replay in survey.replays for part in replay.parts):
+        came.update(part.totals.emitted)
     ends: dict[tuple[str, int], int] = {}
     for row in blocks:
         at = (row.topic, row.partition)

@@ -181,6 +181,15 @@ def test_options_of_a_stage() -> None:
     @app.stage(app.topic("spread", Cat, partitions=2), dedupe=Window("name", "1d"))  # fault: without a key
     def r(cat: Cat) -> None: ...
 
+    @app.stage(seen, within=target, isolate=True)  # fault: isolate=True and within= exclude each other
+    def s(cat: Cat) -> None: ...
+
+    @app.stage(seen, batch=2, long=True)  # fault: long=True and batch= exclude each other
+    def t(cats: list[Cat]) -> None: ...
+
+    @app.stage(seen, within=target, long="6h")  # type: ignore[arg-type] # fault: long='6h'; it is & long=True and within=
+    def u(cat: Cat) -> None: ...
+
     app.rate("calls", "0/s")  # fault: rate cats.calls: '0/s' is no rate
     app.rate("Bad-Name", "1/s")  # fault: is no name
 
@@ -272,3 +281,12 @@ def test_options_of_sources() -> None:
     def g(cursor: int) -> None: ...
 
     agree(faults(app), marked(test_options_of_sources))
+
+
+def test_bounds() -> None:
+    app = App("bounds")
+    app.topic("a", dict, bound=10)
+    app.topic("b", dict, bound="10MB")
+    app.topic("c", dict, bound="10 records")  # fault: bound='10 records'
+    app.topic("d", dict, bound=0)  # fault: lets something pass
+    agree(faults(app), marked(test_bounds))

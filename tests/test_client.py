@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import threading
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +12,7 @@ import pytest
 from msgspec import Struct
 
 import onward
-from onward import App, OnwardError
+from onward import App, Client, OnwardError
 from onward.errors import BadOutput, BadRecord, RecordTooLarge, Refused, StoreNewer
 from scenarios.ground import BOUND, Ground, until
 
@@ -35,6 +36,27 @@ bills = app.topic("bills", Bill, key="customer")
 @app.stage(orders, to=bills)
 def bill(order: Order) -> Bill:
     return Bill(order.customer)
+
+
+closed: list[str] = []
+
+
+@app.resource
+def press() -> Iterator[str]:
+    yield "real"
+    closed.append("real")
+
+
+@app.task
+def load(client: Client, press: str, count: int, customer: str = "ann") -> dict[str, Any]:
+    client.put(orders, *(Order(customer, number) for number in range(count)))
+    return {"count": count * (1 // min(count, 1)), "press": press}
+
+
+@app.task(name="later")
+async def load_later(client: Client, count: int) -> int:
+    await client.put(orders, Order("ann", 7))
+    return count
 
 
 @pytest.fixture
@@ -198,3 +220,33 @@ def test_the_store_is_the_one_of_the_environment(
     with onward.open(app) as client:
         client.put(orders, Order("ann"))
     assert len(ground.values(orders)) == 1
+
+
+def test_a_task_runs_here_and_is_recorded(ground: Ground) -> None:
+    with onward.open(app, ground.url, resources={"press": "fake"}) as client:
+        assert client.run(load, count="2", customer="bob") == {"count": 2, "press": "fake"}
+        assert client.run("later", count=1) == 1
+        with pytest.raises(ZeroDivisionError):
+            client.run("shop.load", count=0)
+        with pytest.raises(Refused, match=r"needs count=; it takes count: int"):
+            client.run(load)
+        with pytest.raises(Refused, match=r"no argument cuont"):
+            client.run(load, cuont=1)
+        with pytest.raises(Refused, match=r"Expected `int`"):
+            client.run(load, count=[])
+        with pytest.raises(Refused, match="no task"):
+            client.run(bill)
+    assert ground.values(orders) == [Order("bob", 0), Order("bob", 1), Order("ann", 7)]
+    runs = ground.books(lambda books: books.runs(None, 10))
+    assert [(run.task, run.outcome) for run in runs] == [
+        ("shop.load", "failed"), ("shop.later", "done"), ("shop.load", "done"),
+    ]  # fmt: skip
+
+
+def test_a_task_is_awaited_under_async_with(ground: Ground) -> None:
+    async def work() -> Any:
+        async with onward.open(app, ground.url) as client:
+            return await asyncio.gather(client.run(load, count=3), client.run("later", count=2))
+
+    assert asyncio.run(work()) == [{"count": 3, "press": "real"}, 2]
+    assert len(ground.values(orders)) == 4 and closed == ["real"]

@@ -45,7 +45,8 @@ README = (ROOT / "README.md").read_text()
 
 FLOW = [
     "App", "Topic", "Record", "Position", "Checkpoint", "Drop", "Later", "Hold", "Reject", "Retry", "Window",
-    "Database", "Secret", "open", "Client", "OnwardError", "Unavailable",
+    "Database", "Secret", "Table", "Lifecycle", "open", "Client", "OnwardError", "Conflict", "MoveRefused",
+    "Unavailable",
 ]  # fmt: skip
 
 
@@ -76,7 +77,9 @@ def test_every_public_name_is_documented() -> None:
     [
         App.topic, App.source, App.stage, Topic.record, Topic.key_of, Position, Position.parse, Record, Checkpoint,
         Drop, Later, Hold, Reject, Retry, Window, Database, TestRun, TestRun.put, TestRun.poll, TestRun.until_idle,
-        ParkedRecord, onward.open, onward.Client.put, onward.Client.commit,
+        ParkedRecord, onward.open, onward.Client.put, onward.Client.commit, onward.Client.run,
+        onward.Client.table, App.task, App.table, onward.Table.find, onward.Table.get, onward.Table.move,
+        onward.Lifecycle, TestRun.task, TestRun.table, App.review, TestRun.decide,
     ],
     ids=lambda documented: documented.__qualname__,
 )  # fmt: skip
@@ -85,7 +88,7 @@ def test_every_option_is_documented(documented: Any) -> None:
     assert set(names) | {documented.__name__} <= code(PROGRAM)
 
 
-@pytest.mark.parametrize("class_", [App, onward.Client, Topic, TestRun])
+@pytest.mark.parametrize("class_", [App, onward.Client, onward.Table, Topic, TestRun])
 def test_every_method_is_documented(class_: type) -> None:
     ours = {name for name, value in vars(class_).items() if inspect.isfunction(value) and not name.startswith("_")}
     assert ours - {"accepts"} <= code(PROGRAM)
@@ -98,8 +101,10 @@ def test_the_imports_of_the_reference_work() -> None:
 
 @pytest.mark.parametrize("name", load.installed())
 def test_every_setting_of_an_app_is_documented(name: str) -> None:
-    class_ = load.app(name).settings_class
-    page = ROOT / "src" / "onward_apps" / name / "README.md"
+    app = load.app(name)
+    class_ = app.settings_class
+    assert app.demo_function is not None
+    page = Path(inspect.getfile(app.demo_function)).with_name("README.md")
     assert class_ is None or set(settings.names(class_)) <= code(page.read_text())
 
 

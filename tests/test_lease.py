@@ -10,9 +10,9 @@ import pytest
 
 from onward import lease as lease_
 from onward.errors import StoreAway, StoreUncertain
-from onward.events import Event
+from onward.events import ClocksDiffer, Event
 from onward.lease import Leases, Wanted
-from onward.log import Claim, Lease, SourceState, Totals
+from onward.log import Claim, Lease, Met, SourceState, Totals
 
 
 class Log:
@@ -20,9 +20,10 @@ class Log:
         self.told: list[str] = []
         self.lost: Callable[[], Sequence[Lease]] = lambda: ()
         self.fails: list[Exception] = []
+        self.others: dict[str, Met] = {}
 
-    async def meet(self, worker: str, wants: Sequence[str]) -> Mapping[str, Sequence[str]]:
-        return {worker: wants}
+    async def meet(self, worker: str, wants: Sequence[str]) -> Mapping[str, Met]:
+        return {worker: Met(wants, 0.0), **self.others}
 
     async def renew(self, leases: Mapping[Lease, str], seconds: float) -> Sequence[Lease]:
         if self.fails:
@@ -127,3 +128,17 @@ def test_a_store_in_trouble_ends_nothing(error: Exception) -> None:
     worker.log.fails = [error]
     running(worker, leases, lambda: "renew 1" in worker.log.told)
     assert worker.away == [error]
+
+
+def test_a_clock_that_is_fast_by_more_than_a_third_of_a_lease_is_told_once() -> None:
+    async def work(worker: Worker, leases: Any) -> None:
+        for ago in (2.0, -3.3):
+            worker.log.others = {"other": Met((), ago)}
+            await leases._renew()
+        assert worker.seen == []
+        for _ in range(2):
+            worker.log.others = {"other": Met((), -3.5)}
+            await leases._renew()
+        assert worker.seen == [ClocksDiffer("other", 3.5)]
+
+    alone(work)

@@ -23,12 +23,14 @@ from onward.app import App
 from onward.client import Client, open
 from onward.database import Database
 from onward.dedupe import Window
-from onward.errors import OnwardError, Unavailable
+from onward.errors import Conflict, MoveRefused, OnwardError, Unavailable
+from onward.lifecycle import Lifecycle
 from onward.outcome import Drop, Hold, Later, Reject
 from onward.record import Position, Record
 from onward.retry import Retry
 from onward.settings import Secret
 from onward.source import Checkpoint
+from onward.table import Table
 from onward.topic import Topic
 
 __version__ = "0.1.0"
@@ -48,8 +50,12 @@ __all__ = [  # noqa: RUF022
     "Window",
     "Database",
     "Secret",
+    "Table",
+    "Lifecycle",
     "open",
     "Client",
     "OnwardError",
+    "Conflict",
+    "MoveRefused",
     "Unavailable",
 ]

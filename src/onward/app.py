@@ -13,11 +13,15 @@ from onward.database import Database
 from onward.dedupe import Window
 from onward.errors import DeclarationError, Fault, SettingError
 from onward.handler import place
+from onward.lifecycle import Lifecycle
 from onward.rate import Rate
 from onward.resource import Resource
 from onward.retry import Retry
+from onward.review import Review
 from onward.source import Source
 from onward.stage import Stage
+from onward.table import Table
+from onward.task import Task
 from onward.topic import KeyOf, Topic
 
 T = TypeVar("T")
@@ -37,10 +41,13 @@ class App:
     def __init__(self, name: str) -> None:
         self.name = name
         self.where = _caller()
+        self.reference = f"{self.where.rpartition(':')[0]}:{name}"
         self.topics: dict[str, Topic[Any]] = {}
         self.sources: dict[str, Source] = {}
         self.stages: dict[str, Stage] = {}
         self.resources: dict[str, Resource] = {}
+        self.tables: dict[str, Table[Any]] = {}
+        self.tasks: dict[str, Task] = {}
         self.rates: dict[str, Rate] = {}
         self.settings_class: type | None = None
         self.demo_function: Callable[..., Any] | None = None
@@ -61,6 +68,7 @@ class App:
         partitions: int = 1,
         keep: str | timedelta | None = None,
         max_record: str | int = "1MB",
+        bound: str | int | None = None,
         was: str | None = None,
     ) -> Topic[T]:
         """A topic of values of `type` (any JSON value, or bytes, without it).
@@ -70,13 +78,15 @@ class App:
             partitions: how many sequences it has; fixed once made.
             keep: how long records stay after the last stage has passed them; 7 days unless set.
             max_record: the most bytes of one record.
+            bound: so many records, or bytes as in "10MB", may be outstanding; then sources and stages before it stop.
             was: the name that the topic had before.
         """
         where = _caller()
         full = self._full(name, where)
         made: Topic[T]
         try:
-            options: dict[str, Any] = {"partitions": partitions, "keep": keep, "max_record": max_record}
+            options: dict[str, Any] = {"partitions": partitions, "keep": keep}
+            options |= {"max_record": max_record, "bound": bound}
             made = Topic(full, type, key=key, was=was and f"{self.name}.{was}", where=where, **options)
         except ValueError as error:
             self._faults.append(Fault(where, f"topic {full}: {error}"))
@@ -84,6 +94,33 @@ class App:
         if partitions < 1:
             self._faults.append(Fault(where, f"topic {full}: partitions={partitions}; there is at least one"))
         self._add(self.topics, full, made, where)
+        return made
+
+    def table(
+        self,
+        name: str,
+        type: type[T] | Any = Any,
+        *,
+        key: str | KeyOf,
+        lifecycle: Lifecycle | None = None,
+        index: Sequence[str] = (),
+        was: str | None = None,
+    ) -> Table[T]:
+        """A table of documents of `type` (any JSON value without it), which stages and clients keep.
+
+        What a stage changes is committed with the records that it was called for. Every change stays in the history.
+
+        Args:
+            key: a field's name, or a function of the value; never None.
+            lifecycle: the states that a document may have, and which may follow which.
+            index: the fields by which documents can be found and ordered.
+            was: the name that the table had before.
+        """
+        where = _caller()
+        full = self._full(name, where)
+        before = was and f"{self.name}.{was}"
+        made: Table[T] = Table(full, type, key=key, lifecycle=lifecycle, index=index, was=before, where=where)
+        self._add(self.tables, full, made, where)
         return made
 
     def source(
@@ -148,15 +185,18 @@ class App:
         limit: int | None = None,
         rate: str | Rate | None = None,
         timeout: str | timedelta | None = None,
+        isolate: bool = False,
         within: Database | None = None,
         effect: bool | None = None,
         split: bool | None = None,
         unordered: bool = False,
+        long: bool = False,
         on_dead: Literal["hold", "pass"] = "hold",
         parked_most: int = 100_000,
         dedupe: Window | None = None,
         idempotency: str | KeyOf | None = None,
         start: Literal["first", "now"] | None = None,
+        upgrade: Callable[[Any], Any] | None = None,
         name: str | None = None,
         was: str | None = None,
     ) -> Callable[[F], F]:
@@ -175,14 +215,19 @@ class App:
             limit: calls at once over all workers.
             rate: the most records per second, minute or hour, over all workers; or a budget made by `rate()`.
             timeout: the most time of one call.
+            isolate: calls are made in processes of their own, which can be killed.
             within: a database whose transaction the handler shares.
             split: whether a batch that failed is halved until the bad record is alone; where it acts outside it cannot.
             unordered: keys do not matter here.
+            long: a call may last for hours; each is noted in the store before it begins, as `running`.
             on_dead: whether later records of a dead record's key wait for a person ("hold") or go on ("pass").
             parked_most: the most parked records; at that bound it stops reading.
             dedupe: by what repeats are told, which are dropped, and for how long.
             idempotency: a field, or a function of the value, that `Record.id` is made of instead of the position.
             start: where a stage that is new begins on a topic that already has records.
+            upgrade: makes a value of the topic's type from one that an older version of the program has written and
+                that cannot be read as it: a function of the old value as plain JSON (a dict), which gives the new one,
+                or a dict that can be read as one.
             was: the name that the stage had before.
         """
 
@@ -200,21 +245,76 @@ class App:
                 limit=limit,
                 rate=rate,
                 timeout=timeout,
+                isolate=isolate,
                 within=within,
                 effect=effect,
                 split=split,
                 unordered=unordered,
+                long=long,
                 on_dead=on_dead,
                 parked_most=parked_most,
                 dedupe=dedupe,
                 idempotency=idempotency,
                 start=start,
+                upgrade=upgrade,
                 was=was and f"{self.name}.{was}",
             )
             self._add(self.stages, full, made, made.where)
             return function
 
         return declare
+
+    def review(
+        self,
+        topic: Topic[Any],
+        *,
+        to: Topic[Any] | Sequence[Topic[Any]] = (),
+        choices: Sequence[str],
+        newest: bool = False,
+        retry: Retry = _DEFAULT_RETRY,
+        timeout: str | timedelta | None = None,
+        effect: bool | None = None,
+        parked_most: int = 100_000,
+        start: Literal["first", "now"] | None = None,
+        name: str | None = None,
+        was: str | None = None,
+    ) -> Callable[[F], F]:
+        """A stage whose worker is a person: each record waits until somebody decides; then `f(value, decision)` is
+        called, which takes and gives what a handler does. `decision` has `choice, note, by, at`.
+
+        Args:
+            choices: what may be decided.
+            newest: of a key only the newest record waits, older ones are dropped; else the older one comes first.
+            parked_most: the most that waits; at that bound it stops reading.
+        """
+
+        def declare(function: F) -> F:
+            full = name or getattr(function, "__name__", "")
+            self.stage(
+                topic, to=to, retry=retry, timeout=timeout, effect=effect, unordered=newest, parked_most=parked_most,
+                start=start, name=name, was=was,
+            )(function)  # fmt: skip
+            if (made := self.stages.get(f"{self.name}.{full}")) is not None:
+                made.review = Review(tuple(choices), newest)
+            return function
+
+        return declare
+
+    def task(self, function: F | None = None, *, name: str | None = None) -> Any:
+        """A function run on demand, as `@app.task` or `@app.task(name=...)`; see `onward task` and `Client.run`.
+
+        Its parameters are arguments by their annotations, but for resources, the settings, `progress`, and one
+        annotated `Client`, which gets a client of the store. Each run is recorded: who, when, arguments (secrets
+        masked), outcome, return value as JSON, log lines.
+        """
+
+        def declare(function: F) -> F:
+            full = self._full(name or function.__name__, place(function))
+            made = Task(full, function)
+            self._add(self.tasks, full, made, made.where)
+            return function
+
+        return declare if function is None else declare(function)
 
     def rate(self, name: str, rate: str) -> Rate:
         """A budget of calls, as `"120/m"`, that its name shares over all workers of the store.

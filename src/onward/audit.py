@@ -158,7 +158,8 @@ def _abandoned(evidence: Evidence) -> Iterator[Breach]:
 def _topics(survey: Survey, blocks: Sequence[BlockRow]) -> Iterator[Breach]:
     known = {topic.topic for topic in survey.topics}
     was = {topic.was: topic.name for app in survey.apps for topic in app.topics if topic.was and topic.was not in known}
-    emitted = _sums((one.totals.emitted for one in survey.stages), was)
+    replayed = [part for replay in survey.replays for part in replay.parts]
+    emitted = _sums((one.totals.emitted for one in [*survey.stages, *replayed]), was)
     brought = _sums((source.emitted for source in survey.sources.values()), was)
     ends: dict[str, int] = {}
     for topic, partition, rows in _by_partition(blocks):

@@ -16,15 +16,18 @@ from typing import Any, TypeVar
 
 from onward.breaker import Breaker
 from onward.codec import HEADERS, KEY, ORIGIN, TIME, VALUE, Codec
+from onward.document import Edit
 from onward.emit import Emitted, Emitter, Yields
-from onward.errors import BadOutput, BadRecord, TimedOut, Unavailable
+from onward.errors import BadOutput, BadRecord, CallFailed, TimedOut, Unavailable
 from onward.events import Progressed
-from onward.failure import Failure, is_stopped, message_of, release
+from onward.failure import Failure, is_stopped, kind_of, message_of, release
 from onward.log import Append, Parked
 from onward.outcome import OUTCOMES, Drop, Hold, Later, Reject
 from onward.record import Position, Record
+from onward.review import UNDECIDED, decision_of
 from onward.stage import Stage
 from onward.topic import key_function, key_text
+from onward.undo import Undo
 from onward.window import Chunk
 
 T = TypeVar("T")
@@ -45,10 +48,24 @@ class Unit:
 
     `parked` is aligned with the chunk where the records were parked before, else None. `skipped` records before it
     were passed over, as they had failed when they were to probe. By index: `repeats` are dropped uncalled, by `marks`
-    repeats of the others are told. `ids` are by offset, where they are not made of the position.
+    repeats of the others are told. `ids` are by offset, where they are not made of the position. `note`: the
+    store is told before the call begins.
     """
 
-    __slots__ = ("_verdict", "at", "chunk", "ids", "keys", "marks", "parked", "probe", "repeats", "since", "skipped")
+    __slots__ = (
+        "_verdict",
+        "at",
+        "chunk",
+        "ids",
+        "keys",
+        "marks",
+        "note",
+        "parked",
+        "probe",
+        "repeats",
+        "since",
+        "skipped",
+    )
 
     def __init__(self, chunk: Chunk, parked: Sequence[Parked] | None = None, *, probe: bool = False) -> None:
         self.chunk = chunk
@@ -58,10 +75,14 @@ class Unit:
         self.ids: dict[int, str] = {}
         self.repeats: set[int] = set()
         self.marks: dict[int, str] = {}
+        self.note = False
         self.at = 0
         self.since = 0.0
         self.skipped = 0
         self._verdict = threading.Lock()
+
+    noted = False
+    """Whether somebody wants to know of each call when it begins, by `at` and `since`."""
 
     def decide(self) -> bool:
         """True for the first who says what is to become of the unit: its call, which ends, or the watch, which ends
@@ -78,9 +99,25 @@ class Unit:
 
 
 class Called:
-    """What came of a unit: indices that are done, failures, those behind a failure, and those not looked at."""
+    """What came of a unit: indices that are done, failures, those behind a failure, and those not looked at. So many of
+    those are to be called `alone`.
 
-    __slots__ = ("appends", "behind", "done", "drops", "failures", "outage", "records", "rest")
+    `anew`: some of those were called, and their values perhaps changed, but what came of it does not count.
+    """
+
+    __slots__ = (
+        "alone",
+        "anew",
+        "appends",
+        "behind",
+        "done",
+        "drops",
+        "edits",
+        "failures",
+        "outage",
+        "records",
+        "rest",
+    )
 
     def __init__(self) -> None:
         self.done: Sequence[int] = ()
@@ -90,21 +127,14 @@ class Called:
         self.drops: list[tuple[int, str]] = []
         self.appends: list[Append] = []
         self.records: dict[str, int] = {}
+        self.edits: list[Edit] = []
         self.outage = ""
+        self.alone = 0
+        self.anew = False
 
 
 class _Apart(Exception):
     """One record of a batch parks, which has to be called alone for that."""
-
-
-class Undo:
-    """What takes back a call that failed: nothing by itself, a savepoint where the stage commits `within`."""
-
-    def mark(self) -> None:
-        """Before a call."""
-
-    def back(self) -> None:
-        """After one that failed."""
 
 
 class Caller:
@@ -125,8 +155,8 @@ class Caller:
         self._reader = reader
         self._emitter = emitter
         self._breaker = breaker
-        self._partition = partition
-        self._identity = identity
+        self._partition = self.partition = partition
+        self._identity = self.identity = identity
         self._observe = observe
         self._prefix = f"{stage.topic.name}:{partition}:"
         handler = stage.handler
@@ -136,16 +166,19 @@ class Caller:
         self._wants_record = handler.wants_record
         self._wants_progress = "progress" in handler.needs
         self._wants_approved = "approved" in handler.needs
+        self._reviews = stage.review is not None
         self._name_of = key_function(stage.topic.type, stage.idempotency)
 
     async def run(self, unit: Unit, arguments: dict[str, Any], undo: Undo) -> Called:
         """Calls the handler for the records of the unit, in order, until all are done or the time slice is over."""
         called = Called()
         self._name(unit)
-        if self._stage.batch:
-            await self._whole(called, unit, arguments, undo)
-        else:
-            await self._each(called, unit, arguments, undo)
+        with undo.here():
+            if self._stage.batch:
+                await self._whole(called, unit, arguments, undo)
+            else:
+                await self._each(called, unit, arguments, undo)
+        called.edits = undo.edits
         for failure in called.failures:
             if failure.error is not None:
                 release(failure.error)
@@ -183,9 +216,10 @@ class Caller:
         inputs: Sequence[Any] = self._inputs(unit) if self._wants_record else [e[VALUE] for e in chunk.entries]
         function, awaits, generates = self._function, self._awaits, self._generates
         call: Callable[..., Any] = partial(function, **arguments) if arguments else function
-        special = self._wants_progress or self._wants_approved
+        special = self._wants_progress or self._wants_approved or self._reviews
         taking_back = type(undo) is not Undo
-        timeout = self._stage.timeout
+        timed = self._stage.timeout is not None or unit.noted
+        proving = False
         results: list[Any] = []
         out: list[int] = []
         ordered = not self._stage.unordered
@@ -210,13 +244,19 @@ class Caller:
                 called.behind.append(index)
                 out.append(index)
                 continue
-            if timeout is not None:
+            if self._reviews and not self._decided(unit, index):
+                called.failures.append(Failure(index, outcome=UNDECIDED))
+                out.append(index)
+                if ordered:
+                    behind.update(chunk.after(index))
+                continue
+            if timed:
                 unit.at, unit.since = index, time.monotonic()
             try:
                 if bad and chunk.offsets[index] in bad:
                     raise bad[chunk.offsets[index]]
                 if taking_back:
-                    undo.mark()
+                    undo.mark(chunk.offsets[index], chunk.offsets[index])
                 if special:
                     call = self._special(unit, index, arguments)
                 result = call(value)
@@ -224,7 +264,13 @@ class Caller:
                     result = await self._in_time(result)
                 elif generates:
                     result = await self._in_time(_drain_async(result)) if _is_async(result) else _drain(result)
-                if taking_back:
+                if taking_back and (proving or undo.changed):
+                    if not proving and self._unfit(chunk, _without(index, out), results):
+                        # One before this that cannot be written: it has to be settled before anything is changed.
+                        undo.back()
+                        stopped, called.anew = index, True
+                        break
+                    proving = True
                     self._prove(chunk, index, result)
             except Unavailable as error:
                 if taking_back:
@@ -262,6 +308,10 @@ class Caller:
         self._breaker.succeeded(len(results) - passed)
         called.rest = range(stopped, len(inputs))
         self._settle(called, chunk, _without(stopped, out) if out else range(stopped), results)
+
+    def _unfit(self, chunk: Chunk, done: Sequence[int], results: list[Any]) -> bool:
+        """Whether one of the results so far cannot be written."""
+        return bool(results) and bool(self._emitter.emit(chunk, done, results, self._prefix).refused)
 
     def _prove(self, chunk: Chunk, index: int, result: Any) -> None:
         """Raises what makes the result unfit to be written, while the call can still be taken back."""
@@ -316,7 +366,7 @@ class Caller:
         unit.at, unit.since = indices[0], time.monotonic()
         begun = time.monotonic()
         try:
-            undo.mark()
+            undo.mark(chunk.offsets[0], chunk.offsets[-1])
             result = call(inputs)
             if self._awaits:
                 result = await self._in_time(result)
@@ -401,9 +451,9 @@ class Caller:
         many = not self._emitter.takes_lists
         items = [Yields(item) if many and type(item) is list else item for item in result]
         self._settle(part, chunk, range(len(indices)), items)
-        if part.failures and self._stage.within is not None:
+        if part.failures and undo.changed and (self._stage.repeatable or not part.done):
             # What this record has changed is to be taken back, and nothing else: it has to be alone.
-            if len(indices) > 1 or part.failures[0].error is not None:
+            if self._stage.repeatable and (len(indices) > 1 or part.failures[0].error is not None):
                 raise part.failures[0].error or _Apart
             undo.back()
         for failure in part.failures:
@@ -420,11 +470,34 @@ class Caller:
         """Whether a failure tells of an outage. One of a record that was parked before does not: it failed while
         others passed, and when such records come back together they fail in a row."""
         # What is dead for certain tells nothing of the outside either.
-        if isinstance(error, (BadRecord, *self._stage.retry.reject)):
+        if self.is_final(error):
             return False
         if unit.probe:
             return True
         return unit.parked is None and self._breaker.failed(key)
+
+    def _decided(self, unit: Unit, index: int) -> bool:
+        """Whether a record need not wait: somebody has decided, or it cannot be read and dies anyway."""
+        if unit.chunk.offsets[index] in unit.chunk.bad:
+            return True
+        return unit.parked is not None and decision_of(unit.parked[index]) is not None
+
+    def is_final(self, error: BaseException) -> bool:
+        """Whether the record is dead, whatever the policy says."""
+        if isinstance(error, CallFailed):
+            return error.final
+        return isinstance(error, (BadRecord, *self._stage.retry.reject))
+
+    def judge(self, unit: Unit, called: Called) -> None:
+        """Reports to the breaker what came of calls that were made elsewhere."""
+        self._breaker.succeeded(len(called.done))
+        for failure in called.failures:
+            error = failure.error
+            if error is not None and self._is_outage(unit, unit.chunk.keys[failure.index], error):
+                called.outage = called.outage or _told(error)
+        if called.outage:
+            called.rest = sorted([*called.rest, *called.behind, *(failure.index for failure in called.failures)])
+            called.failures, called.behind = [], []
 
     def _special(
         self, unit: Unit, index: int, arguments: dict[str, Any], indices: Sequence[int] = ()
@@ -436,6 +509,8 @@ class Caller:
             more["progress"] = lambda done, total=None: self._observe(
                 Progressed(self._stage.name, position, key, done, total)
             )
+        if self._reviews and unit.parked is not None:
+            more["decision"] = decision_of(unit.parked[index])
         if self._wants_approved:
             parked = unit.parked
             more["approved"] = parked is not None and all(parked[i].approved for i in indices or (index,))
@@ -524,4 +599,4 @@ async def _drain_async(generator: Any) -> Yields:
 
 
 def _told(error: BaseException) -> str:
-    return f"many records in a row failed, the last with {type(error).__name__}: {message_of(error)}"
+    return f"many records in a row failed, the last with {kind_of(error)}: {message_of(error)}"

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import itertools
 import typing
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
+import msgspec
 from msgspec import Struct
 
 from onward.errors import Fault
@@ -31,12 +33,19 @@ def faults(app: App) -> Iterator[Fault]:
         yield from _source_options(app, source)
     for stage in app.stages.values():
         given = GIVEN if stage.within else GIVEN - {"tx"}
+        if stage.review is not None:
+            given |= {"decision"}
+            if not stage.review.choices or "decision" not in stage.handler.needs:
+                what = "takes no decision; write f(value, decision)" if stage.review.choices else "has no choices="
+                yield Fault(stage.where, f"review {stage.name} {what}")
         yield from _provided(app, stage.handler, f"stage {stage.name}", given)
         yield from _takes_its_topic(stage)
         yield from _gives_its_topics(stage)
         yield from _options(app, stage)
     for resource in app.resources.values():
         yield from _provided(app, resource.handler, f"resource {resource.name}", frozenset())
+    yield from _tables(app)
+    yield from _tasks(app)
     yield from _cycles(app)
     yield from _one_name_each(app)
 
@@ -132,6 +141,18 @@ def _options(app: App, stage: Stage) -> Iterator[Fault]:
             )
     if stage.within and stage.handler.is_async:
         yield Fault(stage.where, f"stage {stage.name}: within= a SQLite database takes a plain def")
+    if stage.long is not True and stage.long is not False:
+        yield Fault(stage.where, f"stage {stage.name}: long={stage.long!r}; it is True or False")
+    if stage.long and stage.batch:
+        yield Fault(stage.where, f"stage {stage.name}: long=True and batch= exclude each other: each record by itself")
+    if stage.long and stage.within:
+        yield Fault(
+            stage.where, f"stage {stage.name}: long=True and within= exclude each other: it would lock for hours"
+        )
+    if stage.within and stage.isolate:
+        yield Fault(
+            stage.where, f"stage {stage.name}: isolate=True and within= exclude each other: tx is not elsewhere"
+        )
     if stage.within and stage.effect:
         yield Fault(stage.where, f"stage {stage.name}: within= and effect=True exclude each other; use two stages")
 
@@ -172,9 +193,37 @@ def _cycles(app: App) -> Iterator[Fault]:
                 yield Fault(resource.where, f"resources need each other in a circle: {' -> '.join(cycle)}")
 
 
+def _tables(app: App) -> Iterator[Fault]:
+    for table in app.tables.values():
+        who, fields = f"table {table.name}", fields_of(table.type)
+        for option, name in (("key", table.key), *(("index", name) for name in table.index)):
+            if isinstance(name, str) and fields is not None and name not in fields:
+                has = ", ".join(sorted(fields))
+                yield Fault(table.where, f"{who}: {option}={name!r} is no field of {_named(table.type)}; it has {has}")
+        if table.lifecycle is not None:
+            known = table.lifecycle.moves
+            if not known or any(state not in known for state in table.lifecycle.first):
+                yield Fault(table.where, f"{who}: a life-cycle has states, and first= is one of them")
+
+
+def _tasks(app: App) -> Iterator[Fault]:
+    for task in app.tasks.values():
+        if task.handler.is_generator:
+            yield Fault(task.where, f"task {task.name} yields; a task returns what came of it")
+        if task.handler.takes_any:
+            yield Fault(task.where, f"task {task.name} takes * or **; name its arguments, as a command gives them")
+        for parameter in task.parameters(app):
+            try:
+                msgspec.json.Decoder(parameter.type, dec_hook=lambda type_, value: value)
+            except (TypeError, ValueError, RuntimeError) as error:
+                yield Fault(task.where, f"task {task.name}: nothing can be given as {parameter.name!r}: {error}")
+
+
 def _one_name_each(app: App) -> Iterator[Fault]:
-    for full in app.sources.keys() & app.stages.keys():
-        yield Fault(app.stages[full].where, f"{full} is already declared at {app.sources[full].where}")
+    kinds: tuple[Mapping[str, Any], ...] = (app.sources, app.stages, app.tasks)
+    for first, second in itertools.combinations(kinds, 2):
+        for full in first.keys() & second.keys():
+            yield Fault(second[full].where, f"{full} is already declared at {first[full].where}")
 
 
 def _named(type_: Any) -> str:

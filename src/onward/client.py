@@ -10,8 +10,7 @@ async with onward.open(app) as client:
 from __future__ import annotations
 
 import asyncio
-import time as clock
-from collections.abc import Coroutine
+from collections.abc import Callable, Coroutine, Mapping, Sequence
 from datetime import datetime
 from types import TracebackType
 from typing import Any, TypeVar
@@ -20,27 +19,42 @@ from msgspec import UNSET, UnsetType
 
 from onward import stores
 from onward.app import App, topics_of
+from onward.changes import Changes, bound
+from onward.client_table import ClientTable
+from onward.clock import Clock, SystemClock
 from onward.codec import Codec
 from onward.config import Config
+from onward.document import Edit
 from onward.emit import Emitter, Outside
-from onward.errors import BadRecord, OnwardError, Refused
+from onward.errors import BadRecord, Conflict, OnwardError, Refused
 from onward.log import Commit, Log
-from onward.loop import LoopThread
+from onward.loop import Calls, LoopThread
 from onward.names import full_name
+from onward.resource import Resources
+from onward.table import OpenTable, Table
+from onward.task import task_of
+from onward.task_run import run_task
 from onward.topic import Topic
 from onward.units import instant_text
 from onward.worker import spec_of
 
 T = TypeVar("T")
 
+AGAIN = 20
+"""How often a single change of a table is made, while others change the same document."""
 
-def open(app: App, store: str | None = None) -> Client:
+
+def open(
+    app: App, store: str | None = None, *, settings: Any = None, resources: Mapping[str, Any] | None = None
+) -> Client:
     """The app's store, for `with` (calls wait) or `async with` (calls are awaited). Opened when the block begins.
 
     Args:
         store: its URL; else `ONWARD_STORE`, else that of `onward.toml`, else `sqlite:///onward.db`.
+        settings: an instance of the app's settings class, for tasks; else as `onward run` finds them, when a task runs.
+        resources: what takes the place of the app's resources, by name.
     """
-    return Client(app, store)
+    return Client(app, store, settings, resources)
 
 
 class Client:
@@ -50,15 +64,30 @@ class Client:
     the store and writes the app's declaration into it. Safe to use from several threads, and from several event loops.
     """
 
-    def __init__(self, app: App, store: str | None = None) -> None:
+    def __init__(
+        self, app: App, store: str | None = None, settings: Any = None, resources: Mapping[str, Any] | None = None
+    ) -> None:
         self._app = app
         self._store = store
+        self._settings = settings
+        self._given = resources
+        self._resources: Resources | None = None
         self._topics = topics_of(app)
         self._codecs = {name: Codec(topic.type) for name, topic in self._topics.items()}
         self._emitter = Emitter(list(self._topics.values()), self._codecs)
-        self._thread: LoopThread | None = None
+        self._thread: Calls | None = None
         self._awaited = False
         self._opened: Log | None = None
+        self._user = ""
+        self._clock: Clock = SystemClock()
+
+    @classmethod
+    def over(cls, app: App, log: Log, calls: Calls, *, awaited: bool, by: str, clock: Clock) -> Client:
+        """A client of a store that somebody else has opened and will close, on the loop of `calls`."""
+        made = cls(app)
+        made._opened, made._thread, made._awaited = log, calls, awaited
+        made._user, made._clock = by, clock
+        return made
 
     # what it is for
 
@@ -88,10 +117,34 @@ class Client:
             raise Refused("put(tx=...) joins a PostgreSQL transaction; this store is none: use client.commit() instead")
         return self._do(self._keep(self._records(topic, values, key, headers, time)))
 
+    def table(self, table: Table[Any] | str) -> ClientTable:
+        """A table of the app, itself or by its name. Each of its calls that changes something is a commit of its own;
+        see `commit` for more in one."""
+        self._running()
+        found = self._table(table)
+        return ClientTable(found, lambda work: self._do(self._at_table(found, work)))
+
     def commit(self) -> Together:
-        """A block in which `put` gathers; all of it is one commit at its end, and none of it where the block fails."""
+        """A block in which puts and changes of tables gather; all of it is one commit at its end, and none of it where
+        the block fails.
+
+        Raises:
+            Conflict: at the end, a document has changed since the block read it; nothing was kept.
+        """
         self._running()
         return Together(self)
+
+    def run(self, task: Any, /, **arguments: Any) -> Any:
+        """Runs a task of the app in this process, and records the run; gives what it returns, or raises its error.
+
+        Args:
+            task: its function, or its name.
+            arguments: as the function takes them; text is converted as on the command line.
+
+        Raises:
+            Refused: an argument is missing, unknown, or of another type.
+        """
+        return self._do(self._run(task, arguments))
 
     # for `with`
 
@@ -133,7 +186,7 @@ class Client:
 
     def _records(self, topic: Topic[Any] | str, values: Any, key: Any, headers: Any, time: Any) -> list[Outside]:
         """Values as records that can be packed."""
-        found, now = self._topic(topic), instant_text(clock.time())
+        found, now = self._topic(topic), instant_text(self._clock.now())
         try:
             return [self._emitter.encoded(found.record(value, key, headers, time), now) for value in values]
         except OnwardError:
@@ -141,10 +194,51 @@ class Client:
         except Exception as error:  # the topic's key function, or a time that is none
             raise BadRecord(f"a value for topic {found.name}: {type(error).__name__}: {error}") from error
 
-    async def _keep(self, records: list[Outside]) -> None:
+    async def _keep(self, records: list[Outside], edits: Sequence[Edit] = ()) -> None:
         """One commit of them."""
-        if records:
-            await self._log.commit(Commit(appends=self._emitter.pack(records)))
+        if records or edits:
+            await self._log.commit(Commit(appends=self._emitter.pack(records), tables=edits))
+
+    async def _at_table(self, table: Table[Any], work: Callable[[OpenTable], T]) -> T:
+        for left in reversed(range(AGAIN)):
+            changes = self._changes()
+            result = work(table.through(changes))
+            try:
+                await self._keep([], changes.edits)
+            except Conflict:
+                if not left:
+                    raise
+            else:
+                return result
+        raise AssertionError
+
+    def _changes(self) -> Changes:
+        return Changes(self._log.tables, self._user, self._clock.now)
+
+    def _table(self, table: Table[Any] | str) -> Table[Any]:
+        tables = self._app.tables
+        if isinstance(table, str):
+            return tables[full_name(f"table of app {self._app.name}", table, tables)]
+        if tables.get(table.name) is not table:
+            raise Refused(f"table {table.name} is none of app {self._app.name}; open the app whose table it is")
+        return table
+
+    async def _run(self, named: Any, given: dict[str, Any]) -> Any:
+        task = task_of(self._app, named)
+        arguments = task.arguments(task.parameters(self._app), given)
+        if self._resources is None:
+            if self._settings is None:
+                self._settings = Config.read().settings(self._app)
+            self._app.configure(self._settings)
+            self._resources = Resources(self._app.resources, self._settings, self._given)
+        calls = Calls(asyncio.get_running_loop())
+        client = Client.over(
+            self._app, self._log, calls, awaited=task.handler.is_async, by=self._user, clock=self._clock
+        )
+        _, result = await run_task(
+            self._log, task, arguments, resources=self._resources, client=client, by=self._user, clock=self._clock
+        )
+        return result
 
     def _topic(self, topic: Topic[Any] | str) -> Topic[Any]:
         if isinstance(topic, str):
@@ -174,7 +268,7 @@ class Client:
         assert self._opened is not None
         return self._opened
 
-    def _begin(self, *, awaited: bool) -> LoopThread:
+    def _begin(self, *, awaited: bool) -> Calls:
         if self._thread is not None:
             raise Refused("this client is open already; call onward.open again for another one")
         self._app.check()
@@ -182,18 +276,20 @@ class Client:
         self._thread = LoopThread("onward-client")
         return self._thread
 
-    def _running(self) -> LoopThread:
+    def _running(self) -> Calls:
         if self._thread is None:
             raise Refused("this client is not open; use it within `with onward.open(app) as client:`")
         return self._thread
 
     def _end(self) -> None:
         thread, self._thread = self._thread, None
-        if thread is not None:
+        if isinstance(thread, LoopThread):
             thread.close()
 
     async def _open(self) -> None:
-        self._opened = stores.open_log(Config.read().store(self._store))
+        config = Config.read()
+        self._user = config.user()
+        self._opened = stores.open_log(config.store(self._store))
         try:
             await self._opened.declare(spec_of(self._app))
         except BaseException:
@@ -201,6 +297,9 @@ class Client:
             raise
 
     async def _close(self) -> None:
+        resources, self._resources = self._resources, None
+        if resources is not None:
+            await resources.close()
         opened, self._opened = self._opened, None
         if opened is not None:
             await opened.close()
@@ -212,6 +311,8 @@ class Together:
     def __init__(self, client: Client) -> None:
         self._client = client
         self._records: list[Outside] = []
+        self._changes = client._changes()
+        self._bound = bound(self._changes)
 
     def put(
         self,
@@ -224,22 +325,31 @@ class Together:
         """As `client.put`, kept with the block's end; a plain call also under `async with`."""
         self._records += self._client._records(topic, values, key, headers, time)
 
+    def table(self, table: Table[Any] | str) -> OpenTable:
+        """A table whose calls, plain ones, read what this block has changed, and change with its end. Within the block
+        the table itself does the same."""
+        return self._client._table(table).through(self._changes)
+
     def __enter__(self) -> Together:
         self._client._expect(awaited=False)
+        self._bound.__enter__()
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
+        self._bound.__exit__(None, None, None)
         if kind is None:
-            self._client._do(self._client._keep(self._records))
+            self._client._do(self._client._keep(self._records, self._changes.edits))
 
     async def __aenter__(self) -> Together:
         self._client._expect(awaited=True)
+        self._bound.__enter__()
         return self
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
+        self._bound.__exit__(None, None, None)
         if kind is None:
-            await self._client._do(self._client._keep(self._records))
+            await self._client._do(self._client._keep(self._records, self._changes.edits))

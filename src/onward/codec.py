@@ -21,10 +21,12 @@ from onward.errors import BadRecord
 from onward.log import Block
 
 Entry = tuple[str | None, str | None, str, dict[str, str] | None, Any]
+Upgrade = Callable[[Any], Any]
 ORIGIN, KEY, TIME, HEADERS, VALUE = range(5)
 UNFIT = "the stored value does not fit the topic's type: "
 
 _encoder = msgspec.json.Encoder()
+_anything = msgspec.json.Decoder(tuple[str | None, str | None, str, dict[str, str] | None, Any])
 _raw = msgspec.json.Decoder(list[msgspec.Raw])
 encode: Callable[[Any], bytes] = _encoder.encode
 
@@ -32,7 +34,9 @@ encode: Callable[[Any], bytes] = _encoder.encode
 class Codec:
     """Reads and writes the entries of one topic type. Stateless, so shared by threads."""
 
-    def __init__(self, type_: Any) -> None:
+    def __init__(self, type_: Any, upgrade: Upgrade | None = None) -> None:
+        self._type = type_
+        self._upgrade = upgrade
         self._bytes = type_ is bytes
         self._any = type_ is Any
         stored = str | dict[str, str] if self._bytes else type_
@@ -49,6 +53,8 @@ class Codec:
         try:
             found = self._entries.decode(entries)
         except msgspec.MsgspecError as error:
+            if self._upgrade is not None:
+                return [self.decode_one(entry) for entry in split(entries)]
             raise BadRecord(str(error)) from error
         if self._bytes or self._any:
             return [(o, k, t, h, self._unmark(v)) for o, k, t, h, v in found]
@@ -59,8 +65,26 @@ class Codec:
         try:
             found: Any = self._entry.decode(entry)
         except msgspec.MsgspecError as error:
+            if self._upgrade is not None:
+                return self._upgraded(self._upgrade, entry)
             raise BadRecord(f"{UNFIT}{error}") from error
         return (*found[:VALUE], self._unmark(found[VALUE])) if self._bytes or self._any else found
+
+    def upgraded(self, upgrade: Upgrade | None) -> Codec:
+        """The same, where a value that cannot be read as the type is one of an older version: `upgrade` makes a new one
+        of it, given as plain JSON values."""
+        return self if upgrade is None else Codec(self._type, upgrade)
+
+    def _upgraded(self, upgrade: Upgrade, entry: bytes | msgspec.Raw) -> Entry:
+        found = _anything.decode(entry)
+        try:
+            value = upgrade(found[VALUE])
+        except Exception as error:
+            raise BadRecord(f"upgrade= failed at a stored value: {type(error).__name__}: {error}") from error
+        try:
+            return (*found[:VALUE], msgspec.convert(value, self._type, str_keys=True))
+        except msgspec.MsgspecError as error:
+            raise BadRecord(f"what upgrade= gave does not fit the topic's type: {error}") from error
 
     def stored(self, value: Any) -> Any:
         """The value as it is handed to the JSON encoder."""

@@ -5,15 +5,16 @@ from __future__ import annotations
 import asyncio
 import itertools
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from onward.bound import Left
 from onward.breaker import Breaker
 from onward.codec import Codec
 from onward.emit import Emitter
 from onward.events import Event
 from onward.lane import Lane
-from onward.log import Log
+from onward.log import Append, Lease, Log
 from onward.ration import Ration
 from onward.resource import Resources
 from onward.slots import Slots
@@ -24,19 +25,25 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
+_NO_BOUND = Left()
+
 
 class Crew:
     """Call slots, the breaker, codecs and resources of one stage, for all its lanes here."""
 
     def __init__(self, worker: Worker, stage: Stage, resources: Resources, codecs: dict[str, Codec]) -> None:
         self.stage = stage
-        self.lanes: dict[int, Lane] = {}
-        self.reader = codecs[stage.topic.name]
+        self.lanes: dict[tuple[str, int], Lane] = {}
+        self.reader = codecs[stage.topic.name].upgraded(stage.upgrade)
         self.emitter = Emitter(stage.to, codecs)
         self.breaker = Breaker(stage.retry, worker.chance)
         self.log: Log = worker.log
         self.ration = Ration(worker.limit)
         self.trouble = ""
+        self.alone = worker.alone
+        self.isolation = worker.isolation(stage)
+        self.has_tables = worker.has_tables
+        self.conflicts: dict[int, int] = {}
         self.pace = worker.pace(stage.rate) if stage.rate is not None else None
         if self.pace is not None:
             self.pace.listen(self.wake_lanes, stage.batch or 1)
@@ -46,8 +53,9 @@ class Crew:
         self._free = stage.parallel
         self._waiting: set[Lane] = set()
         self._slots = self._shared_slots() if stage.limit is not None else None
-        self._served: dict[int, int] = {}
+        self._served: dict[Lease, int] = {}
         self._number = itertools.count(1)
+        self._bounded = worker.gates.bounded(stage)
 
     @property
     def room(self) -> int:
@@ -66,6 +74,8 @@ class Crew:
             return f"stopped: {self.trouble}"
         if self.breaker.tripped:
             return f"tripped: {self.breaker.reason}"
+        if self.waits:
+            return self.waits
         if any(lane.full for lane in self.lanes.values()):
             return "stopped: as many records are parked as parked_most= allows; retry or drop some"
         if self.pace is not None and self.pace.at is not None and any(lane.pending for lane in self.lanes.values()):
@@ -74,11 +84,31 @@ class Crew:
             return f"running, waits for one of the {self.stage.limit} calls that all workers may make at once"
         return "running"
 
+    @property
+    def waits(self) -> str:
+        """What its lanes wait for before they emit more; empty while they may."""
+        return self._worker.gates.waits(self.stage) if self._bounded else ""
+
+    @property
+    def left(self) -> Left:
+        """How much its lanes may emit before they wait."""
+        return self._worker.gates.left(self.stage) if self._bounded else _NO_BOUND
+
+    def committed(self, appends: Sequence[Append]) -> None:
+        """A lane has committed, with these outputs."""
+        self._worker.gates.progressed(self.stage.topic.name)
+        for append in appends if self._bounded else ():
+            self._worker.gates.spent(append.topic, append.count, len(append.entries))
+
+    def down(self, now: float, patience: float) -> bool:
+        """Whether nothing that is parked here is tried within the patience: a probe is not due, or all wait."""
+        return self.breaker.down(now, patience) or bool(self.waits)
+
     def slot(self, lane: Lane) -> bool:
         """Takes a call slot; where none is free, all who asked are woken when one is: first who has waited longest."""
         if self._free and (self._slots is None or self._slots.take()):
             self._free -= 1
-            self._served[lane.partition] = next(self._number)
+            self._served[lane.lease] = next(self._number)
             return True
         self._waiting.add(lane)
         return False
@@ -91,7 +121,7 @@ class Crew:
 
     def _wake_waiting(self) -> None:
         waiting, self._waiting = self._waiting, set()
-        for lane in sorted(waiting, key=lambda lane: self._served.get(lane.partition, 0)):
+        for lane in sorted(waiting, key=lambda lane: self._served.get(lane.lease, 0)):
             lane.wake()
 
     def _shared_slots(self) -> Slots:
@@ -111,6 +141,8 @@ class Crew:
         """Lets go of what is shared with other workers."""
         if self._slots is not None:
             await self._slots.close()
+        if self.isolation is not None:
+            await self.isolation.close()
 
     def wake_lanes(self) -> None:
         for lane in self.lanes.values():
@@ -118,6 +150,8 @@ class Crew:
 
     async def arguments(self) -> dict[str, Any]:
         """What handlers are given besides the value; opens resources at first need."""
+        if self.isolation is not None:
+            return {}  # they are opened there
         if self._arguments is None:
             found = await self._resources.get(self.stage.handler)
             flags = {"dry_run": self._worker.dry_run, "once": self._worker.once}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from typing import Any
 
@@ -19,6 +20,13 @@ class Database:
 
     def resolve(self, settings: Any) -> str:
         return self.url(settings) if callable(self.url) else self.url
+
+    @property
+    def told(self) -> str:
+        """How people are told which database it is; without user and password."""
+        if callable(self.url):
+            return "the database that its settings name"
+        return re.sub(r"//[^/@]*@", "//", self.url)
 
     def __repr__(self) -> str:
         return "Database(...)"

@@ -7,6 +7,7 @@ from typing import Any
 
 import msgspec
 
+from onward.document import Edit
 from onward.log import Answer, Append, Attempt, Commit, Lease, Mark, Parked, Span, Totals
 from onward.span import merged, spans_of
 
@@ -28,6 +29,7 @@ class Draft:
         self.forget: tuple[int, float] | None = None
         self.answered: list[Answer] = []
         self.drops: dict[str, list[int]] = {}
+        self.edits: list[Edit] = []
         self.units = 0
 
     @property
@@ -62,6 +64,7 @@ class Draft:
         self.marks += other.marks
         self.forget = other.forget or self.forget
         self.answered += other.answered
+        self.edits += other.edits
         self.units += other.units
 
     def totals(self, before: Totals) -> Totals:
@@ -88,6 +91,7 @@ class Draft:
             forget=self.forget,
             answered=self.answered,
             drops=[(reason, spans_of(sorted(offsets))) for reason, offsets in self.drops.items()],
+            tables=self.edits,
             unit=unit,
         )
 

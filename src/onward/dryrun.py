@@ -20,13 +20,14 @@ from msgspec.structs import replace
 from onward import stores
 from onward.app import App
 from onward.clock import Clock
-from onward.errors import StoreNotFound
+from onward.errors import Refused, StoreNotFound
 from onward.events import Event, Observer, SourceFailed, Withheld
 from onward.failure import kind_of, message_of
-from onward.log import Books, Standing
+from onward.log import Books, Replay, Standing
 from onward.logs.overlay import Overlay
 from onward.prints import to_stderr
 from onward.process import spare_the_collector
+from onward.ration import NEVER
 from onward.run import Signals
 from onward.sqlite.still import Stills
 from onward.within import SQLiteTarget, Target
@@ -63,20 +64,24 @@ async def dry_run(
     clock: Clock | None = None,
     chance: Callable[[], float] = random.random,
     started: Callable[[Worker], object] = lambda worker: None,
+    replay: Replay | None = None,
 ) -> DryRun:
     """Runs the apps, which are configured, over an overlay until all is done that can be.
 
     Args:
         books: of the store; None where there is none yet.
         store: its URL.
-        plan: `once`, `dry_run` and no `retention` are taken for said.
+        plan: `once` and `dry_run` are taken for said, and neither retention nor bounds.
         started: is given the worker before it runs, to stop it.
+        replay: runs only this, and the stages after it with what it gives them.
 
     Raises:
         Refused: the declaration does not fit the store.
         StoreAway: the store, or a database of `within=`, was away for longer than the patience.
     """
-    plan = replace(plan, once=True, dry_run=True, retention=False)
+    plan = replace(plan, once=True, dry_run=True, retention=False, bounded=False)
+    if replay is not None:
+        plan = replace(plan, stages=_after(apps, replay.stage))
     stages = {s.name: s for app in apps for s in app.stages.values() if not plan.stages or s.name in plan.stages}
     of = {stage.name: app.name for app in apps for stage in app.stages.values()}
     urls = {s.within.resolve(settings.get(of[s.name])) for s in stages.values() if s.within is not None}
@@ -86,7 +91,11 @@ async def dry_run(
         await asyncio.to_thread(stills.hold)
         standing = await books.standing() if books is not None else EMPTY
         await asyncio.to_thread(stills.copy)
+        if replay is not None:
+            standing = _at_rest(standing)
         overlay = Overlay(books, standing, url=store, readers=set(stages), clock=clock)
+        if replay is not None:
+            await overlay.replay(replay)
         worker = Worker(
             apps,
             overlay,
@@ -107,7 +116,13 @@ async def dry_run(
 
 
 def run(
-    apps: Sequence[App], store: str, plan: Plan, settings: Mapping[str, Any], *, observers: Sequence[Observer] = ()
+    apps: Sequence[App],
+    store: str,
+    plan: Plan,
+    settings: Mapping[str, Any],
+    *,
+    observers: Sequence[Observer] = (),
+    replay: Replay | None = None,
 ) -> DryRun:
     """`dry_run` in this process, until it is done or a signal stops it. To be called in the main thread.
 
@@ -115,7 +130,7 @@ def run(
     """
     spare_the_collector()
     with Signals() as signals, to_stderr():
-        return asyncio.run(_run(apps, store, plan, settings, observers, signals))
+        return asyncio.run(_run(apps, store, plan, settings, observers, replay, signals))
 
 
 async def _run(
@@ -124,6 +139,7 @@ async def _run(
     plan: Plan,
     settings: Mapping[str, Any],
     observers: Sequence[Observer],
+    replay: Replay | None,
     signals: Signals,
 ) -> DryRun:
     loop = asyncio.get_running_loop()
@@ -138,7 +154,32 @@ async def _run(
         def started(worker: Worker) -> None:
             signals.on_first(lambda: loop.call_soon_threadsafe(worker.stop))
 
-        return await dry_run(apps, books, store, plan, settings, observers=observers, started=started)
+        return await dry_run(apps, books, store, plan, settings, observers=observers, started=started, replay=replay)
+
+
+def _after(apps: Sequence[App], stage: str) -> tuple[str, ...]:
+    """A stage and all that read what it emits, or what these emit."""
+    stages = {one.name: one for app in apps for one in app.stages.values()}
+    if stage not in stages:
+        raise Refused(f"{', '.join(app.name for app in apps)} has no stage {stage}")
+    found, left = [stage], [stage]
+    while left:
+        topics = set(stages[left.pop()].to)
+        more = [name for name, one in stages.items() if one.topic in topics and name not in found]
+        found, left = found + more, left + more
+    return tuple(found)
+
+
+def _at_rest(standing: Standing) -> Standing:
+    """As if all were done that is outstanding, and nothing due."""
+    stages = {}
+    for where, stage in standing.stages.items():
+        parked = [replace(row, due=NEVER) if row.state == "retrying" else row for row in stage.claim.parked]
+        end = standing.topics[stage.topic].ends[where[1]]
+        claim = replace(stage.claim, next=end, ahead=(), parked=parked)
+        begins = end - claim.totals.done - len(parked)  # so that nothing counts as outstanding
+        stages[where] = stage._replace(begins=begins, claim=claim)
+    return standing._replace(stages=stages, requests=())
 
 
 def _target(url: str, stills: Stills) -> Target:

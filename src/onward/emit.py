@@ -10,6 +10,7 @@ from msgspec import UNSET
 from onward import codec
 from onward.codec import HEADERS, KEY, ORIGIN, TIME, Codec, Entry
 from onward.errors import BadOutput, RecordTooLarge
+from onward.finite import check_finite
 from onward.log import Append, Span
 from onward.outcome import OUTCOMES, Drop, Outcome
 from onward.record import Outgoing, Record
@@ -110,6 +111,7 @@ class Emitter:
         except (TypeError, ValueError) as error:
             raise BadOutput(f"a value for topic {topic.name} cannot be written as JSON: {error}") from error
         _check_size(topic, row, len(raw))
+        check_finite(topic.name, topic.type, [row], raw)
         return topic, row[KEY], raw
 
     def pack(self, records: Sequence[Outside]) -> list[Append]:
@@ -162,7 +164,9 @@ class Emitter:
                 entry, origin = chunk.entries[index], f"{prefix}{chunk.offsets[index]}"
                 rows = [self._row(out, origin, entry) for out in outs if out is not None]
                 for topic, row in rows:
-                    _check_size(topic, row, len(codec.encode(row)))
+                    raw = codec.encode(row)
+                    _check_size(topic, row, len(raw))
+                    check_finite(topic.name, topic.type, [row], raw)
             except Exception as error:
                 made.refused.append((index, error))
                 continue
@@ -225,6 +229,7 @@ def _blocks(topic: Topic[Any], partition: int, rows: list[Row]) -> list[Append]:
     if len(entries) - 2 > topic.max_record:
         for row, raw in zip(rows, codec.split(entries), strict=True):
             _check_size(topic, row, len(raw))
+    check_finite(topic.name, topic.type, rows, entries)
     keys = codec.key_summary([row[KEY] for row in rows])
     return [Append(topic.name, partition, len(rows), entries, keys, _origins(rows))]
 

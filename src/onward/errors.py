@@ -92,6 +92,25 @@ class GoneTooLong(Refused):
         )
 
 
+class InUse(Refused):
+    """What is to be forgotten or changed is in use; `faults` name all that stands in the way."""
+
+    def __init__(self, faults: Sequence[str]) -> None:
+        self.faults = tuple(faults)
+        super().__init__("; ".join(faults))
+
+
+class CannotRead(Refused):
+    """A stage's topic holds records of another shape than its program's type, and the stage has no `upgrade=`."""
+
+    def __init__(self, stage: str, topic: str, stored: str, mine: str) -> None:
+        super().__init__(
+            f"stage {stage} cannot read what topic {topic} holds and is not started: there are records of the shape "
+            f"{stored}, the program's type is {mine}; give added fields a default, or say upgrade= of the stage, a "
+            "function from the old value as dict to the new one"
+        )
+
+
 class ForeignLibrary(Refused):
     """A second SQLite library in this process has, or wants, a file that Onward has open.
 
@@ -156,6 +175,66 @@ class RecordTooLarge(BadRecord):
         )
 
 
+class OutsideUnit(Refused):
+    """A table is called where no record is being worked on."""
+
+    def __init__(self, table: str) -> None:
+        super().__init__(
+            f"table {table} is called outside of a stage's handler; do it while a handler is called (without isolate=, "
+            "and with the table's app among those that run), within `client.commit()`, or by `client.table(...)`"
+        )
+
+
+class Conflict(OnwardError):
+    """A document has changed since it was read; nothing of the commit was kept. Read it again and try again."""
+
+    def __init__(self, table: str, key: str, expected: int, found: int) -> None:
+        self.table, self.key = table, key
+        super().__init__(
+            f"table {table}: document {cut(key)} has version {found} by now, it was read at version {expected}; "
+            "nothing was kept: read it again and try again"
+        )
+
+
+class MoveRefused(OnwardError):
+    """The life-cycle of a table does not lead from a document's state to another one."""
+
+    def __init__(
+        self, table: str, key: str, before: str | None, after: str | None, allowed: Sequence[str] = ()
+    ) -> None:
+        self.table, self.key, self.before, self.after, self.allowed = table, key, before, after, tuple(allowed)
+        what = f"cannot go from {before!r} to {after!r}" if before is not None else f"cannot begin as {after!r}"
+        super().__init__(f"table {table}: document {cut(key)} {what}; allowed: {', '.join(allowed) or 'nothing'}")
+
+
+class NoDocument(OnwardError):
+    """A document that is to be moved is not there."""
+
+    def __init__(self, table: str, key: str) -> None:
+        self.table, self.key = table, key
+        super().__init__(f"table {table} has no document {cut(key)}; put it first")
+
+
+class NotIndexed(Refused):
+    """Documents are to be found, or ordered, by a field that is not indexed."""
+
+    def __init__(self, table: str, field: str, indexed: Sequence[str]) -> None:
+        super().__init__(
+            f"table {table} is not indexed by {field!r} (it is by {', '.join(indexed) or 'nothing'}); "
+            f"add it to index= of the table"
+        )
+
+
+class BadDocument(OnwardError):
+    """A stored document can no longer be read as its table's type."""
+
+    def __init__(self, table: str, key: str, why: str) -> None:
+        super().__init__(
+            f"table {table}: document {cut(key)} does not fit the table's type: {why}; fields may be added only with "
+            "a default: give it one, or put the documents anew under another table"
+        )
+
+
 class RecordDied(OnwardError):
     """A record was set aside as dead; no retry would help, or none is left."""
 
@@ -195,12 +274,37 @@ class TimedOut(OnwardError):
         super().__init__(f"the call of {stage} took longer than timeout={seconds:g}s")
 
 
+class CallFailed(OnwardError):
+    """A call failed in a process of its own; `kind`, `message` and `trace` are what the exception was there.
+
+    `final` says that no retry would help.
+    """
+
+    def __init__(self, kind: str, message: str, trace: str, *, final: bool) -> None:
+        self.kind, self.message, self.trace, self.final = kind, message, trace, final
+        super().__init__(message)
+
+
+class ProcessDied(OnwardError):
+    """A call ended the process that it was made in."""
+
+    def __init__(self, stage: str, how: str) -> None:
+        super().__init__(f"the call of {stage} ended its process: {how}")
+
+
 class ObjectGone(OnwardError):
     """An object is not there any more, or its content is not the one that was found: list again."""
 
     def __init__(self, key: str) -> None:
         self.key = key
         super().__init__(f"{key}: not the object that was found; list again")
+
+
+class WorkerGone(OnwardError):
+    """A worker was gone before the call that it made ended: it may be what the call did to it."""
+
+    def __init__(self, stage: str) -> None:
+        super().__init__(f"the worker that called {stage} for it was gone before the call ended")
 
 
 class Unavailable(OnwardError):

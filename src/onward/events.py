@@ -66,6 +66,16 @@ class Failed(Event):
 
 
 @dataclass(frozen=True, slots=True)
+class Waiting(Event):
+    """A record waits for a person, as its handler has said."""
+
+    stage: str
+    position: str
+    key: str | None
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
 class Tripped(Event):
     stage: str
     reason: str
@@ -86,6 +96,14 @@ class Stuck(Event):
 
 
 @dataclass(frozen=True, slots=True)
+class Deaf(Event):
+    """An `async def` went on after it was cancelled at the end of the grace; the process ends without it."""
+
+    stage: str
+    partition: int
+
+
+@dataclass(frozen=True, slots=True)
 class Full(Event):
     """As many records are parked as the stage may have; its partition stops reading."""
 
@@ -93,6 +111,15 @@ class Full(Event):
     partition: int
     parked: int
     key: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Conflicted(Event):
+    """A commit found another version of a document; what was called since is called again."""
+
+    stage: str
+    partition: int
+    reason: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,6 +145,17 @@ class Withheld(Event):
 
 
 @dataclass(frozen=True, slots=True)
+class Replayed(Event):
+    """A replay is over in one partition."""
+
+    stage: str
+    partition: int
+    number: int
+    done: int
+    failed: int
+
+
+@dataclass(frozen=True, slots=True)
 class SourceRan(Event):
     source: str
     records: int
@@ -129,6 +167,14 @@ class SourceFailed(Event):
     source: str
     error: BaseException
     again_in: float
+
+
+@dataclass(frozen=True, slots=True)
+class Waits(Event):
+    """A source or stage waits, or goes slowly, as those behind it have too much to do; the text says who."""
+
+    name: str
+    what: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -153,6 +199,14 @@ class StoreAbsent(Event):
 
     what: str
     again_in: float
+
+
+@dataclass(frozen=True, slots=True)
+class ClocksDiffer(Event):
+    """The clock of another worker is so many seconds ahead of this one's."""
+
+    worker: str
+    ahead: float
 
 
 @dataclass(frozen=True, slots=True)

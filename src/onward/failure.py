@@ -8,6 +8,7 @@ import linecache
 import traceback
 from types import CodeType, TracebackType
 
+from onward.errors import CallFailed
 from onward.outcome import Outcome
 from onward.settings import masked
 
@@ -57,6 +58,8 @@ def is_stopped(error: BaseException) -> bool:
 
 def kind_of(error: BaseException) -> str:
     """The name of its class, with the module unless built in."""
+    if isinstance(error, CallFailed):
+        return error.kind
     class_ = type(error)
     return class_.__qualname__ if class_.__module__ == "builtins" else f"{class_.__module__}.{class_.__qualname__}"
 
@@ -71,6 +74,8 @@ def traceback_of(error: BaseException) -> str:
 
     Put together from frames that are remembered, as formatting each anew would cost more than the call.
     """
+    if isinstance(error, CallFailed):
+        return error.trace
     if error.__cause__ is not None or error.__context__ is not None or getattr(error, "__notes__", None):
         text = "".join(traceback.format_exception(error))
     else:

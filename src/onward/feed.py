@@ -8,6 +8,7 @@ from collections.abc import Callable
 from typing import Any, NamedTuple
 
 from onward import codec
+from onward.bound import Left
 from onward.emit import Emitter, Outside
 from onward.errors import SourceTooGreedy
 from onward.source import Checkpoint, Source
@@ -23,17 +24,6 @@ OVERHEAD = 160
 
 class Stopped(BaseException):
     """Raised in a source's generator, at a yield, when nobody takes more; a source does not catch it."""
-
-
-class Left(NamedTuple):
-    """How many records and bytes may still come; no limit where it is infinite."""
-
-    records: float = float("inf")
-    bytes: float = float("inf")
-
-    @property
-    def nothing(self) -> bool:
-        return self.records <= 0 or self.bytes <= 0
 
 
 class Taken(NamedTuple):
@@ -116,7 +106,7 @@ class Feed:
         """What is ready."""
         with self._turn:
             taken = Taken(self._ready, self._cursors)
-            self._left = Left(self._left.records - len(self._ready), self._left.bytes - self._ready_size)
+            self._left = self._left.less(len(self._ready), self._ready_size)
             self._ready, self._ready_size, self._cursors = [], 0, []
         return taken
 

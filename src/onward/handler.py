@@ -38,6 +38,7 @@ class Handler:
         self.is_generator = inspect.isgeneratorfunction(inner) or inspect.isasyncgenfunction(inner)
         self.hints = hints_of(inner)
         parameters = list(inspect.signature(function).parameters.values())
+        self.takes_any = any(one.kind in (one.VAR_POSITIONAL, one.VAR_KEYWORD) for one in parameters)
         self.first = parameters[0] if has_value and parameters else None
         self.needs: dict[str, inspect.Parameter] = {
             parameter.name: parameter

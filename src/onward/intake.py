@@ -10,11 +10,12 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
+from onward.bound import Left
 from onward.emit import Emitter
 from onward.errors import LeaseLost, SettingError, SourceStalled, StoreUncertain
 from onward.events import SavedFailed, SourceFailed, SourceRan
 from onward.failure import is_stopped, message_of
-from onward.feed import COMMIT_SECONDS, Feed, Left, Stopped, Taken
+from onward.feed import COMMIT_SECONDS, Feed, Stopped, Taken
 from onward.handler import Handler
 from onward.log import Append, Claim, Commit
 from onward.producer import Producer
@@ -68,11 +69,22 @@ class Intake:
         self._feed: Feed | None = None
         self._producer: Producer | None = None
         self._saved_with: dict[str, Any] | None = None
+        self._slow_until: float | None = None
+        self._rest = PAUSE
 
     @property
     def state(self) -> str:
         """What `status` shows."""
-        return self._state.state
+        waits = self._worker.gates.waits(self.source)
+        if not waits and self._slow_until is not None:
+            waits = f"slowed: {self._worker.gates.slowed_by(self.source)} has tripped"
+        return self._state.state if self.done or self._state.state.startswith("failed:") else waits or self._state.state
+
+    def wake(self) -> None:
+        """Something may have changed."""
+        self._wake.set()
+        if self._feed is not None:
+            self._feed.news.set()
 
     def stop(self) -> None:
         """Ends at the source's next yield; what follows its last checkpoint is discarded."""
@@ -149,13 +161,26 @@ class Intake:
         return due
 
     async def _comes(self, due: float) -> bool:
-        """Waits for an instant; whether it has come before it is stopped."""
+        """Waits for an instant, and until those behind it let it go on; whether it has come before it is stopped."""
         clock = self._worker.clock
-        while not self._stopping and clock.now() < due:
+        while not self._stopping:
             self._wake.clear()
+            left, due = self._left(), max(due, self._slow_until or due)
+            if clock.now() >= due and not left.nothing:
+                return True
             # Looked at again now and then, as a machine's clock may be set.
-            await clock.wait(self._wake, min(due, clock.now() + 60.0))
-        return not self._stopping
+            await clock.wait(self._wake, clock.now() + 60.0 if clock.now() >= due else min(due, clock.now() + 60.0))
+        return False
+
+    def _left(self, brought: int = 0) -> Left:
+        """How much may come, having brought so much just now. While a stage behind it has tripped nothing comes for a
+        pause after each commit, which grows from 1 s to 15 s."""
+        gates, now = self._worker.gates, self._worker.clock.now()
+        if self._worker.once or not gates.slowed_by(self.source):
+            self._slow_until, self._rest = None, PAUSE
+        elif brought or self._slow_until is None:
+            self._slow_until, self._rest = now + self._rest, min(self._rest * 2, LONGEST_PAUSE)
+        return Left(0, 0) if self._slow_until is not None and now < self._slow_until else gates.left(self.source)
 
     async def _call(self, begun: float, pause: float) -> int:
         """Calls the source once; returns how many records it brought. `pause` is how long a continuous one rests if
@@ -172,6 +197,7 @@ class Intake:
         feed = Feed(self.source, self._emitter, self._worker.memory // 4, self._worker.clock.now)
         producer = Producer(self.source, feed, self._cursor(), arguments)
         self._feed, self._producer = feed, producer
+        feed.go_on(self._left())
         if self._stopping:
             feed.stop()
         try:
@@ -195,8 +221,11 @@ class Intake:
         brought = 0
         while not producer.result.done():
             await self._news(feed, producer)
-            brought += await self._commit(feed)
-            feed.go_on(Left())
+            came = await self._commit(feed)
+            brought += came
+            if came and self._worker.gates.bounded(self.source):
+                await self._worker.patiently(self._worker.gates.look)
+            feed.go_on(self._left(came))
             if self.source.stall is not None and feed.quiet() >= self.source.stall:
                 raise SourceStalled(self.source.name, self.source.stall)
         try:
@@ -245,7 +274,7 @@ class Intake:
             emitted[append.topic] = emitted.get(append.topic, 0) + append.count
         cursor = taken.cursors[-1] if taken.cursors else self._state.cursor
         await self._note(appends, cursor=cursor, emitted=emitted, **more)
-        if self.source.saved is not None and taken.cursors:
+        if self.source.saved is not None and taken.cursors and not self._worker.dry_run:
             await self._tell_saved(self.source.saved, taken.cursors)
         return count
 

@@ -10,23 +10,27 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import Callable, Coroutine, Mapping, Sequence
+from collections.abc import Callable, Collection, Coroutine, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import msgspec
 
-from onward.call import Called, Caller, Undo, Unit, batch_name, run_through
+from onward.call import Called, Caller, Unit, batch_name, run_through
+from onward.changes import Changes, Pending
 from onward.draft import Draft
-from onward.errors import AlreadyCommitted, Broken, LeaseLost, TimedOut, Unavailable
-from onward.events import Committed, Failed, Full, Recovered, Stuck, Tripped
+from onward.errors import AlreadyCommitted, Broken, Conflict, LeaseLost, TimedOut, Unavailable
+from onward.events import Committed, Conflicted, Failed, Full, Recovered, Stuck, Tripped, Waiting
 from onward.failure import Failure, message_of
 from onward.filling import Filling
 from onward.log import Claim, Commit, Parked, Request
 from onward.parking import Parking
 from onward.repeats import Repeats
 from onward.request import carried_out
+from onward.review import supersede
+from onward.running import begun, gone, is_suspect, put_back, untouched
 from onward.settle import behind, settle
 from onward.stage import Stage
+from onward.undo import Undo
 from onward.window import Chunk, Window, chunk_of, chunk_of_copies
 from onward.within import Within, unit_after
 
@@ -38,6 +42,12 @@ T = TypeVar("T")
 READ_RECORDS = 1_000
 READ_BYTES = 1_000_000
 WINDOW_RECORDS = 10_000
+MOST_CAREFUL = 10
+"""Conflicts in a row after which units are as small as they get: each halves them, each commit doubles them."""
+
+CAREFUL = 2 * READ_RECORDS
+"""So many records are noted before they are called when holders were gone in a row."""
+
 GATHER = 0.1
 """Seconds for which records that are due may wait for others while new ones are worked on."""
 
@@ -45,8 +55,8 @@ GATHER = 0.1
 class Lane:
     """One stage and partition. `run` returns when it was stopped and its work is committed, or its lease is lost."""
 
-    def __init__(self, crew: Crew, claim: Claim, within: Within | None) -> None:
-        stage = crew.stage
+    def __init__(self, crew: Crew, claim: Claim, within: Within | None, stage: Stage | None = None) -> None:
+        stage = stage or crew.stage
         self.stage: Stage = stage
         self.lease = claim.lease
         self.partition = claim.lease.partition
@@ -65,11 +75,12 @@ class Lane:
             reader=crew.reader,
             emitter=crew.emitter,
             breaker=crew.breaker,
-            identity=f"{stage.name}:{stage.topic.name}:{claim.incarnation}:{self.partition}",
+            identity=f"{self._known_as}:{stage.topic.name}:{claim.incarnation}:{self.partition}",
             observe=crew.observe,
         )
         # Where a unit fails as one, or a hanging call parks its record alone, none before it of its key may be left.
-        whole = stage.whole if stage.batch else stage.timeout is not None and not stage.handler.is_async
+        alone = crew.isolation is not None or (stage.timeout is not None and not stage.handler.is_async)
+        whole = stage.whole if stage.batch else alone
         self._one_per_key = whole and not stage.unordered
         self._end = claim.next
         self._requests: dict[int, Request] = {}
@@ -78,12 +89,21 @@ class Lane:
         self._tasks: set[asyncio.Task[Any]] = set()
         self._units: set[Unit] = set()
         self._busy: set[str] = set()
+        self.beside: Lane | None = None
+        """Another lane of the same stage and partition; no key is in hand in both."""
         self._flying: set[int] = set()
+        self._careful = CAREFUL if claim.crashes > 1 and within is None and crew.isolation is None else 0
+        self.running: set[int] = set()
+        self._left: set[int] = set()
+        self._landed = asyncio.Event()
         self._draft = Draft()
         self._filling = Filling(stage.batch or 1, stage.fill or 0.0)
         self._repeats = Repeats(stage, self._seen) if stage.dedupe is not None else None
         self._writing: Commit | None = None
         self._singly = self._suspects = 0
+        self._pending = Pending(crew.log.tables) if crew.has_tables else None
+        self._careful = crew.conflicts.get(self.partition, 0)
+        self.conflicted = False
         self._reading = False
         self._committing = False
         self._stopping = False
@@ -92,6 +112,21 @@ class Lane:
         self.lost = False
         self.stuck = False
         self.idle = False
+
+    @property
+    def _known_as(self) -> str:
+        """The stage, as `Record.id` has it."""
+        return self.stage.name
+
+    @property
+    def _blocked(self) -> Collection[str]:
+        """Keys whose records are set aside when they come."""
+        return self.parked_keys
+
+    @property
+    def parked_keys(self) -> Collection[str]:
+        """Keys that have something parked."""
+        return self._parking.blocked
 
     # what others tell it
 
@@ -119,10 +154,26 @@ class Lane:
 
     def give_up(self) -> None:
         """Ends at once: the lease is lost, or grace is over. What is in hand is not committed."""
+        self._left = self._left or set(self.running)
         self.lost = True
         for task in self._tasks:
             task.cancel()
         self.wake()
+
+    async def let_go(self) -> None:
+        """After it has given up at a stop: notes that the calls that it broke off are to be made again. It is no fault
+        of their records."""
+        rows = self._parking.rows
+        offsets = [o for o in self._left - self._unwritten if o in rows and rows[o].state == "running"]
+        if offsets:
+            now = self._crew.now()
+            park = [untouched(copy, now) for copy in await self._copies(sorted(offsets))]
+            await self._write(Commit(lease=self.lease, park=park))
+
+    @property
+    def again(self) -> bool:
+        """Whether it has ended only to begin again from what the store says."""
+        return self.conflicted and not (self._stopping or self.lost)
 
     @property
     def end(self) -> int:
@@ -144,6 +195,18 @@ class Lane:
         """It reads nothing more until somebody acts: a call hangs, too many records are parked, or the run is limited
         to what it has taken on."""
         return self.stuck or self.full or self._crew.ration.over
+
+    @property
+    def emits(self) -> frozenset[str]:
+        """The topics that it may emit to."""
+        return frozenset(topic.name for topic in self.stage.to)
+
+    def owed(self, topic: str) -> tuple[int, int]:
+        """Records and bytes that are in hand, or emitted to the topic and not committed."""
+        appends = [*self._draft.appends, *(self._writing.appends if self._writing is not None else ())]
+        mine = [append for append in appends if append.topic == topic]
+        records = sum(len(unit) for unit in self._units) + sum(append.count for append in mine)
+        return records, sum(unit.chunk.size for unit in self._units) + sum(len(append.entries) for append in mine)
 
     @property
     def next_due(self) -> float | None:
@@ -173,6 +236,7 @@ class Lane:
 
     async def run(self) -> None:
         try:
+            await self._take_up()
             self._promote_all()
             while not self.lost:
                 self._wake.clear()
@@ -180,7 +244,7 @@ class Lane:
                 self._step()
                 if self._hand_error is not None:
                     raise self._hand_error
-                if self._stopping and not self._tasks and self._draft.empty:
+                if not self._tasks and (self.conflicted or (self._stopping and self._draft.empty)):
                     return
                 if not self._wake.is_set():
                     self.idle = not self._tasks and self._draft.empty
@@ -202,7 +266,7 @@ class Lane:
         return due if due is not None and due > looked else None
 
     def _step(self) -> None:
-        if self._hand_error is not None:
+        if self._hand_error is not None or self.conflicted:
             return
         self._commit()
         if self._stopping or self.stuck:
@@ -232,6 +296,8 @@ class Lane:
     def _ended(self, task: asyncio.Task[Any]) -> None:
         self._tasks.discard(task)
         self.wake()
+        if self.beside is not None:
+            self.beside.wake()
 
     def _spawn_in_slot(self, work: Coroutine[Any, Any, None], *, probe: bool) -> None:
         """Work that holds a call slot, and perhaps the stage's probe, which others wait for: it lets go of them also
@@ -295,7 +361,7 @@ class Lane:
 
     def _hand_out(self) -> None:
         breaker = self._crew.breaker
-        while not self._uncommitted_enough():
+        while not self._uncommitted_enough() and not self._crew.left.nothing:
             new = self._filling.ready(self._window.pending, self._crew.now())
             if not self._paced(new or breaker.tripped):
                 return
@@ -321,6 +387,8 @@ class Lane:
             return True
         if self._within is not None:
             return bool(self._units or self._flying or self._requests) or self._committing or not self._draft.empty
+        if self._careful and (self._units or self._committing or not self._draft.empty):
+            return True
         if self._requests and not self._flying:
             return True  # they wait for a moment when all is committed, which new work would put off for ever
         most = 1 if self.stage.effect else 8
@@ -353,6 +421,8 @@ class Lane:
             return False
         if self._one_per_key:
             groups = [group[:1] if self._parking.rows[group[0]].batch is None else group for group in groups]
+        if self._notes or any(is_suspect(self._parking.rows[group[0]]) for group in groups):
+            groups = [groups[0][:1]]
         if self.stage.batch:
             groups = groups[:1]
             if self._parking.rows[groups[0][0]].batch is None:
@@ -381,11 +451,12 @@ class Lane:
         stage = self.stage
         if self._uncommitted_enough():
             return False
-        most = self._most(1 if probe or self._singly else stage.batch or self._share())
+        most = 1 if probe or self._singly or self._notes else max(1, (stage.batch or self._share()) >> self._careful)
+        most = self._most(self._within_bound(most))
         busy: set[str] = set() if stage.unordered else self._busy
         if stage.fill:
             self._window.gather(most)
-        chunk, blocked = self._window.take(most, busy, self._parking.blocked, one_per_key=self._one_per_key, skip=skip)
+        chunk, blocked = self._window.take(most, busy, self._blocked, one_per_key=self._one_per_key, skip=skip)
         if blocked:
             self._park_behind(blocked)
         if chunk is not None and blocked and self._within is not None:
@@ -396,6 +467,8 @@ class Lane:
             return False
         unit = Unit(chunk, probe=probe)
         unit.skipped = skip
+        unit.note = self._notes
+        self._careful = max(0, self._careful - 1)
         self._filling.handed_out()
         if self._crew.pace is not None:
             self._crew.pace.spend(len(unit))
@@ -406,6 +479,12 @@ class Lane:
         self._units.add(unit)  # in hand from now on, and not only when its task has begun
         self._spawn_in_slot(self._work(unit), probe=probe)
         return True
+
+    def _within_bound(self, most: int) -> int:
+        """So many records that what they emit stays within the bounds, if each gives one of its own size."""
+        left = self._crew.left
+        size = max(1, self._window.size // max(1, self._window.held))
+        return max(1, int(min(most, left.records, left.bytes // size)))
 
     def _share(self) -> int:
         """How many records one slot takes, so that all slots get some."""
@@ -418,7 +497,7 @@ class Lane:
         for chunk in chunks:
             unit = Unit(chunk)
             for index in range(len(chunk)):
-                row = behind(unit, index, now)
+                row = self._set_aside(behind(unit, index, now))
                 draft.park[row.offset] = row
         draft.units = 1
         for chunk in chunks:
@@ -427,6 +506,9 @@ class Lane:
             self._parking.put(row)
         self._draft.add(draft)
         self._commit()
+
+    def _set_aside(self, row: Parked) -> Parked:
+        return row
 
     def _probe(self) -> bool:
         breaker = self._crew.breaker
@@ -451,6 +533,45 @@ class Lane:
             self._flying.difference_update(offsets)
             self._busy -= keys
 
+    @property
+    def _notes(self) -> bool:
+        """Whether each call is noted in the store before it is made."""
+        return self.stage.long or self._careful > 0
+
+    def _to_be_noted(self, unit: Unit) -> bool:
+        suspect = unit.parked is not None and is_suspect(unit.parked[0])
+        return (
+            self._within is None and len(unit) == 1 and not unit.repeats and (unit.note or self.stage.long or suspect)
+        )
+
+    async def _note(self, unit: Unit) -> None:
+        """Notes that the call for its one record begins. From then on it is parked: others need not wait for it."""
+        row = begun(unit, self._crew.now())
+        draft = Draft()
+        draft.park[row.offset] = row
+        if unit.parked is None:
+            draft.units = 1
+            self._window.finish([(row.offset, row.offset + 1)], 1, unit.chunk.size)
+        self._parking.put(row)
+        unit.parked = [row]
+        self.running.add(row.offset)
+        self._flying.discard(row.offset)
+        self._busy -= unit.keys
+        self._draft.add(draft)
+        self._commit()
+        while row.offset in self._unwritten and not self.lost:
+            await self._landed.wait()
+
+    async def _take_up(self) -> None:
+        """What was running when the holder before was gone has failed, as far as anybody knows."""
+        if offsets := [offset for offset, row in self._parking.rows.items() if row.state == "running"]:
+            copies = await self._copies(offsets)
+            unit = Unit(chunk_of_copies(copies, self._crew.reader), copies)
+            called = gone(self.stage, len(unit))
+            draft = self._settled(unit, called)
+            self._apply(unit, called, draft)
+            self._draft.add(draft)
+
     async def _copies(self, offsets: Sequence[int]) -> list[Parked]:
         """What is parked here as it stands now, each with its copy. The store is a commit behind: of the rows there
         only the copies count, and a record that was parked a moment ago may not be there yet; it stays due."""
@@ -463,6 +584,13 @@ class Lane:
         return [found[offset] for offset in offsets if offset in found]
 
     async def _work(self, unit: Unit) -> None:
+        if self.stage.long or not self._to_be_noted(unit):
+            await self._called(unit)
+            return
+        async with self._crew.alone:  # where several are noted, all are blamed for what one of them does
+            await self._called(unit)
+
+    async def _called(self, unit: Unit) -> None:
         self._units.add(unit)
         try:
             try:
@@ -474,12 +602,17 @@ class Lane:
                 return
             if self._repeats is not None:
                 await self._repeats.find(unit, self._crew.now())
+            if self._to_be_noted(unit):
+                await self._note(unit)
             if self._within is not None:
                 await self._call_within(unit, arguments)
                 return
-            called = await self._call(unit, arguments, Undo())
-            if self.lost:
+            called = await self._call(unit, arguments, self._undo())
+            if self.lost or self.conflicted:
                 return
+            if called.edits and not self._taken(called):
+                called = Called()
+                called.rest, called.anew = range(len(unit)), True
             draft = self._settled(unit, called)
             self._apply(unit, called, draft)
             self._take_back(unit, called)
@@ -487,12 +620,29 @@ class Lane:
         finally:
             self._units.discard(unit)
             self._busy -= unit.keys
+            self.running.difference_update(unit.chunk.offsets)
+
+    def _undo(self) -> Undo:
+        if self._pending is None:
+            return Undo()
+        prefix, refuse = f"{self.stage.topic.name}:{self.partition}:", ""
+        if self._within is not None:
+            refuse = f"stage {self.stage.name} commits within another database and cannot change tables; use two stages"
+        return Changes(self._pending, self.stage.name, self._crew.now, prefix=prefix, refuse=refuse)
+
+    def _taken(self, called: Called) -> bool:
+        """Whether its changes of tables fit what this lane has changed; else another unit came first, and this one is
+        called again."""
+        return self._pending is not None and self._pending.take(called.edits)
 
     def _settled(self, unit: Unit, called: Called) -> Draft:
         now = self._crew.now()
         draft = settle(self.stage, unit, called, now, self._crew.chance)
+        if self.stage.review is not None and self.stage.review.newest:
+            supersede(unit, called, draft, self._parking.rows)
         if self._repeats is not None:
             self._repeats.settled(unit, called, draft, now)
+        put_back(unit, called, draft, now)
         return draft
 
     async def _seen(self, marks: Sequence[str], since: float) -> Mapping[str, int]:
@@ -500,6 +650,8 @@ class Lane:
         return await self._crew.patiently(lambda: log.seen(stage, self.partition, marks, since))
 
     async def _call(self, unit: Unit, arguments: dict[str, Any], undo: Undo) -> Called:
+        if self._crew.isolation is not None:
+            return await self._crew.isolation.call(unit, self._caller)
         work = self._caller.run(unit, arguments, undo)
         if self.stage.handler.is_async:
             return await work
@@ -547,7 +699,7 @@ class Lane:
             tx = target.begin(self.lease)
             try:
                 more = {**arguments, "tx": tx} if "tx" in self.stage.handler.needs else arguments
-                called = run_through(self._caller.run(unit, more, target.undo()))
+                called = run_through(self._caller.run(unit, more, target.undo(self._undo())))
                 target.check(self.lease)
                 draft = self._settled(unit, called)
                 kept = bool(draft.finished or (draft.park and unit.parked is None))
@@ -616,8 +768,9 @@ class Lane:
         if self._crew.pace is not None:
             self._crew.pace.give_back(len(rest))
         if unit.parked is None and len(rest) and not self.stuck:
-            again = unit.chunk.fresh(rest, self._crew.reader) if called.outage else unit.chunk.part(rest)
+            again = unit.chunk.fresh(rest, self._crew.reader) if called.outage or called.anew else unit.chunk.part(rest)
             self._window.give_back(again)
+        self._singly = max(self._singly, called.alone)
         breaker = self._crew.breaker
         if called.outage:
             if self.stage.whole:
@@ -645,6 +798,9 @@ class Lane:
         for failure in called.failures:
             row = draft.park[unit.chunk.offsets[failure.index]]
             position = f"{self.stage.topic.name}:{self.partition}:{row.offset}"
+            if row.state == "waiting":
+                self._crew.observe(Waiting(self.stage.name, position, row.key, row.reason))
+                continue
             reason = row.reason or row.error
             self._crew.observe(
                 Failed(self.stage.name, position, row.key, row.attempts, row.state, reason, failure.error)
@@ -653,7 +809,7 @@ class Lane:
     # committing
 
     def _commit(self) -> None:
-        if self._committing or self._draft.empty:
+        if self._committing or self.conflicted or self._draft.empty:
             return
         self._committing = True
         draft, self._draft = self._draft, Draft()
@@ -674,6 +830,8 @@ class Lane:
         finally:
             self._committing = False
             self._writing = None
+            landed, self._landed = self._landed, asyncio.Event()
+            landed.set()
 
     async def _write(self, commit: Commit) -> None:
         """Commits, as often as it takes: a commit is a value, so trying again changes nothing."""
@@ -685,8 +843,18 @@ class Lane:
         except LeaseLost:
             self.give_up()
             return
+        except Conflict as error:
+            # What was called after it may rest on it, too: all that is not committed is called again, by a new lane.
+            self.conflicted = True
+            self._crew.conflicts[self.partition] = min(self._careful + 1, MOST_CAREFUL)
+            self._crew.observe(Conflicted(self.stage.name, self.partition, str(error)))
+            return
+        if commit.tables and self._pending is not None:
+            self._pending.committed(commit.tables)
+            self._careful = self._crew.conflicts[self.partition] = max(0, self._careful - 1)
         if self._repeats is not None:
             self._repeats.kept(commit.marks)
+        self._crew.committed(commit.appends)
         if commit.next is not None or commit.park or commit.unpark:
             finished = sum(b - a for a, b in commit.finished)
             emitted = sum(append.count for append in commit.appends)
@@ -721,10 +889,10 @@ class Lane:
             self._flying.discard(-1)
 
     async def _carried_out(self, request: Request, as_of: Mapping[int, Parked]) -> Draft:
-        rows = self._parking.matching(request.match, as_of)
+        rows = [row for row in self._parking.matching(request.match, as_of) if row.state != "running"]
         if request.action != "drop" and rows:
             rows = await self._copies([row.offset for row in rows])
-        return carried_out(request, rows, self.stage.topic, self._crew.reader, self._crew.now())
+        return carried_out(request, rows, self.stage, self._crew.reader, self._crew.now())
 
 
 def _close(work: Coroutine[Any, Any, Any]) -> None:

@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING
 
 from onward import process
 from onward.errors import StoreAway, StoreUncertain
-from onward.events import LeaseGone, LeaseTaken
-from onward.log import Lease
+from onward.events import ClocksDiffer, LeaseGone, LeaseTaken
+from onward.log import Claim, Lease, Met
 
 if TYPE_CHECKING:
     from onward.worker import Worker
@@ -35,8 +35,10 @@ class Leases:
         self._worker = worker
         self._wanted = list(wanted)
         self._first = set(first)
+        self._asking: dict[Wanted, asyncio.Future[Claim | None]] = {}
         self._free_since: dict[Wanted, float] = {}
-        self._others: Mapping[str, Sequence[str]] = {}
+        self._others: Mapping[str, Met] = {}
+        self._told: set[str] = set()
         self._noted = asyncio.Event()
         self.held: dict[Wanted, Lease] = {}
         self.safe_until = time.monotonic() + SECONDS
@@ -47,6 +49,11 @@ class Leases:
     def note(self) -> None:
         """A state has changed that `status` shows."""
         self._noted.set()
+
+    def leave_to_others(self, name: str) -> None:
+        """Takes nothing more of this stage, nor counts among those who share it."""
+        self._wanted = [wanted for wanted in self._wanted if wanted[0] != name]
+        self._first.discard(name)
 
     async def run(self) -> None:
         """Until it is cancelled."""
@@ -63,6 +70,22 @@ class Leases:
                 async with asyncio.timeout(LOOK):
                     await self._noted.wait()
 
+    async def claim(self, wanted: Wanted) -> Claim | None:
+        """Asks the store for a lease. Who is stopped meanwhile gets no answer, but gives back what was taken."""
+        asking = asyncio.ensure_future(self._worker.log.claim(*wanted, self._worker.name, SECONDS))
+        self._asking[wanted] = asking
+        await asyncio.wait([asking])  # unlike waiting for itself, to be cancelled here does not cancel it
+        del self._asking[wanted]
+        return asking.result()
+
+    async def _answered(self) -> None:
+        """Holds what was claimed when nobody waited any more."""
+        asking, self._asking = self._asking, {}
+        for wanted, answer in asking.items():
+            with contextlib.suppress(StoreAway, StoreUncertain):
+                if (claim := await answer) is not None:
+                    self.held[wanted] = claim.lease
+
     async def give_back(self, name: str, partition: int, state: str = "stopped") -> None:
         """Lets others have it at once; `state` is what `status` shows until somebody takes it."""
         lease = self.held.pop((name, partition), None)
@@ -78,6 +101,7 @@ class Leases:
 
     async def give_back_all(self) -> None:
         """Lets others have all of them, and no more counts as one who shares: who comes next need not wait for it."""
+        await self._answered()
         leases = {lease: "stopped" for lease in self.held.values()}
         self.held.clear()
         if leases:
@@ -87,6 +111,11 @@ class Leases:
     async def _meet(self) -> None:
         wants = {name for name, _ in self._wanted} | {f"{FIRST}{name}" for name in self._first}
         self._others = await self._worker.log.meet(self._worker.name, sorted(wants))
+        for name, met in self._others.items():
+            # What it wrote lies in our future. The one whose clock is slow sees it; the other may not.
+            if met.ago < -SECONDS / 3 and name not in self._told:
+                self._told.add(name)
+                self._worker.observe(ClocksDiffer(name, -met.ago))
 
     async def _renew(self) -> None:
         await self._meet()
@@ -114,7 +143,7 @@ class Leases:
             # Another worker comes first here; only if it leaves it lying is it ours.
             if wanted not in mine and now - self._free_since.setdefault(wanted, now) < 2 * LOOK + RENEW:
                 continue
-            claim = await self._worker.log.claim(*wanted, self._worker.name, SECONDS)
+            claim = await self.claim(wanted)
             if claim is not None:
                 self._free_since.pop(wanted, None)
                 self.held[wanted] = claim.lease
@@ -130,7 +159,7 @@ class Leases:
         """The leases that are this worker's when all that want one share evenly, each coming to the same answer."""
         found = set()
         # Who died on this machine since all last met takes no more, and what it held is taken at once.
-        living = {name: wants for name, wants in self._others.items() if not process.is_dead(name)}
+        living = {name: met.wants for name, met in self._others.items() if not process.is_dead(name)}
         for wanted in self._wanted:
             first = sorted(name for name, wants in living.items() if f"{FIRST}{wanted[0]}" in wants)
             who = first or sorted(name for name, wants in living.items() if wanted[0] in wants)

@@ -55,6 +55,7 @@ def app(name: str) -> App:
     if made.name in COMMANDS:
         raise AppNotFound(f"app {made.name!r} has the name of a command; call it something else")
     made.check()
+    made.reference = name if path is None else f"{path.resolve()}:{attribute or made.name}"
     return made
 
 

@@ -16,13 +16,21 @@ from typing import Literal, NamedTuple, Protocol
 from msgspec import Struct, field
 from msgspec.structs import replace
 
+from onward.document import Document, Documents, Edit, Field
 from onward.rate import Portion
+from onward.task_run import TaskRun
 
 Span = tuple[int, int]
 """Offsets from the first, to before the second."""
 
 MEETING = 15.0
 """Seconds for which a worker that was not heard of again still counts as living."""
+
+QUICK = 60.0
+"""A holder that is gone sooner than this many seconds after it took its lease may have met what ends every holder."""
+
+OVERLAP = 3600.0
+"""Seconds for which two versions of a program may write to one topic, each its own shape."""
 
 State = Literal["retrying", "dead", "waiting", "running", "behind"]
 STATES: tuple[State, ...] = ("retrying", "dead", "waiting", "running", "behind")
@@ -36,6 +44,8 @@ class TopicSpec(Struct, frozen=True, omit_defaults=True):
     keep: float
     was: str | None = None
     key: str | None = None
+    shape: str | None = None
+    """What its records look like, as `onward.shape` tells it."""
 
 
 class SourceSpec(Struct, frozen=True, omit_defaults=True):
@@ -50,6 +60,26 @@ class StageSpec(Struct, frozen=True, omit_defaults=True):
     to: tuple[str, ...]
     start: Literal["first", "now"] | None = None
     was: str | None = None
+    within: str | None = None
+    choices: tuple[str, ...] = ()
+    """Of a review: what may be decided."""
+    upgrades: bool = False
+
+
+class TaskSpec(Struct, frozen=True, omit_defaults=True):
+    """A task, and each of its arguments as a person reads it."""
+
+    name: str
+    takes: tuple[str, ...] = ()
+
+
+class TableSpec(Struct, frozen=True):
+    """A table: its indexed fields, and where it has states, which may follow which."""
+
+    name: str
+    index: tuple[Field, ...] = ()
+    moves: dict[str, tuple[str, ...]] | None = None
+    was: str | None = None
 
 
 class AppSpec(Struct, frozen=True, omit_defaults=True):
@@ -59,6 +89,8 @@ class AppSpec(Struct, frozen=True, omit_defaults=True):
     topics: tuple[TopicSpec, ...]
     sources: tuple[SourceSpec, ...]
     stages: tuple[StageSpec, ...]
+    tasks: tuple[TaskSpec, ...] = ()
+    tables: tuple[TableSpec, ...] = ()
 
     def with_topic_renamed(self, was: str, name: str) -> AppSpec:
         """The same declaration, where a topic that it names has got another name."""
@@ -66,11 +98,11 @@ class AppSpec(Struct, frozen=True, omit_defaults=True):
         def now(topics: Iterable[str]) -> tuple[str, ...]:
             return tuple(name if topic == was else topic for topic in topics)
 
-        return AppSpec(
-            self.name,
-            tuple(replace(topic, name=now([topic.name])[0]) for topic in self.topics),
-            tuple(replace(source, to=now(source.to)) for source in self.sources),
-            tuple(replace(stage, topic=now([stage.topic])[0], to=now(stage.to)) for stage in self.stages),
+        return replace(
+            self,
+            topics=tuple(replace(topic, name=now([topic.name])[0]) for topic in self.topics),
+            sources=tuple(replace(source, to=now(source.to)) for source in self.sources),
+            stages=tuple(replace(stage, topic=now([stage.topic])[0], to=now(stage.to)) for stage in self.stages),
         )
 
 
@@ -150,12 +182,13 @@ class Lease(Struct, frozen=True):
 
 
 class Request(NamedTuple):
-    """What somebody asks the holder to do with parked records that match. `value` is JSON: what an edit puts in."""
+    """What somebody asks the holder to do with parked records that match. `value` is JSON: what an edit puts in. To
+    decide, `match` says besides what: a `decision` with `choice` and `note`."""
 
     id: int
     stage: str
     partition: int
-    action: Literal["retry", "drop", "edit"]
+    action: Literal["retry", "drop", "edit", "decide"]
     match: dict[str, object]
     by: str
     at: float
@@ -168,6 +201,43 @@ class Answer(NamedTuple):
     id: int
     result: str
     offsets: Sequence[Span] = ()
+
+
+class Range(NamedTuple):
+    """What is to be replayed of one partition: from `first` to before `end`; `gone` before it were asked for, but are
+    kept no more."""
+
+    partition: int
+    first: int
+    end: int
+    gone: int = 0
+
+
+class Replay(Struct, frozen=True):
+    """A numbered job: a stage is given records once more, beside its live work and with counts of its own.
+
+    What it commits is kept under a name of its own, `STAGE~NUMBER`, and checked against the stage's lease.
+    """
+
+    stage: str
+    ranges: tuple[Range, ...]
+    key: str | None = None
+    rate: float | None = None
+    """Records a second, over all partitions."""
+    same_id: bool = False
+    by: str = ""
+    at: float = 0.0
+    number: int = 0
+    cancelled: bool = False
+
+    @property
+    def name(self) -> str:
+        return f"{self.stage}~{self.number}"
+
+
+def stage_of(name: str) -> str:
+    """The stage whose lease counts: of a replay's name that of its stage, else the name itself."""
+    return name.partition("~")[0]
 
 
 class SourceState(Struct, frozen=True):
@@ -184,7 +254,7 @@ class Commit(Struct, frozen=True, kw_only=True):
     """All that one step changes, kept whole or not at all.
 
     Args:
-        lease: checked in the same transaction; None for records that somebody puts, then only `appends` counts.
+        lease: checked in the same transaction; None for what somebody puts, then only `appends` and `tables` count.
         appends: blocks, in order.
         finished: the spans of input offsets that are done with this commit, ascending; each offset only once, ever.
         next: the end of the gapless prefix of what is finished or parked; None where it does not move.
@@ -199,6 +269,9 @@ class Commit(Struct, frozen=True, kw_only=True):
         source: the state of a source to keep.
         answered: requests that are carried out with this commit, with what came of them; the first answer counts.
         drops: which of `finished` a handler or a person has dropped, by reason.
+        tables: changes of documents, in the order in which they were made; written before anything else is locked, by
+            table and key, so that commits wait for each other in one direction only.
+        closes: the replay that the lease names is over in this partition.
         unit: a name, of this stage and partition, under which a repeated commit is recognised (`AlreadyCommitted`).
     """
 
@@ -216,6 +289,8 @@ class Commit(Struct, frozen=True, kw_only=True):
     source: SourceState | None = None
     answered: Sequence[Answer] = ()
     drops: Sequence[tuple[str, Sequence[Span]]] = ()
+    tables: Sequence[Edit] = ()
+    closes: bool = False
     unit: str | None = None
 
 
@@ -224,7 +299,9 @@ class Claim(Struct, frozen=True):
 
     `ahead` are spans finished beyond `next`, ascending; `parked` is without copies, ascending by offset;
     `incarnation` is that of the stage's topic, and stays when the topic is renamed (empty for a source); `unit` is the
-    greatest that was kept, as text.
+    greatest that was kept, as text; `crashes` how many holders in a row, up to the last one, were gone without having
+    given the lease back, each within `QUICK` seconds (the first of them after any time); `shapes` are fingerprint and
+    text of the shapes under which records of its topic may have been written, the oldest first.
     """
 
     lease: Lease
@@ -235,15 +312,19 @@ class Claim(Struct, frozen=True):
     incarnation: str
     source: SourceState
     unit: str | None = None
+    crashes: int = 0
+    shapes: Sequence[tuple[str, str]] = ()
 
 
 class News(NamedTuple):
-    """What a worker looks for when something may have changed: the ends of partitions, open requests, and which
-    stages and sources are paused, whoever asked."""
+    """What a worker looks for when something may have changed: the ends of partitions, open requests, which
+    stages and sources are paused, whoever asked, and replays that are not over, by number, each with those of its
+    ranges that are not."""
 
     ends: Mapping[tuple[str, int], int]
     requests: Sequence[Request]
     paused: Collection[str] = ()
+    replays: Sequence[Replay] = ()
 
 
 class Paused(NamedTuple):
@@ -263,6 +344,14 @@ class Held(NamedTuple):
     live: bool
 
 
+class Met(NamedTuple):
+    """A living worker: which stages and sources it runs; and by how many seconds what its clock said when it was last
+    heard of lies before what the clock here says now. Below nought its clock is fast, or ours slow."""
+
+    wants: Sequence[str]
+    ago: float
+
+
 class Log(Protocol):
     """What moves records.
 
@@ -273,6 +362,8 @@ class Log(Protocol):
 
     async def declare(self, app: AppSpec) -> None:
         """Makes the topics and stages that are new, renames by `was`, and remembers the declaration.
+
+        A table whose indexed fields are others than before is indexed anew.
 
         Declaring the same again changes nothing. What is renamed keeps all it has: a topic its records, counts and
         incarnation, and all who name it name it anew; a stage its progress, parked records and requests; a source
@@ -292,6 +383,10 @@ class Log(Protocol):
         The token is larger than any before; from then on no commit with an older one is kept. Time alone takes no
         lease away: one that is over and that nobody has taken still commits, and may be renewed.
         """
+
+    async def resume(self, lease: Lease, first: int) -> Claim:
+        """Where a replay stands whose name the lease has; `first` is where it begins. To be asked by who holds the
+        lease of its stage, whose token it carries."""
 
     async def renew(self, leases: Mapping[Lease, str], seconds: float) -> Sequence[Lease]:
         """Prolongs leases and notes each one's state; 0 seconds gives them back. Returns those that were lost."""
@@ -314,8 +409,15 @@ class Log(Protocol):
             LeaseLost: the lease has another token by now; nothing was kept.
             AlreadyCommitted: another commit has the same first offset in `finished`, or the same `unit`; nothing was
                 kept now. That other offsets are finished once only is for the holder to see to.
-            Refused: a topic or partition that nobody has declared; nothing was kept.
+            Conflict: a document in `tables` has another version than the one that it was changed on; nothing was
+                kept. Of a commit that was kept before, `AlreadyCommitted` says so first.
+            Refused: a topic, partition or table that nobody has declared; nothing was kept.
         """
+
+    @property
+    def tables(self) -> Documents:
+        """What reads tables, by plain calls and from any thread."""
+        ...
 
     async def news(self, topics: Iterable[str], stages: Iterable[str]) -> News:
         """The ends of all partitions of those of these topics that there are, and requests not yet answered for
@@ -325,7 +427,7 @@ class Log(Protocol):
         """Returns when something may have changed since the last call (the first time: since the log was opened),
         whoever changed it, at the latest after `seconds` of true time. For one caller at a time."""
 
-    async def meet(self, worker: str, wants: Sequence[str]) -> Mapping[str, Sequence[str]]:
+    async def meet(self, worker: str, wants: Sequence[str]) -> Mapping[str, Met]:
         """Tells that this worker lives and which stages and sources it runs; gives the same of all that live, itself
         included. Who was not heard of for `MEETING` seconds, or whose process is dead, does not."""
 
@@ -357,7 +459,8 @@ class Log(Protocol):
         to the first that stays; returns how many.
 
         The newest block of a partition stays (without its entries, and not counted), so that offsets never start
-        again. Partitions without an offset keep all.
+        again. Partitions without an offset keep all. A shape of which no record can be left goes too: another one was
+        declared more than `OVERLAP` before the oldest block that is kept was written.
 
         Args:
             most: at most so many blocks, and not many bytes, so that it is done in tens of milliseconds; to be called
@@ -374,6 +477,10 @@ class Log(Protocol):
         records, unless these are parked; requests that were answered before the instant go. What has been folded is
         recognised as `AlreadyCommitted` no more, but for the greatest `unit`.
         """
+
+    async def record_run(self, run: TaskRun) -> int:
+        """Keeps a run of a task: a new one where its `id` is 0, else what became of the one with that id. Returns its
+        id, which only grows. Of each task the newest `task_run.KEPT` stay."""
 
     async def close(self) -> None:
         """Ends what is under way and lets go. Calling it again does nothing."""
@@ -404,7 +511,7 @@ class TopicFacts(NamedTuple):
     """`records` and `bytes` are what is kept now; `put` those that came without a lease; `ends` all there ever were.
 
     `forgotten` are those that came from stages and sources which have been forgotten; `held` is the greatest number of
-    partitions that it ever had.
+    partitions that it ever had, 0 where that has never changed: until then a key tells the partition.
     """
 
     topic: str
@@ -424,6 +531,15 @@ class Retained(NamedTuple):
     count: int
 
 
+class ReplayFacts(NamedTuple):
+    """A replay: of each of its ranges what was done, `begins` and `end` being the range's; and in which partitions it
+    is over."""
+
+    replay: Replay
+    parts: Sequence[PartitionFacts]
+    closed: Sequence[int]
+
+
 class Survey(NamedTuple):
     """What `status` shows, from one snapshot: apps and topics by name, stages by name and partition."""
 
@@ -437,8 +553,20 @@ class Survey(NamedTuple):
     gone: Mapping[str, float] = {}
     """Stages and sources that their app does not declare any more, and since when."""
     paused: Mapping[str, Paused] = {}
+    replays: Sequence[ReplayFacts] = ()
     retained: Mapping[tuple[str, int], Retained] = {}
     """As `Trail.retained`; told to the audit only."""
+
+
+class Backlog(NamedTuple):
+    """What a stage has outstanding of its topic, over all partitions: records that are neither done nor parked, and
+    the bytes of the blocks that hold them (of very many blocks, of the first ones). `holders` are who has leases."""
+
+    stage: str
+    topic: str
+    records: int
+    bytes: int
+    holders: Sequence[Held]
 
 
 class Evidence(NamedTuple):
@@ -522,6 +650,15 @@ class Trail(Protocol):
         """
 
 
+class Forgetting(Struct, frozen=True):
+    """What is to go from a store for good: full names."""
+
+    stages: tuple[str, ...] = ()
+    sources: tuple[str, ...] = ()
+    topics: tuple[str, ...] = ()
+    apps: tuple[str, ...] = ()
+
+
 class TopicStanding(NamedTuple):
     """A topic: by partition the offset of the first record that is kept, and that of the next record."""
 
@@ -561,6 +698,10 @@ class Books(Trail, Protocol):
     async def evidence(self) -> tuple[Survey, Sequence[Evidence], Sequence[BlockRow]]:
         """Every row that counts, for the audit."""
 
+    async def backlogs(self, topics: Iterable[str]) -> tuple[Sequence[AppSpec], Sequence[Backlog]]:
+        """All apps, and the backlog of each stage that has read one of these topics, by name. Quick also where much
+        is kept."""
+
     async def standing(self) -> Standing:
         """Where all work stands, without taking any lease."""
 
@@ -576,10 +717,22 @@ class Books(Trail, Protocol):
         after: tuple[str, int, int] = ("", 0, 0),
     ) -> Sequence[tuple[str, int, Parked, Sequence[Attempt]]]:
         """Parked rows that match, with copy, stage, partition and attempts; by stage, partition and offset. What is
-        None matches all; attempts are in the order in which they were made.
+        None matches all, but those of replays are given only where one is named; attempts are in the order in which
+        they were made.
 
         `after` is a stage, partition and offset: rows up to it are left out, so that many are read in pages.
         """
+
+    @property
+    def tables(self) -> Documents:
+        """As `Log.tables`."""
+        ...
+
+    async def documents(self, table: str, after: str | None, limit: int) -> Sequence[Document]:
+        """Documents of a table that are there, by key from beyond `after` on (None: all)."""
+
+    async def runs(self, task: str | None, limit: int) -> Sequence[TaskRun]:
+        """Runs of a task, or of all, the newest first."""
 
     async def passed(self, instants: Mapping[str, float]) -> Mapping[tuple[str, int], int]:
         """How far each of these stages had come at an instant, by stage and partition: `next` as it was then, or
@@ -591,6 +744,12 @@ class Books(Trail, Protocol):
     async def ask(self, requests: Sequence[Request]) -> Sequence[int]:
         """Writes requests (their `id` is not looked at) and returns their ids, which only grow."""
 
+    async def replay(self, replay: Replay) -> int:
+        """Writes a job (its number is not looked at) and returns its number; numbers only grow."""
+
+    async def cancel(self, number: int) -> bool:
+        """Asks who works on a replay to end it; what is done stays done. False where there is none, or it is over."""
+
     async def answers(self, ids: Sequence[int]) -> Mapping[int, str]:
         """What came of those of the requests that have been carried out."""
 
@@ -599,6 +758,31 @@ class Books(Trail, Protocol):
 
     async def resume(self, name: str) -> None:
         """Takes a pause back, if there is one."""
+
+    async def forget(self, what: Forgetting) -> Sequence[str]:
+        """Deletes all there is of these stages, sources and topics, and of them in declarations; and the declarations
+        of these apps. What a forgotten stage has brought into a topic that stays still counts there. Gives those of
+        the stages that have committed units of another database (`within=`), which keeps rows of theirs.
+
+        It goes in steps, each of which looks whether something stands in the way; if it ends half-way, what is left is
+        as it was, older rows apart, and calling it again does the rest.
+
+        Raises:
+            InUse: a living worker runs one of these or writes to a topic, or a stage that is not among these reads it.
+        """
+
+    async def repartition(self, topic: str, partitions: int) -> None:
+        """Makes a new incarnation of a topic, with this number of partitions. Offsets of partitions go on where they
+        are; kept records stay where they are, also in partitions that there are no more. Stages begin with the first
+        record of a partition that is new.
+
+        All writers wait meanwhile, so that records of a key keep their order: what was before is done with.
+
+        Raises:
+            InUse: a stage has not passed the topic's end, or has records parked; or a living worker runs one that reads
+                the topic or writes to it. All that is outstanding is named; nothing was changed.
+            Refused: there is no such topic.
+        """
 
     async def close(self) -> None:
         """Lets go. Calling it again does nothing."""

@@ -11,13 +11,11 @@ from typing import Any, TypeVar
 T = TypeVar("T")
 
 
-class LoopThread:
-    """Runs coroutines for callers in any thread, until it is closed."""
+class Calls:
+    """Runs coroutines on a loop that somebody else runs, for callers in any thread."""
 
-    def __init__(self, name: str) -> None:
-        self._loop = asyncio.new_event_loop()
-        self._thread = threading.Thread(target=self._loop.run_forever, name=name, daemon=True)
-        self._thread.start()
+    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
+        self._loop = loop
 
     def submit(self, work: Coroutine[Any, Any, T]) -> concurrent.futures.Future[T]:
         """Starts it; the future tells what came of it."""
@@ -26,6 +24,15 @@ class LoopThread:
     def wait(self, work: Coroutine[Any, Any, T]) -> T:
         """Runs it and gives its result, or raises its error. Not to be called on this loop itself."""
         return self.submit(work).result()
+
+
+class LoopThread(Calls):
+    """A loop of its own, which runs until it is closed."""
+
+    def __init__(self, name: str) -> None:
+        super().__init__(asyncio.new_event_loop())
+        self._thread = threading.Thread(target=self._loop.run_forever, name=name, daemon=True)
+        self._thread.start()
 
     def close(self) -> None:
         """Ends the loop; what is under way on it is not finished. Calling it again does nothing."""

@@ -55,10 +55,10 @@ def wish(key: str | None, start: str | None) -> Wish:
 
 
 async def kept(
-    books: Books, topic: str, partitions: int, wish: Wish, *, follow: bool = False
+    books: Books, topic: str, partitions: int, wish: Wish, *, follow: bool = False, moved: bool = False
 ) -> AsyncIterator[list[Kept]]:
     """Lists of records, by partition and offset; with `follow` what comes later too, for ever."""
-    only = partition_of(wish.key, partitions) if wish.key is not None else None
+    only = partition_of(wish.key, partitions) if wish.key is not None and not moved else None
     at = {p: wish.offset for p in ([only] if only is not None else range(partitions))}
     while True:
         came = False

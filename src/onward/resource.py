@@ -99,4 +99,4 @@ class Resources:
 
     def _is_settings(self, handler: Handler, name: str) -> bool:
         hint = handler.hints.get(name)
-        return self._settings is not None and hint in type(self._settings).__mro__
+        return self._settings is not None and hint is not object and hint in type(self._settings).__mro__

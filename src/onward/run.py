@@ -8,7 +8,7 @@ import os
 import signal
 import sys
 import threading
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from types import FrameType, TracebackType
 from typing import Any, NoReturn, TypeVar
 
@@ -26,6 +26,9 @@ from onward.process import spare_the_collector
 from onward.worker import Plan, Report, Worker
 
 T = TypeVar("T")
+
+_left: list[asyncio.Runner] = []
+"""Event loops in which something goes on that does not let itself be ended."""
 
 STOPPING = (signal.SIGINT, signal.SIGTERM)
 
@@ -65,10 +68,13 @@ class Signals:
 
 
 class Ended(Struct, frozen=True):
-    """How a run ended: what happened in it, what the store holds now, and whether a signal ended it."""
+    """How a run ended: what happened in it, what the store holds now, and whether a signal ended it.
+
+    `survey` is None where a signal ended it while the store was away.
+    """
 
     report: Report
-    survey: Survey
+    survey: Survey | None
     stopped: bool
 
 
@@ -97,7 +103,16 @@ def run(
     """
     spare_the_collector()
     with Signals() as signals, to_stderr():
-        return asyncio.run(_run(apps, store, plan, settings, observers, watch, health, signals))
+        runner = asyncio.Runner()
+        ended = None
+        try:
+            ended = runner.run(_run(apps, store, plan, settings, observers, watch, health, signals))
+        finally:
+            if ended is not None and ended.report.deaf:
+                _left.append(runner)  # closing it would wait for the call that does not end
+            else:
+                runner.close()
+        return ended
 
 
 async def _run(
@@ -122,7 +137,9 @@ async def _run(
     def look() -> Health:
         return Health(True, False, "waits for the store", {}) if worker is None else worker.health()
 
+    survey, report = None, Report()
     async with contextlib.AsyncExitStack() as stack:
+        stack.enter_context(_ending(signals))
         if health is not None:
             stack.enter_context(serving(health, look))
         log = await opened(lambda: stores.open_log(store, listen=True))
@@ -144,6 +161,16 @@ async def _run(
         if watch is not None:
             watch(survey)
     return Ended(report, survey, signals.heard is not None)
+
+
+@contextlib.contextmanager
+def _ending(signals: Signals) -> Iterator[None]:
+    """Who was told to stop ends as it was told, also where the store is away by then."""
+    try:
+        yield
+    except StoreAway:
+        if signals.heard is None:
+            raise
 
 
 async def _patiently(work: Callable[[], T], plan: Plan, observers: Sequence[Observer], stopping: asyncio.Event) -> T:
@@ -205,6 +232,8 @@ def leave(code: int) -> NoReturn:
     """Ends the process, also where a call that cannot be stopped would keep the interpreter from ending."""
     sys.stdout.flush()
     sys.stderr.flush()
+    if _left:
+        os._exit(code)
     others = [thread for thread in threading.enumerate() if not thread.daemon and thread is not threading.main_thread()]
     for thread in others:
         thread.join(timeout=0.2)

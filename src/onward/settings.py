@@ -10,7 +10,7 @@ import dataclasses
 import os
 import tomllib
 import typing
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -160,6 +160,41 @@ def names(class_: type) -> list[str]:
     return [name for name, *_ in _fields(class_)]
 
 
+def packed(settings: Any) -> bytes:
+    """An instance as JSON, for a process of its own. Its secrets are in it.
+
+    Raises:
+        SettingError: a value cannot be written as JSON.
+    """
+    try:
+        values = {name: getattr(settings, name) for name in names(type(settings))}
+        return msgspec.json.encode(values, enc_hook=_plain)
+    except (TypeError, ValueError) as error:
+        raise SettingError(f"{type(settings).__name__} cannot be given to a process of its own: {error}") from error
+
+
+def unpacked(class_: type, text: bytes) -> Any:
+    """What `packed` was given."""
+    values = msgspec.json.decode(text)
+    return class_(**{name: _unpacked(type_, values[name]) for name, type_, *_ in _fields(class_)})
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, Secret):
+        return value.reveal()
+    if isinstance(value, Path):
+        return str(value)
+    raise TypeError(f"a {type(value).__name__} is no JSON")
+
+
+def _unpacked(type_: Any, raw: Any) -> Any:
+    members = typing.get_args(type_) or (type_,)
+    for class_ in (Secret, Path):
+        if class_ in members:
+            return raw if raw is None else class_(raw)
+    return msgspec.convert(raw, type_, strict=False)
+
+
 def read_file(path: Path) -> dict[str, Any]:
     """The content of an `onward.toml`; empty where there is none."""
     try:
@@ -213,17 +248,26 @@ def _read(app: str, name: str, type_: Any, raw: Any, origin: str, environment: M
     try:
         if isinstance(raw, str):
             raw = _dereferenced(raw, environment)
-        members = typing.get_args(type_) or (type_,)
-        for member in members:
-            if isinstance(member, type) and issubclass(member, Secret):
-                return member(str(raw))
-        if isinstance(raw, str) and bool in members and raw.strip().lower() in _BOOLEANS:
-            return _BOOLEANS[raw.strip().lower()]
-        return msgspec.convert(raw, type_, strict=False)
+        return converted(raw, type_)
     except SettingError as error:
         raise SettingError(f"app {app}, setting {name!r} from {origin}: {error}") from None
     except (msgspec.ValidationError, ValueError, TypeError) as error:
         raise SettingError(f"app {app}, setting {name!r} from {origin} cannot be read: {error}") from None
+
+
+def converted(raw: Any, type_: Any, dec_hook: Callable[[type, Any], Any] | None = None) -> Any:
+    """What was written as text, as a type: yes and no are booleans, too.
+
+    Raises:
+        ValueError (of msgspec): it cannot be read as that.
+    """
+    members = typing.get_args(type_) or (type_,)
+    for member in members:
+        if isinstance(member, type) and issubclass(member, Secret):
+            return member(str(raw))
+    if isinstance(raw, str) and bool in members and raw.strip().lower() in _BOOLEANS:
+        return _BOOLEANS[raw.strip().lower()]
+    return msgspec.convert(raw, type_, strict=False, dec_hook=dec_hook)
 
 
 _BOOLEANS = {"true": True, "1": True, "yes": True, "on": True, "false": False, "0": False, "no": False, "off": False}

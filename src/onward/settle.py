@@ -9,7 +9,7 @@ import msgspec
 from onward.call import Called, Unit
 from onward.codec import KEY
 from onward.draft import Draft
-from onward.errors import BadRecord
+from onward.errors import BadRecord, CallFailed
 from onward.failure import Failure, storable, traceback_of
 from onward.log import Attempt, Parked, State
 from onward.outcome import Drop, Hold, Later, Reject
@@ -31,6 +31,7 @@ def settle(stage: Stage, unit: Unit, called: Called, now: float, chance: Callabl
     draft.done = len(called.done)
     draft.drop((storable(masked(reason))[:REASON], offsets[index]) for index, reason in called.drops)
     draft.appends = called.appends
+    draft.edits = called.edits
     draft.emitted = called.records
     if unit.parked is not None:
         for i in called.done:
@@ -70,6 +71,8 @@ def _parked(stage: Stage, unit: Unit, failure: Failure, now: float, chance: Call
     if before is None or before.state == "behind":
         before = msgspec.structs.replace(before or behind(unit, failure.index, now), since=now)
     state, due, attempts, reason = _verdict(stage, before, failure, now, chance)
+    if stage.review is not None and state != "waiting":
+        reason = reason or before.reason  # what was decided
     return msgspec.structs.replace(
         before,
         state=state,
@@ -102,7 +105,11 @@ def _verdict(
     attempts += 1
     error = failure.error
     assert error is not None
-    if isinstance(error, BadRecord) or stage.retry.gives_up(attempts, error):
+    if (
+        isinstance(error, BadRecord)
+        or (isinstance(error, CallFailed) and error.final)
+        or stage.retry.gives_up(attempts, error)
+    ):
         return "dead", now, attempts, ""
     return "retrying", now + stage.retry.delay(attempts, chance), attempts, ""
 

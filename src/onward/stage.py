@@ -13,6 +13,7 @@ from onward.dedupe import Window
 from onward.handler import Handler
 from onward.rate import Rate
 from onward.retry import Retry
+from onward.review import Review
 from onward.topic import KeyOf, Topic
 
 T = TypeVar("T")
@@ -38,16 +39,19 @@ class Stage:
         parallel: int,
         limit: int | None,
         rate: str | Rate | None,
+        isolate: bool,
         timeout: str | float | timedelta | None,
         within: Database | None,
         effect: bool | None,
         split: bool | None,
         unordered: bool,
+        long: bool,
         on_dead: Literal["hold", "pass"],
         parked_most: int,
         dedupe: Window | None,
         idempotency: str | KeyOf | None,
         start: Literal["first", "now"] | None,
+        upgrade: Callable[[Any], Any] | None,
         was: str | None,
     ) -> None:
         self.wrong: list[str] = []
@@ -61,19 +65,23 @@ class Stage:
         self.parallel = parallel
         self.limit = limit
         self.rate = rate if isinstance(rate, Rate) else self._read("rate", partial(Rate, f"{name}.rate"), rate)
+        self.isolate = isolate
         self.timeout = self._read("timeout", units.duration, timeout)
         self.within = within
         self.effect = (not to and within is None) if effect is None else effect
         self.split = not self.effect if split is None else split
         self.unordered = unordered
+        self.long = long
         self.on_dead = on_dead
         self.parked_most = parked_most
         self.dedupe = dedupe
         self.dedupe_seconds = self._read("dedupe", lambda window: units.duration(window.length), dedupe) or 0.0
         self.idempotency = idempotency
         self.start = start
+        self.upgrade = upgrade
         self.was = was
         self.where = self.handler.where
+        self.review: Review | None = None
 
     def _read(self, option: str, read: Callable[[V], T], value: V | None) -> T | None:
         try:

@@ -12,6 +12,7 @@ import msgspec
 from msgspec import Struct
 
 from onward.log import STATES, AppSpec, Held, PartitionFacts, SourceState, Survey
+from onward.replay import OVER, ReplayStatus, told
 from onward.units import instant_text
 
 RECENT = 60.0
@@ -70,6 +71,8 @@ class AppStatus(Struct, frozen=True):
     sources: list[SourceStatus]
     stages: list[StageStatus]
     topics: list[TopicStatus]
+    replays: list[ReplayStatus] = []
+    """Those that are not over."""
 
 
 class Status(Struct, frozen=True):
@@ -115,7 +118,10 @@ def _app(survey: Survey, app: AppSpec, recent: float) -> AppStatus:
         else TopicStatus(name, partitions=partitions[name])
         for name, _ in _names(partitions, kept, app)
     ]
-    return AppStatus(app.name, sources, stages, topics)
+    live = [lease.stage for lease in survey.leases if lease.live]
+    replays = [told(facts, live) for facts in survey.replays if facts.replay.stage in topic_of]
+    open_ = [replay for replay in replays if replay.state not in OVER]
+    return AppStatus(app.name, sources, stages, topics, open_)
 
 
 def _names(declared: Iterable[str], stored: Iterable[str], app: AppSpec) -> list[tuple[str, bool]]:
@@ -137,6 +143,8 @@ def _source(name: str, source: SourceState, held: Held | None, *, gone: bool) ->
     state = source.state
     if gone:
         state = "gone"
+    elif held is not None and held.live and held.state.startswith(("waiting:", "slowed:")):
+        state = held.state
     elif (held is None or not held.live) and not state.startswith("failed"):
         state = "not running"
     return SourceStatus(
@@ -173,7 +181,7 @@ def _state(holders: Sequence[Held], outstanding: int) -> str:
     """The worst that a living worker says; what stopped it for good stays until somebody takes it up again."""
     live = [held for held in holders if held.live]
     for held in live:
-        if held.state.startswith(("tripped:", "stopped:")):
+        if held.state.startswith(("tripped:", "stopped:", "waiting:")):
             return held.state
     for held in holders:
         if not held.live and held.state.startswith("stopped:"):

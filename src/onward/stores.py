@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 from collections.abc import AsyncIterator, Callable
 from importlib import import_module
+from pathlib import Path
 from typing import Any, NamedTuple
 
 from onward.errors import Refused
@@ -12,14 +14,17 @@ from onward.log import Books, Log
 
 
 class Kind(NamedTuple):
-    """Where the classes of a scheme are, as `module:class`; imported when such a store is opened."""
+    """Where the classes of a scheme are, and what makes a backup, as `module:name`; imported at need."""
 
     log: str
     books: str
+    backup: str
 
 
 SCHEMES = {
-    "sqlite": Kind("onward.logs.sqlite:SQLiteLog", "onward.logs.sqlite_books:SQLiteBooks"),
+    "sqlite": Kind(
+        "onward.logs.sqlite:SQLiteLog", "onward.logs.sqlite_books:SQLiteBooks", "onward.sqlite.backup:backup"
+    ),
 }
 
 
@@ -45,6 +50,17 @@ def open_books(url: str) -> Books:
     """
     books: Books = _class(_kind(url).books)(url)
     return books
+
+
+async def backup(url: str, file: Path) -> int:
+    """Writes a consistent copy of a store into a new file, while workers run; gives its size in bytes.
+
+    Raises:
+        StoreNotFound: there is no store.
+        Refused: the file is there already or cannot be made, or the store cannot be used.
+    """
+    async with looking(url):  # which refuses what is no store of this version
+        return int(await asyncio.to_thread(_class(_kind(url).backup), url, file))
 
 
 @contextlib.asynccontextmanager

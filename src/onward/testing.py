@@ -19,8 +19,11 @@ from msgspec import UNSET, Struct, UnsetType
 from onward import settings as settings_
 from onward import units
 from onward.app import App, topics_of
+from onward.client import Client
+from onward.client_table import ClientTable
 from onward.clock import HandClock
 from onward.codec import HEADERS, KEY, ORIGIN, TIME, VALUE, Codec
+from onward.decide import decide, reviews_of, waiting
 from onward.dryrun import dry_run
 from onward.emit import Emitter
 from onward.errors import OnwardError, RecordDied, Refused, Unavailable
@@ -29,8 +32,12 @@ from onward.log import Commit, State
 from onward.logs.memory import MemoryLog
 from onward.loop import LoopThread
 from onward.record import Position, Record
+from onward.resource import Resources
 from onward.source import Source
 from onward.stage import Stage
+from onward.table import Table
+from onward.task import task_of
+from onward.task_run import run_task
 from onward.topic import Topic
 from onward.window import chunk_of
 from onward.worker import Plan, Worker, spec_of
@@ -130,10 +137,34 @@ class TestRun:
             Exception: the source's own, when it fails; what it closed by a Checkpoint before is kept.
         """
         found = _find(self._app.sources, source, "source")
-        self._work(Plan(stages=(found.name,), once=True, patience=0.0, retention=False))
+        plan = Plan(stages=(found.name,), once=True, patience=0.0, retention=False, bounded=False, isolate=False)
+        self._work(plan)
         for event in self._seen:
             if isinstance(event, SourceFailed):
                 raise event.error
+
+    def task(self, task: Any, /, **arguments: Any) -> Any:
+        """Runs a task (its function or name); gives what it returns, or raises its error. Text is converted as on the
+        command line."""
+        found = task_of(self._app, task)
+        given = found.arguments(found.parameters(self._app), arguments)
+        client = self._client(awaited=found.handler.is_async)
+
+        async def work() -> Any:
+            resources = Resources(self._app.resources, self._settings, self._resources)
+            try:
+                _, result = await run_task(
+                    self._log, found, given, resources=resources, client=client, by="test", clock=self.clock
+                )
+                return result
+            finally:
+                await resources.close()
+
+        return self._wait(work())
+
+    def table(self, table: Table[Any] | str) -> ClientTable:
+        """A table as a client has it, to be filled and looked at."""
+        return self._client(awaited=False).table(table)
 
     def until_idle(self, *, raises: bool = True) -> None:
         """Works until nothing is left to do, moving the clock over retries.
@@ -144,7 +175,8 @@ class TestRun:
         """
         if not self._app.stages:
             return
-        self._work(Plan(stages=tuple(self._app.stages), once=True, patience=float("inf"), retention=False))
+        stages = tuple(self._app.stages)
+        self._work(Plan(stages=stages, once=True, patience=float("inf"), retention=False, isolate=False))
         for event in self._seen:
             if raises and isinstance(event, Failed) and event.state == "dead":
                 raise event.error or RecordDied(event.stage, event.position, event.key, event.reason)
@@ -191,10 +223,22 @@ class TestRun:
         """All records of a topic, in the same order."""
         return self._wait(self._records(topic))
 
+    def decide(self, review: Any, choice: str, key: str | None = None, note: str = "", by: str = "test") -> int:
+        """Decides on what waits in a review (its function or name), of a key or all; gives how many. `until_idle` then
+        calls its function."""
+        found = _find(self._app.stages, review, "review")
+        reviews = reviews_of([spec_of(self._app)])
+
+        async def work() -> int:
+            wanted = [one async for one in waiting(self._log, reviews, None, found.name) if key in (None, one.row.key)]
+            return len(await decide(self._log, reviews, wanted, choice, note, by, self.clock.now()))
+
+        return self._wait(work())
+
     def parked(self, stage: Any) -> list[ParkedRecord]:
         """What a stage (its function or name) has set aside, by partition and offset."""
         found = _find(self._app.stages, stage, "stage")
-        reader = self._codecs[found.topic.name]
+        reader = self._codecs[found.topic.name].upgraded(found.upgrade)
         return [
             ParkedRecord(
                 Position(found.topic.name, partition, row.offset),
@@ -255,6 +299,9 @@ class TestRun:
                     raise Unavailable(f"{event.stage} stays tripped: {event.reason}")
 
         self._wait(work())
+
+    def _client(self, *, awaited: bool) -> Client:
+        return Client.over(self._app, self._log, self._loop, awaited=awaited, by="test", clock=self.clock)
 
     async def _records(self, topic: Topic[T]) -> list[Record[T]]:
         found: list[Record[T]] = []

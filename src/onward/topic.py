@@ -14,6 +14,7 @@ from typing import Any, Generic, TypeVar
 import msgspec
 from msgspec import UNSET, UnsetType
 
+from onward import bound as bounds
 from onward import units
 from onward.errors import BadOutput
 from onward.record import Outgoing
@@ -36,6 +37,7 @@ class Topic(Generic[T]):
         partitions: int = 1,
         keep: str | timedelta | None = None,
         max_record: str | int = "1MB",
+        bound: str | int | None = None,
         was: str | None = None,
         where: str = "",
     ) -> None:
@@ -45,6 +47,7 @@ class Topic(Generic[T]):
         self.partitions = partitions
         self.keep = units.duration(keep) if keep is not None else 7 * DAY
         self.max_record = units.size(max_record)
+        self.bound = bounds.bound(bound)
         self.was = was
         self.where = where
         self._key_of = key_function(type, key)
@@ -115,7 +118,7 @@ def fields_of(type_: Any) -> frozenset[str] | None:
 
 
 def key_function(type_: Any, key: str | KeyOf | None) -> KeyOf | None:
-    """What reads a field, by name, from values of a type; a function stays what it is."""
+    """What gives the key of a value, before it becomes text: a field by its name, or a function as it is."""
     if key is None or callable(key):
         return key
     plain = typing.get_origin(type_) or type_

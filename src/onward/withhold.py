@@ -38,6 +38,7 @@ def withheld(stage: Stage, tell: Tell) -> Stage:
     made = copy.copy(stage)
     made.handler = Handler(one) if stage.batch is None else Handler(many).batched()
     made.timeout = made.rate = made.limit = None
+    made.isolate = made.long = False
     return made
 
 

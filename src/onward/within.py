@@ -24,13 +24,13 @@ from typing import Any, Protocol
 
 import apsw
 
-from onward.call import Undo
 from onward.draft import relay_from, relay_text
 from onward.errors import AlreadyCommitted, LeaseLost, Refused, WentBack
 from onward.log import Claim, Commit, Lease, Log
 from onward.sql import Statements
 from onward.sqlite.connection import PAGES_BEFORE_CHECKPOINT, File, away, path_of, rows
 from onward.sqlite.turn import Turn
+from onward.undo import Undo
 
 SQL = Statements("within_sqlite")
 
@@ -54,8 +54,8 @@ class Target(Protocol):
     def begin(self, lease: Lease) -> Any:
         """Opens a transaction and checks the token; returns what handlers get as `tx`."""
 
-    def undo(self) -> Undo:
-        """Takes back single calls within the open transaction."""
+    def undo(self, tables: Undo) -> Undo:
+        """Takes back single calls within the open transaction. `tables` is where their calls of tables go."""
 
     def check(self, lease: Lease) -> None:
         """To be called after the handlers.
@@ -80,17 +80,16 @@ class SQLiteTarget:
         self.url = url
         self._file = File(path_of(url))
         self._connection = self._file.connect()
+        self._lost = False
         self._turn = Turn(str(self._file.path))
         self._one = threading.RLock()
         self._pages = 0
         self._handling = False
         self._ended = False
-        self._connection.set_wal_hook(self._count_pages)
         with self._turn:
             for statement in (SQL.make_cursor, SQL.make_ledger):
                 self._connection.execute(statement)
-        self._connection.set_commit_hook(self._refuse_commit)
-        self._connection.set_rollback_hook(self._note_end)
+        self._watch()
 
     def take(self, claim: Claim, was: str | None = None) -> tuple[str, str] | None:
         lease = claim.lease
@@ -135,6 +134,7 @@ class SQLiteTarget:
     def begin(self, lease: Lease) -> apsw.Connection:
         self._one.acquire()
         try:
+            self._open()
             self._turn.__enter__()
             try:
                 self._connection.execute("BEGIN IMMEDIATE")
@@ -142,9 +142,10 @@ class SQLiteTarget:
                 if not found or found[0][0] != lease.token:
                     raise LeaseLost(lease.stage, lease.partition, lease.token)
             except BaseException:
-                if self._connection.in_transaction:
-                    self._connection.execute("ROLLBACK")
-                self._turn.__exit__(None, None, None)
+                try:
+                    self._end()
+                finally:
+                    self._turn.__exit__(None, None, None)
                 raise
         except BaseException as error:
             self._one.release()
@@ -152,8 +153,8 @@ class SQLiteTarget:
         self._handling, self._ended = True, False
         return self._connection
 
-    def undo(self) -> Undo:
-        return _Savepoint(self._connection, lambda: self._ended)
+    def undo(self, tables: Undo) -> Undo:
+        return _Savepoint(self._connection, lambda: self._ended, tables)
 
     def check(self, lease: Lease) -> None:
         self._handling = False
@@ -185,8 +186,7 @@ class SQLiteTarget:
     def roll_back(self) -> None:
         self._handling = False
         try:
-            if self._connection.in_transaction:
-                self._connection.execute("ROLLBACK")
+            self._end()
         finally:
             self._release()
 
@@ -200,20 +200,38 @@ class SQLiteTarget:
         """A short transaction of our own."""
         try:
             with self._one, self._turn:
-                self._connection.execute("BEGIN IMMEDIATE")
+                self._open()
                 try:
+                    self._connection.execute("BEGIN IMMEDIATE")
                     yield
                     self._connection.execute("COMMIT")
                 except BaseException:
-                    if self._connection.in_transaction:
-                        self._connection.execute("ROLLBACK")
+                    self._end()
                     raise
         except apsw.Error as error:
             raise away(error, self.url) from error
 
+    def _open(self) -> None:
+        """Sees to a connection that is in no transaction."""
+        if self._lost:
+            self._connection, self._lost = self._file.connect(), False
+            self._watch()
+
+    def _watch(self) -> None:
+        self._connection.set_wal_hook(self._count_pages)
+        self._connection.set_commit_hook(self._refuse_commit)
+        self._connection.set_rollback_hook(self._note_end)
+
+    def _end(self) -> None:
+        """Rolls back what is open; at the latest by closing the connection, which would stay in it for good."""
+        if not self._lost:
+            self._lost = not self._file.roll_back(self._connection)
+
     def _release(self) -> None:
-        self._turn.__exit__(None, None, None)
-        self._one.release()
+        try:
+            self._turn.__exit__(None, None, None)
+        finally:
+            self._one.release()
 
     def _refuse_commit(self) -> bool:
         """Called by SQLite before it commits; true makes it roll back. While handlers run nobody else may commit."""
@@ -231,12 +249,20 @@ class SQLiteTarget:
 class _Savepoint(Undo):
     """Takes back one call; the savepoint moves on, so that they do not pile up."""
 
-    def __init__(self, connection: apsw.Connection, ended: Callable[[], bool]) -> None:
+    def __init__(self, connection: apsw.Connection, ended: Callable[[], bool], tables: Undo) -> None:
         self._connection = connection
         self._ended = ended
+        self._tables = tables
         self._set = False
 
-    def mark(self) -> None:
+    @property
+    def changed(self) -> bool:
+        return True
+
+    def here(self) -> contextlib.AbstractContextManager[None]:
+        return self._tables.here()
+
+    def mark(self, first: int, last: int) -> None:
         if self._ended():
             raise Refused("an earlier call has ended the transaction")
         if self._set:

@@ -10,20 +10,21 @@ import asyncio
 import contextlib
 import random
 import time
-from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Collection, Coroutine, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, TypeVar
 
 from msgspec import Struct
 
-from onward import process
+from onward import process, shape
 from onward.app import App, topics_of
 from onward.clock import Clock, SystemClock
 from onward.codec import Codec
 from onward.crew import Crew
 from onward.emit import Emitter
-from onward.errors import LeaseLost, Refused, StoreAway, StoreUncertain
+from onward.errors import CannotRead, LeaseLost, Refused, StoreAway, StoreUncertain
 from onward.events import (
+    Deaf,
     Event,
     Failed,
     Observer,
@@ -35,16 +36,22 @@ from onward.events import (
     WorkerStopped,
 )
 from onward.failure import message_of
+from onward.gates import Gates
 from onward.health import BEATS, Health
 from onward.intake import Intake
+from onward.isolate import Isolation
 from onward.lane import Lane
-from onward.lease import LOOK, SECONDS, Leases, Wanted
-from onward.log import AppSpec, Books, Claim, Lease, Log, SourceSpec, StageSpec, TopicSpec
+from onward.lease import LOOK, Leases, Wanted
+from onward.log import AppSpec, Books, Claim, Lease, Log, SourceSpec, StageSpec, TableSpec, TaskSpec, TopicSpec
 from onward.pace import Pace
 from onward.rate import Portion, Rate
+from onward.replaying import Replays
 from onward.resource import Resources
 from onward.retention import Retention
+from onward.settings import packed
+from onward.shape import shape_text
 from onward.sqlite.connection import path_of
+from onward.stage import Stage
 from onward.withhold import limited, withheld
 from onward.within import SQLiteTarget, Target, Within
 
@@ -52,8 +59,14 @@ T = TypeVar("T")
 
 MEMORY = 256_000_000
 
+LAST = 1.0
+"""Seconds for which what was cancelled may still take to end."""
+
 SWEEP = 5.0
 """Seconds for which retention may go on when a run under `once` is done."""
+
+GIVING_BACK = 5.0
+"""Seconds that a worker which ends waits for its store."""
 
 TROUBLE = 5.0
 """Seconds after which a lane or intake that broke is taken up again."""
@@ -64,12 +77,27 @@ def spec_of(app: App) -> AppSpec:
     return AppSpec(
         app.name,
         tuple(
-            TopicSpec(t.name, t.partitions, t.keep, t.was, "()" if callable(t.key) else t.key)
+            TopicSpec(t.name, t.partitions, t.keep, t.was, "()" if callable(t.key) else t.key, shape_text(t.type))
             for t in app.topics.values()
         ),
         tuple(SourceSpec(s.name, tuple(t.name for t in s.to), s.was) for s in app.sources.values()),
         tuple(
-            StageSpec(s.name, s.topic.name, tuple(t.name for t in s.to), s.start, s.was) for s in app.stages.values()
+            StageSpec(
+                s.name,
+                s.topic.name,
+                tuple(t.name for t in s.to),
+                s.start,
+                s.was,
+                s.within and s.within.told,
+                s.review.choices if s.review else (),
+                s.upgrade is not None,
+            )
+            for s in app.stages.values()
+        ),
+        tuple(TaskSpec(t.name, tuple(str(one) for one in t.parameters(app))) for t in app.tasks.values()),
+        tuple(
+            TableSpec(t.name, tuple(t.fields.values()), t.lifecycle.moves if t.lifecycle else None, t.was)
+            for t in app.tables.values()
         ),
     )
 
@@ -84,9 +112,11 @@ class Plan(Struct, frozen=True, kw_only=True):
         patience: seconds; how far ahead a retry may be due for `once` to wait for it, and how long it waits for
             a store that is away.
         grace: seconds that work in hand has to finish at a stop.
+        isolate: whether `isolate=` counts; else all calls are made in this process.
         dry_run: withhold effects outside; to be run on an overlay, with targets that are copies.
         limit: so many records at most per source and per stage.
         retention: let go, beside the work, of what the store is to keep no longer.
+        bounded: whether sources and stages wait at the bounds of topics, and slow down for a stage that has tripped.
         follow: under `once`, do not judge whether all is done: the process that leads this one does, and stops it.
     """
 
@@ -97,8 +127,10 @@ class Plan(Struct, frozen=True, kw_only=True):
     grace: float = 10.0
     retention: bool = True
     follow: bool = False
+    isolate: bool = True
     dry_run: bool = False
     limit: int | None = None
+    bounded: bool = True
 
 
 class Report(Struct):
@@ -108,12 +140,23 @@ class Report(Struct):
     sources_failed: int = 0
     tripped: list[str] = []
     replace: bool = False
+    deaf: bool = False
     away: bool = False
     troubles: list[str] = []
 
     @property
     def failed(self) -> bool:
         return bool(self.died or self.sources_failed or self.tripped or self.away or self.troubles)
+
+    @property
+    def why(self) -> str:
+        """What has failed, in one line; empty if nothing has."""
+        found = [f"{self.died} {'record' if self.died == 1 else 'records'} died"] if self.died else []
+        if self.sources_failed:
+            found.append(f"{self.sources_failed} {'call' if self.sources_failed == 1 else 'calls'} of sources failed")
+        found += [f"{name} is tripped" for name in self.tripped]
+        found += ["the store was away for too long"] if self.away else []
+        return "; ".join([*found, *self.troubles]).replace("\n", " ")
 
 
 class Worker:
@@ -146,6 +189,7 @@ class Worker:
         self._apps = list(apps)
         self._books = books
         self._plan = plan
+        self.has_tables = any(app.tables for app in apps)
         self._observers = Observers(observers)
         self._codecs = {topic.name: Codec(topic.type) for app in apps for topic in topics_of(app).values()}
         self._resources = {
@@ -162,10 +206,13 @@ class Worker:
         self._crews: dict[str, Crew] = {}
         self._paces: dict[str, Pace] = {}
         self._lanes: dict[Wanted, Lane] = {}
+        self._replays: dict[Wanted, Replays] = {}
+        self._to_replay: set[Wanted] = set()
         self._intakes: dict[str, Intake] = {}
         self._target_of = target
         self._targets: dict[str, Target] = {}
         self._opening = asyncio.Lock()
+        self.alone = asyncio.Lock()
         self._tasks: dict[Wanted, asyncio.Task[None]] = {}
         self._paused: Collection[str] = ()
         self._look = asyncio.Event()
@@ -174,6 +221,8 @@ class Worker:
         self._pause_until: dict[Wanted, float] = {}
         self._began = 0.0
         self._elsewhere: set[str] = set()
+        parts = {**self._sources, **self._stages} if plan.bounded else {}
+        self.gates = Gates(self, books, parts, [spec_of(app) for app in apps])
         wanted: list[Wanted] = [(name, 0) for name in self._sources]
         wanted += [(name, p) for name, stage in self._stages.items() for p in range(stage.topic.partitions)]
         self._wanted = wanted
@@ -198,7 +247,19 @@ class Worker:
     async def declare(self) -> None:
         """Writes the apps' declarations into the store."""
         for app in self._apps:
-            await self.patiently(lambda app=app: self.log.declare(spec_of(app)), or_stop=True)  # type: ignore[misc]
+            await self.patiently(lambda app=app: self._unless_stopped(self.log.declare(spec_of(app))), or_stop=True)  # type: ignore[misc]
+
+    async def _unless_stopped(self, work: Coroutine[Any, Any, T]) -> T:
+        """A stop does not wait for a store that does not answer."""
+        doing, stopped = asyncio.ensure_future(work), asyncio.ensure_future(self._stop.wait())
+        try:
+            await asyncio.wait([doing, stopped], return_when=asyncio.FIRST_COMPLETED)
+            if not doing.done():
+                raise StoreAway("the store had not answered when the worker was stopped")
+            return doing.result()
+        finally:
+            doing.cancel()
+            stopped.cancel()
 
     async def run(self) -> Report:
         """Until it is stopped or, under `once`, all is done."""
@@ -210,19 +271,14 @@ class Worker:
             return self.report  # it was stopped before it had begun
         self._began = self._tick()
         self.observe(WorkerStarted(self.name, getattr(self.log, "url", "")))
-        try:
-            # Before a lease is taken it is known what is paused.
-            await self._news(sorted({stage.topic.name for stage in self._stages.values()}))
-        except StoreAway:
-            if self.report.away:
-                raise
-            return self.report
         for rate in self._rates:
             rate.connect(self.pace(rate))
-        helpers = [asyncio.create_task(self.leases.run()), asyncio.create_task(self._watch())]
-        if self._plan.retention:
-            helpers.append(asyncio.create_task(self.retention.run()))
+        helpers: list[asyncio.Task[None]] = []
         try:
+            await self._know_what_is_paused()
+            helpers += [asyncio.create_task(work) for work in (self.leases.run(), self._watch(), self.gates.run())]
+            if self._plan.retention:
+                helpers.append(asyncio.create_task(self.retention.run()))
             await self._until_done(helpers)
             await self._sweep_once()
         except StoreAway:
@@ -234,6 +290,16 @@ class Worker:
         self.report.tripped = sorted(name for name, crew in self._crews.items() if crew.breaker.tripped)
         self.report.sources_failed = sum(intake.failed for intake in self._intakes.values())
         return self.report
+
+    async def _know_what_is_paused(self) -> None:
+        """To be done before a lease is taken."""
+        while not self._stop.is_set():
+            try:
+                await self._news(sorted({stage.topic.name for stage in self._stages.values()}))
+                return
+            except StoreUncertain as error:  # only looking failed
+                self.store_away(error, LOOK)
+                await asyncio.sleep(LOOK)
 
     def stop(self) -> None:
         """Takes no more work; what is in hand is finished within the grace, the rest is left as it was."""
@@ -289,9 +355,11 @@ class Worker:
             intake.stop()
         working = dict(zip(self._tasks.values(), self._tasks, strict=True))
         late: set[asyncio.Task[None]] = set()
+        deaf: set[asyncio.Task[None]] = set()
         if working:
             _, late = await asyncio.wait(working, timeout=self._plan.grace)
-            for lane in self._lanes.values():
+            lanes = list(self._lanes.values())
+            for lane in lanes:
                 lane.give_up()
             for intake in self._intakes.values():
                 intake.give_up()
@@ -299,20 +367,29 @@ class Worker:
                 pace.close()
             for task in late:
                 task.cancel()
-            await asyncio.gather(*working, return_exceptions=True)
+            _, deaf = await asyncio.wait(working, timeout=LAST)
+            with contextlib.suppress(TimeoutError, StoreAway, StoreUncertain):
+                async with asyncio.timeout(LAST):
+                    await asyncio.gather(*(lane.let_go() for lane in lanes))
+            for task in deaf:
+                self.report.deaf = True
+                self.observe(Deaf(*working[task]))
         for rate in self._rates:
             rate.connect(None)
         for helper in helpers:
             helper.cancel()
         await asyncio.gather(*helpers, *(crew.close() for crew in self._crews.values()), return_exceptions=True)
-        await self.retention.give_back()
+        # A store that is away keeps nobody from ending: what is not given back is over soon, or its process dead.
         try:
-            await self.leases.give_back_all()
-        except StoreAway as error:
-            self.observe(StoreAbsent(str(error), 0.0))
+            async with asyncio.timeout(GIVING_BACK):
+                await self.retention.give_back()
+                await self.leases.give_back_all()
+        except (StoreAway, StoreUncertain, TimeoutError) as error:
+            self.observe(StoreAbsent(str(error) or "its leases could not be given back", 0.0))
         # A plain def that overran the grace cannot be stopped, nor what it uses closed under it.
         parts = {**self._stages, **self._sources}
-        running_on = self.report.replace or any(not parts[working[task][0]].handler.is_async for task in late)
+        running_on = self.report.replace or any(not parts[working[task][0]].handler.is_async for task in late - deaf)
+        running_on = running_on or bool(deaf)
         if not running_on:
             await self._close_resources()
         self.threads.shutdown(wait=not running_on, cancel_futures=True)
@@ -325,7 +402,7 @@ class Worker:
             try:
                 await resources.close()
             except Exception as error:  # the others are closed all the same
-                self._say(name, f"a resource failed when it was closed: {type(error).__name__}: {message_of(error)}")
+                self.say(name, f"a resource failed when it was closed: {type(error).__name__}: {message_of(error)}")
 
     async def _watch(self) -> None:
         """Tells lanes of new records and of requests."""
@@ -333,6 +410,7 @@ class Worker:
         while True:
             try:
                 await self._news(topics)
+                await self.gates.look()
                 await self.log.changed(60.0)
             except (StoreAway, StoreUncertain) as error:  # only looking failed
                 self.store_away(error, LOOK)
@@ -348,6 +426,9 @@ class Worker:
         for request in news.requests:
             if (lane := self._lanes.get((request.stage, request.partition))) is not None:
                 lane.asked(request)
+        self._to_replay = {(job.stage, one.partition) for job in news.replays for one in job.ranges}
+        for one in self._replays.values():
+            one.told(news.replays)
         return {(request.stage, request.partition) for request in news.requests} - set(self._lanes)
 
     def _heed(self, paused: Collection[str]) -> None:
@@ -365,30 +446,60 @@ class Worker:
             if name in paused:
                 intake.stop()
 
+    # what gates ask
+
+    def tripped(self, stage: str) -> bool | None:
+        """Whether a stage of this worker has tripped; None where others work on it too, or only others."""
+        crew = self._crews.get(stage)
+        return True if crew is not None and crew.breaker.tripped else None
+
+    def in_hand(self, topic: str) -> tuple[int, int]:
+        """Records and bytes that lanes here may yet emit into a topic, or have emitted and not committed."""
+        owed = [lane.owed(topic) for lane in self._lanes.values() if topic in lane.emits]
+        return sum(records for records, _ in owed), sum(size for _, size in owed)
+
+    def wake(self, names: Collection[str]) -> None:
+        """Sources and stages that waited may go on."""
+        for (name, _), lane in list(self._lanes.items()):
+            if name in names:
+                lane.wake()
+        for name in names:
+            if (intake := self._intakes.get(name)) is not None:
+                intake.wake()
+
     # once
 
     async def _all_done(self) -> bool:
         """Whether nothing is left that this run could still do, or should wait for."""
-        waiting = [name for name in self._sources if not self._source_done(name)]
+        # As it is now: nothing that waits may be taken for done when it could go on.
+        await self.patiently(self.gates.look, or_stop=True)
+        waiting = [name for name in self._sources if not self._source_done(name) and not self._at_rest(name)]
         if waiting and not await self._brought_elsewhere(waiting):
             return False
         asked = await self._news(sorted({stage.topic.name for stage in self._stages.values()}))
         if any(wanted not in self._given_up and wanted[0] not in self._paused for wanted in asked):
             return False
+        if any(one.busy for one in self._replays.values()):
+            return False
         starting = any(wanted[0] in self._stages and wanted not in self._lanes for wanted in self._tasks)
         if starting or any(not lane.idle for lane in self._lanes.values()):
             return False
         now, patience, horizon = self.clock.now(), self._plan.patience, self.horizon
-        lanes = [lane for lane in self._lanes.values() if not self._crews[lane.stage.name].breaker.down(now, patience)]
+        lanes = [lane for lane in self._lanes.values() if not self._crews[lane.stage.name].down(now, patience)]
         due = min((due for lane in lanes if (due := lane.next_due) is not None), default=None)
         if due is not None and due <= horizon:
             self.clock.idle(due)
             return False
         for lane in self._lanes.values():
             crew = self._crews[lane.stage.name]
-            if lane.outstanding and not crew.breaker.tripped and not lane.halted:
+            if lane.outstanding and not (crew.breaker.tripped or crew.waits) and not lane.halted:
                 return False
         return not await self._others_work()
+
+    def _at_rest(self, name: str) -> bool:
+        """Whether a source waits at a bound for somebody who does not go on: it is not waited for. What it has closed
+        is kept; the rest it brings in a run to come."""
+        return name in self._intakes and bool(self.gates.waits(self._sources[name]))
 
     async def _others_work(self) -> bool:
         """Whether another worker has, or should have, something of ours in hand."""
@@ -409,7 +520,13 @@ class Worker:
                 if holder is not None and holder.live and holder.worker != self.name:
                     return True  # it finishes what it has in hand
                 continue
+            if self.gates.waits(self._stages[facts.stage]):
+                continue
+            if facts.parked.get("running"):
+                return True
             if facts.end - facts.begins - facts.totals.done - sum(facts.parked.values()) > 0:
+                return True
+            if wanted in self._to_replay:
                 return True
             if facts.parked.get("retrying") and await self._due_soon(wanted):
                 return True
@@ -489,7 +606,8 @@ class Worker:
     def hand_over(self, wanted: Wanted) -> None:
         """Another worker comes first for it: ends it here, so that the other can take it."""
         if (lane := self._lanes.get(wanted)) is not None:
-            lane.stop()
+            if not lane.running:  # a call that lasts for hours would keep all others waiting
+                lane.stop()
         elif (intake := self._intakes.get(wanted[0])) is not None and wanted in self._tasks:
             intake.hand_over()
 
@@ -504,7 +622,8 @@ class Worker:
         self._tasks.pop(wanted, None)
         self._lanes.pop(wanted, None)
         if (crew := self._crews.get(wanted[0])) is not None:
-            crew.lanes.pop(wanted[1], None)
+            crew.lanes.pop(wanted, None)
+        self._replays.pop(wanted, None)
         if not task.cancelled() and (error := task.exception()) is not None:
             self._trouble(wanted, error)
         self._look.set()
@@ -513,16 +632,14 @@ class Worker:
         """A lane or intake broke. It is taken up again after a while; the reason shows in `status`."""
         what = f"{type(error).__name__}: {message_of(error)}"
         if not isinstance(error, LeaseLost | StoreAway):
-            self._say(wanted[0], what)
+            if isinstance(error, CannotRead):
+                self.leases.leave_to_others(wanted[0])
+            self.say(wanted[0], what)
             if (crew := self._crews.get(wanted[0])) is not None:
                 crew.trouble = what
         # What only the store's absence, or another worker, has ended is taken up again also under `once`.
-        over = self.once and not isinstance(error, LeaseLost | StoreAway)
+        over = isinstance(error, CannotRead) or (self.once and not isinstance(error, LeaseLost | StoreAway))
         self._pause_until[wanted] = float("inf") if over else self._tick() + TROUBLE
-
-    def _say(self, name: str, what: str) -> None:
-        self.observe(Trouble(name, what))
-        self.report.troubles.append(f"{name}: {what}")
 
     async def _work_stage(self, claim: Claim) -> None:
         wanted = (claim.lease.stage, claim.lease.partition)
@@ -532,21 +649,16 @@ class Worker:
             app = self._app_of[stage.name]
             crew = self._crews[stage.name] = Crew(self, stage, self._resources[app.name], self._codecs)
         try:
+            if stage.upgrade is None:
+                shape.check(stage.name, stage.topic.name, stage.topic.type, claim.shapes)
             within: Within | None = None
             if stage.within is not None:
                 within = Within(await self._target(stage.name), self.log, stage.was)
                 claim = await self._agreed(within, crew, claim)
             crew.trouble = ""
-            lane = Lane(crew, claim, within)
-            self._lanes[wanted] = crew.lanes[wanted[1]] = lane
-            if self._stop.is_set() or stage.name in self._paused:
-                lane.stop()
-            lane.reached(self._ends.get((stage.topic.name, lane.partition), 0))
-            news = await self.patiently(lambda: self.log.news([stage.topic.name], [stage.name]), or_stop=True)
-            for request in news.requests:
-                if request.partition == lane.partition:
-                    lane.asked(request)
-            await lane.run()
+            lane = await self._ran(crew, claim, within)
+            while lane.again:
+                lane = await self._ran(crew, await self._claimed_again(*wanted), within)
             if lane.lost:
                 self.leases.held.pop(wanted, None)
             else:
@@ -558,6 +670,24 @@ class Worker:
                 )
                 await self.leases.give_back(*wanted, f"stopped{why}")
             raise
+
+    async def _ran(self, crew: Crew, claim: Claim, within: Within | None) -> Lane:
+        """A lane that has run, and replays beside it."""
+        stage, partition = crew.stage, claim.lease.partition
+        lane = Lane(crew, claim, within)
+        self.begin(crew, lane)
+        target = within.target if within is not None else None
+        replays = self._replays[stage.name, partition] = Replays(self, crew, lane, target)
+        if self._stop.is_set() or stage.name in self._paused:
+            lane.stop()
+        lane.reached(self._ends.get((stage.topic.name, partition), 0))
+        news = await self.patiently(lambda: self.log.news([stage.topic.name], [stage.name]), or_stop=True)
+        for request in news.requests:
+            if request.partition == partition:
+                lane.asked(request)
+        replays.told(news.replays)
+        await replays.beside()
+        return lane
 
     async def _agreed(self, within: Within, crew: Crew, claim: Claim) -> Claim:
         """The claim under which target and store agree: each time that they are compared it is a new one."""
@@ -574,7 +704,7 @@ class Worker:
         return agreed
 
     async def _claimed_again(self, name: str, partition: int) -> Claim:
-        claim = await self.log.claim(name, partition, self.name, SECONDS)
+        claim = await self.leases.claim((name, partition))
         if claim is None:
             raise LeaseLost(name, partition, self.leases.held[name, partition].token)
         self.leases.held[name, partition] = claim.lease
@@ -631,9 +761,41 @@ class Worker:
 
     # for its parts
 
+    def begin(self, crew: Crew, lane: Lane) -> None:
+        """A lane is there, that of a replay too."""
+        wanted = (lane.lease.stage, lane.partition)
+        self._lanes[wanted] = crew.lanes[wanted] = lane
+
+    def end(self, crew: Crew, lane: Lane) -> None:
+        """The lane of a replay is over."""
+        wanted = (lane.lease.stage, lane.partition)
+        self._lanes.pop(wanted, None)
+        crew.lanes.pop(wanted, None)
+        self.look()
+
+    def say(self, name: str, what: str) -> None:
+        """Something cannot go on until somebody acts."""
+        self.observe(Trouble(name, what))
+        self.report.troubles.append(f"{name}: {what}")
+
     @property
     def _rates(self) -> list[Rate]:
         return [rate for app in self._apps for rate in app.rates.values()]
+
+    def isolation(self, stage: Stage) -> Isolation | None:
+        """The processes of a stage that has some of its own."""
+        if not (stage.isolate and self._plan.isolate):
+            return None
+        app = self._app_of[stage.name]
+        given = self._settings.get(app.name)
+        return Isolation(
+            stage,
+            app=app.reference,
+            settings=None if given is None else packed(given),
+            flags={"dry_run": self.dry_run, "once": self.once},
+            wait=lambda name: self._paces[name].take(),
+            observe=self.observe,
+        )
 
     def pace(self, rate: Rate) -> Pace:
         """What this process may call of a budget; one for all that name it."""

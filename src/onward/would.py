@@ -11,7 +11,7 @@ from msgspec import Raw, Struct, field
 from onward import codec
 from onward.app import App
 from onward.codec import KEY, VALUE
-from onward.log import STATES, Claim, Parked, PartitionFacts, SourceState, State, Totals
+from onward.log import STATES, Claim, Parked, PartitionFacts, ReplayFacts, SourceState, State, Totals
 from onward.logs.overlay import Overlay
 from onward.worker import Plan, Report
 
@@ -110,7 +110,12 @@ async def told(
             for _, partition, row, _ in await overlay.parked(stage.name, None, None, None)
             if row != _was(overlay.before(stage.name, partition), row)
         ]
-        stages.append(_stage(stage.name, stage.topic.name, facts, rows, overlay, withheld.get(stage.name, 0)))
+        claims = [overlay.before(stage.name, one.partition) for one in facts]
+        before = _sum(claim.totals for claim in claims if claim is not None)
+        left = sum(one.end - one.begins - one.totals.done - sum(one.parked.values()) for one in facts)
+        count = withheld.get(stage.name, 0)
+        stages.append(_stage(stage.name, stage.topic.name, facts, before, left, rows, count))
+    stages += [await _replay(replay, overlay, withheld) for replay in survey.replays]
     topics = [
         TopicWould(topic.topic, records, [_shown(topic.topic, *row) for row in overlay.shown.get(topic.topic, ())])
         for topic in survey.topics
@@ -135,15 +140,13 @@ def _stage(
     name: str,
     topic: str,
     facts: Sequence[PartitionFacts],
+    before: Totals,
+    left: int,
     rows: Sequence[tuple[str, Parked]],
-    overlay: Overlay,
     withheld: int,
 ) -> StageWould:
     now = _sum(one.totals for one in facts)
-    claims = [overlay.before(name, one.partition) for one in facts]
-    before = _sum(claim.totals for claim in claims if claim is not None)
     parked = {state: sum(row.state == state for _, row in rows) for state in STATES}
-    left = sum(one.end - one.begins - one.totals.done - sum(one.parked.values()) for one in facts)
     done = now.done - before.done
     return StageWould(
         name,
@@ -157,6 +160,18 @@ def _stage(
         emitted=_more(now.emitted, before.emitted),
         reasons=_reasons(rows),
     )
+
+
+async def _replay(facts: ReplayFacts, overlay: Overlay, withheld: Mapping[str, int]) -> StageWould:
+    """Under the name that it would have, but for the number."""
+    replay, parts = facts.replay, facts.parts
+    topic = parts[0].topic if parts else ""
+    rows = [
+        (f"{topic}:{partition}:{row.offset}", row)
+        for _, partition, row, _ in await overlay.parked(replay.name, None, None, None)
+    ]
+    left = sum(one.end - one.next - one.ahead for one in parts)
+    return _stage(replay.name, topic, parts, Totals(), left, rows, withheld.get(replay.stage, 0))
 
 
 def _sum(totals: Iterable[Totals]) -> Totals:

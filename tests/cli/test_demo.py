@@ -3,6 +3,13 @@
 from __future__ import annotations
 
 import signal
+from pathlib import Path
+
+import pytest
+
+from onward import App, OnwardError
+from onward.cli.demo import prepared
+from onward.config import Config
 
 from .conftest import HANG, SHOP, Command, until
 
@@ -33,3 +40,19 @@ def test_as_a_service_until_interrupted(command: Command) -> None:
 def test_an_app_without_one(command: Command) -> None:
     ended = command("demo", HANG, "--once", exits=2)
     assert "has no demo" in ended.stderr.splitlines()[-1]
+
+
+def test_an_app_that_nobody_named_and_that_cannot_is_left_out(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    good, bad = App("good"), App("bad")
+    good.demo(lambda folder: {})
+
+    @bad.demo
+    def fail(folder: Path) -> dict[str, str]:
+        raise OnwardError("install it: pip install thing")
+
+    assert list(prepared([bad, good], tmp_path, Config.read(), named=False)) == ["good"]
+    assert "bad is left out: install it" in capsys.readouterr().err
+    with pytest.raises(OnwardError, match="install it"):
+        prepared([bad, good], tmp_path, Config.read(), named=True)

@@ -40,6 +40,7 @@ def said(text: str) -> list[str]:
 
 def rows(command: Command, statement: str) -> list[tuple]:
     connection = apsw.Connection(str(command.folder / "orders.db"))
+    connection.set_busy_timeout(10_000)
     try:
         return connection.execute(statement).fetchall()
     finally:

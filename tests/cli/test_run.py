@@ -116,6 +116,71 @@ def test_a_call_that_outlasts_the_grace_is_given_up(command: Command) -> None:
     command.accounted()
 
 
+KILLS = """
+import os
+from onward import App, Retry
+
+app = App("kills")
+given = app.topic("given", int, key=str, partitions=2)
+taken = app.topic("taken", int, key=str)
+
+@app.stage(given, to=taken, parallel=2, retry=Retry(attempts=2, first="10ms"))
+def take(number: int) -> int:
+    if number == 42:
+        os._exit(9)
+    return number
+
+@app.stage(taken)
+def tell(number: int) -> None: ...
+"""
+
+
+def test_a_record_that_takes_its_worker_along_dies_by_policy(command: Command) -> None:
+    (command.folder / "kills.py").write_text(KILLS)
+    command("put", "kills.given", "--app", "kills.py", said="".join(f"{n}\n" for n in range(200)))
+    codes = []
+    while not codes or codes[-1] == 9:
+        assert len(codes) < 10
+        codes.append(command("run", "kills.py", "--once", exits=None).returncode)
+    assert codes[-1] in (0, 1)
+    [dead] = command.lines("parked", "list")
+    assert (dead["state"], dead["attempts"], dead["key"]) == ("dead", 2, "42")
+    assert "the worker that called kills.take for it was gone before the call ended" in dead["error"]
+    assert command.stage("kills.take")["done"] == command.stage("kills.tell")["done"] == 199
+    command.accounted()
+
+
+DEAF = """
+import asyncio
+from pathlib import Path
+from onward import App
+
+app = App("deaf")
+given = app.topic("given", int)
+
+@app.stage(given)
+async def take(number: int) -> None:
+    Path("started").touch()
+    while True:
+        try:
+            await asyncio.sleep(1000)
+        except asyncio.CancelledError:
+            pass
+"""
+
+
+def test_a_call_that_is_deaf_to_the_end_of_the_grace_does_not_keep_the_process(command: Command) -> None:
+    (command.folder / "deaf.py").write_text(DEAF)
+    command("put", "deaf.given", "--app", "deaf.py", said="1\n")
+    process = command.start("run", "deaf.py", "--grace", "0.1s")
+    until(lambda: (command.folder / "started").exists())
+    process.send_signal(signal.SIGTERM)
+    assert process.wait(20) == 0
+    assert "goes on though it was cancelled" in (command.folder / "stderr").read_text()
+    assert command.stage("deaf.take")["outstanding"] == 1
+    command.accounted()
+
+
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
 def test_the_second_signal_ends_at_once(command: Command, number: int, code: int) -> None:
     process = command.start("run", HANG, "--set", "slow=1000", "--grace", "1h")

@@ -7,6 +7,10 @@ from pathlib import Path
 
 import apsw
 import pytest
+import typer
+
+from onward.cli.program import program
+from onward.logs.sqlite_rows import SQL
 
 from .conftest import SHOP, Command
 
@@ -21,7 +25,18 @@ def test_reading_never_makes_a_store(command: Command, arguments: tuple[str, ...
     assert list(command.folder.iterdir()) == []
 
 
-@pytest.mark.parametrize("arguments", [*READING[:-1], ("run", SHOP, "--once"), ("put", "orders", "--app", SHOP)])
+NO_STORE = {"config", "doctor", "demo", "graph", "new"}
+"""Commands that open none, or are looked at apart."""
+
+CHANGING = [
+    ("run", SHOP, "--once"), ("run", SHOP, "--once", "--processes", "2"), ("run", SHOP, "--dry-run", "--once"),
+    ("put", "orders", "--app", SHOP), ("parked", "drop", "--all"), ("pause", "bill"), ("resume", "bill"),
+    ("forget", "bill", "--yes"), ("repartition", "orders", "3"), ("backup", "copy.db"), ("status", "shop"),
+    ("parked", "show"), ("parked", "retry"), ("read", "orders", "--key", "c"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("arguments", [*READING[:-1], *CHANGING])
 def test_a_newer_store_is_refused_untouched(command: Command, arguments: tuple[str, ...]) -> None:
     command("put", "orders", "--app", SHOP, said='{"customer": "c", "number": 1}')
     store = command.folder / "onward.db"
@@ -32,6 +47,48 @@ def test_a_newer_store_is_refused_untouched(command: Command, arguments: tuple[s
     ended = command(*arguments, exits=2)
     assert "schema version 99" in ended.stderr.splitlines()[-1]
     assert _digest(store) == before
+
+
+def test_every_command_that_opens_a_store_is_among_these() -> None:
+    known = {arguments[0] for arguments in (*READING, *CHANGING)}
+    assert known | NO_STORE >= set(typer.main.get_command(program).commands)
+
+
+def test_a_newer_store_is_told_by_doctor_and_left_alone(command: Command) -> None:
+    command("put", "orders", "--app", SHOP, said='{"customer": "c", "number": 1}')
+    store = command.folder / "onward.db"
+    connection = apsw.Connection(str(store))
+    connection.execute("PRAGMA user_version = 99")
+    connection.close()
+    before = _digest(store)
+    assert "schema version 99" in command("doctor", SHOP, exits=1).stdout
+    command("config", SHOP)
+    assert _digest(store) == before
+
+
+def test_an_older_store_is_brought_up_to_date_by_run_alone(command: Command) -> None:
+    store = command.folder / "onward.db"
+    connection = apsw.Connection(str(store))
+    connection.execute(SQL.migrations[0])
+    connection.execute("PRAGMA user_version = 1")
+    topic = "INSERT INTO topic (name, incarnation, partitions, put, made) VALUES (?, 'aa', ?, ?, '2025')"
+    connection.execute(topic, ("shop.orders", 2, 2))
+    connection.execute(topic, ("shop.bills", 1, 0))
+    entries = """[[null,"c","2025-06-15T15:06:40.000000Z",null,{"customer":"c","number":1}],
+                  [null,"c","2025-06-15T15:06:41.000000Z",null,{"customer":"c","number":2}]]"""
+    block = "INSERT INTO block VALUES ('shop.orders', 0, 0, 2, '2025-06-15T15:06:40.000000Z', 'aa', ?, NULL, ?)"
+    connection.execute(block, (len(entries), entries))
+    for begin in (("shop.bill", 0, "shop.orders"), ("shop.bill", 1, "shop.orders"), ("shop.mail", 0, "shop.bills")):
+        connection.execute("INSERT INTO begin VALUES (?, ?, ?, 0)", begin)
+    connection.close()
+    before = _digest(store)
+    for arguments in (("status",), ("backup", "copy.db"), ("pause", "bill"), ("forget", "bill", "--yes"), ("audit",)):
+        assert "`onward run` migrates it" in command(*arguments, exits=2).stderr.splitlines()[-1]
+    assert _digest(store) == before
+    command("run", SHOP, "--once", "--set", "many=0")
+    assert command.stage("shop.mail")["done"] == 2
+    command.accounted()
+    command("run", SHOP, "--once")
 
 
 @pytest.mark.parametrize("arguments", [("status",), ("run", SHOP, "--once")])

@@ -12,7 +12,7 @@ import pytest
 
 from onward.connect import objects
 from onward.connect.objects import Folder, Objects, open_objects
-from onward.errors import MissingExtra, ObjectGone, Refused
+from onward.errors import MissingExtra, ObjectGone, Refused, Unavailable
 from onward.settings import masked
 from s3 import S3, SECRET
 
@@ -55,6 +55,7 @@ def test_more_than_a_page(s3: S3) -> None:
 
 def test_content_is_read_in_pieces_and_only_that_content(place: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     files, put, delete = place
+    monkeypatch.setattr(objects, "RANGE", 3 * objects.PIECE)
     body = os.urandom(5 * objects.PIECE + 7)
     put("dbo/x/a.bin", body)
     [found] = files.list("dbo/x/")
@@ -71,10 +72,39 @@ def test_content_is_read_in_pieces_and_only_that_content(place: Any, monkeypatch
         list(files.read(again.key, files.identity(found) if isinstance(files, objects.Bucket) else name))
 
 
+def test_an_empty_one_has_no_pieces(place: Any) -> None:
+    files, put, _ = place
+    put("dbo/x/a.csv", b"")
+    [found] = files.list("dbo/x/")
+    assert list(files.read(found.key, files.identity(found))) == []
+
+
+def test_one_that_is_replaced_while_it_is_read_is_seen(place: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    files, put, _ = place
+    monkeypatch.setattr(objects, "RANGE", objects.PIECE)
+    put("dbo/x/a.bin", b"1" * 3 * objects.PIECE)
+    [found] = files.list("dbo/x/")
+    pieces = files.read(found.key, files.identity(found))
+    next(pieces)
+    put("dbo/x/a.bin", b"2" * 3 * objects.PIECE)
+    with pytest.raises(ObjectGone):
+        list(pieces)
+
+
 def test_the_secret_is_known_as_one_and_where_it_is_says_none(s3: S3) -> None:
     files = open_objects(s3.url("data"))
     assert files.where == f"s3://{s3.bucket}/data"
     assert masked(f"it is {SECRET}") == "it is ***"
+
+
+def test_a_bucket_that_is_away_or_not_there_says_so_in_a_line(s3: S3) -> None:
+    for url in ("s3://lake/data?endpoint=http://127.0.0.1:9&key=k&secret=k", s3.url().replace(s3.bucket, "no-such")):
+        files = open_objects(url)
+        for ask in (lambda f: list(f.list("dbo/")), lambda f: f.names()):
+            with pytest.raises(Unavailable, match=r"^s3://(lake|no-such)[^\n]*$"):
+                ask(files)
+    with pytest.raises(Unavailable):
+        list(open_objects("s3://lake/x?endpoint=http://127.0.0.1:9&key=k&secret=k").read("a", "b"))
 
 
 def test_a_missing_extra_says_the_install_line(monkeypatch: pytest.MonkeyPatch) -> None:

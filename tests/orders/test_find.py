@@ -6,8 +6,11 @@ from pathlib import Path
 import msgspec
 import pytest
 
+import onward_apps.orders.find as find_module
 from onward_apps.orders.filename import read_name
-from onward_apps.orders.find import Cursor, Once, find
+from onward_apps.orders.find import Cursor, find
+from onward_apps.orders.listing import Once
+from onward_apps.orders.loader import Due
 from onward_apps.orders.model import Entity, File
 
 CHILD = Entity("child", {"id": "integer"}, key="id", table="dbo.child", rank=2)
@@ -261,3 +264,57 @@ def test_transaction_files_are_a_line_of_their_own_after_all_loads(tmp_path):
         "cdc/20250301-101112122.csv",
     ]
     assert list(find(tmp_path, BOTH, found[-1][1], transactions="cdc")) == []
+
+
+def test_a_recent_listing_passes_over_old_changes_and_sees_all_loads(tmp_path, monkeypatch):
+    monkeypatch.setattr(find_module, "RECENT", 3)
+    for number in range(6):
+        put(tmp_path, f"child/2025/03/01/20250301-10111212{number}.csv")
+    _, cursor = deliver(tmp_path)
+    put(tmp_path, "child/2025/03/01/20250301-101112110.csv")
+    put(tmp_path, "child/2025/03/01/20250301-1011121245.csv")
+    put(tmp_path, "child/2025/03/02/20250302-101112129.csv")
+    put(tmp_path, "child/LOAD00000001.csv")
+    found = list(find(tmp_path, BOTH, cursor, recent=True))
+    assert keys([file for file, _ in found]) == [
+        "child/LOAD00000001.csv",
+        "child/2025/03/01/20250301-1011121245.csv",
+        "child/2025/03/02/20250302-101112129.csv",
+    ]
+    cursor = found[-1][1]
+    assert len(cursor.files["dbo.child"]) == 9
+    assert list(find(tmp_path, BOTH, cursor, recent=True)) == []
+    [(late, _)] = find(tmp_path, BOTH, cursor)
+    assert (keys([late]), late.out_of_order) == (["child/2025/03/01/20250301-101112110.csv"], True)
+
+
+def test_all_is_listed_at_first_and_then_once_an_hour():
+    now = [5.0]
+    due = Due(3_600, lambda: now[0])
+    assert [due(), due()] == [True, False]
+    now[0] += 3_600
+    assert [due(), due()] == [True, False]
+
+
+def test_a_load_that_shrinks_to_its_first_part_is_looked_through(tmp_path):
+    at(tmp_path, "child/LOAD00000001.csv", 0)
+    at(tmp_path, "child/LOAD00000002.csv", 1, "2\n")
+    at(tmp_path, "child/_SUCCESS", 2)
+    found, cursor = kinds(tmp_path)
+    assert found == [*LOADS, SNAPSHOT]
+    (tmp_path / "dbo/child/LOAD00000002.csv").unlink()
+    at(tmp_path, "child/LOAD00000001.csv", 5)
+    found, cursor = kinds(tmp_path, cursor)
+    assert found == [SNAPSHOT]
+    assert kinds(tmp_path, cursor)[0] == []
+    at(tmp_path, "child/LOAD00000001.csv", 6, "3\n")
+    assert kinds(tmp_path, cursor)[0] == LOADS[:1]
+
+
+def test_a_whole_load_that_is_replaced_is_looked_through_by_its_own_delivery(tmp_path):
+    at(tmp_path, "child/LOAD00000001.csv", 0)
+    _, cursor = kinds(tmp_path)
+    at(tmp_path, "child/LOAD00000001.csv", 1, "2\n")
+    found, cursor = kinds(tmp_path, cursor)
+    assert found == LOADS[:1]
+    assert kinds(tmp_path, cursor)[0] == []

@@ -114,10 +114,11 @@ def test_workers_of_one_store_share_the_rate(ground: Ground) -> None:
     async def work() -> None:
         ground.clock = SystemClock()
         async with ground.running(app) as one, ground.running(app) as other:
+            await until(lambda: bool(one.leases.held) and bool(other.leases.held))
+            await asyncio.to_thread(ground.put, app, numbers, *range(600))
             await until(lambda: len(times) == 600)
             took.update(worker.name for worker in (one, other) if worker.leases.held)
 
-    ground.put(app, numbers, *range(600))
     asyncio.run(work())
     assert len(took) == 2
     assert times[-1] - times[0] >= 1.8

@@ -172,3 +172,25 @@ def test_the_write_ahead_log_is_copied_back(bench: Bench, tmp_path: Path, monkey
         bench.insert(n).result(SOON)
     assert wal.stat().st_size < 400 * 4096
     assert len(bench.numbers()) == 400
+
+
+def test_a_roll_back_that_fails_does_not_keep_the_transaction(bench: Bench) -> None:
+    def job(connection: apsw.Connection) -> None:
+        connection.execute("INSERT INTO t VALUES (1)")
+        connection.exec_trace = lambda cursor, statement, bindings: statement != "ROLLBACK"
+        raise ValueError("no")
+
+    with pytest.raises(ValueError, match="no"):
+        bench.pen.submit(job).result(SOON)
+    assert bench.insert(2).result(SOON) == 2
+    assert bench.numbers() == [2]
+
+
+def test_a_begin_that_fails_leaves_the_pen_as_it_was(bench: Bench) -> None:
+    bench.pen.submit(lambda connection: connection.set_busy_timeout(0)).result(SOON)
+    other = bench.file.connect()
+    other.execute("BEGIN IMMEDIATE")
+    with pytest.raises(StoreAway):
+        bench.insert(1).result(SOON)
+    other.execute("ROLLBACK")
+    assert bench.insert(1).result(SOON) == 1

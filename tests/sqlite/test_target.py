@@ -2,48 +2,69 @@
 
 from __future__ import annotations
 
+import contextlib
 import threading
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import apsw
 import pytest
 
+from onward.errors import LeaseLost, Refused
 from onward.log import Claim, Lease, SourceState, Totals
 from onward.within import SQLiteTarget
 
-
-class Failing:
-    """A connection that cannot roll back."""
-
-    def __init__(self, connection: apsw.Connection) -> None:
-        self._connection = connection
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self._connection, name)
-
-    def execute(self, statement: str, *given: Any) -> Any:
-        if statement == "ROLLBACK":
-            raise apsw.IOError("disk I/O error")
-        return self._connection.execute(statement, *given)
+LEASE = Lease("line.s", 0, "w", 1)
 
 
-def test_a_roll_back_that_fails_lets_others_go_on(tmp_path: Path) -> None:
+def no_roll_back(connection: apsw.Connection) -> None:
+    """From now on it cannot roll back, as where the disk has failed."""
+    connection.exec_trace = lambda cursor, statement, bindings: statement != "ROLLBACK"
+
+
+@pytest.fixture
+def target(tmp_path: Path) -> Iterator[SQLiteTarget]:
     target = SQLiteTarget(f"sqlite:///{tmp_path}/target.db")
-    lease = Lease("line.s", 0, "w", 1)
-    target.take(Claim(lease, 0, (), Totals(), (), "x", SourceState()))
-    connection: Any = target._connection
-    target.begin(lease)
-    target._connection = Failing(connection)  # type: ignore[assignment]
-    with pytest.raises(apsw.IOError):
-        target.roll_back()
-    target._connection = connection
-    connection.execute("ROLLBACK")
+    target.take(Claim(LEASE, 0, (), Totals(), (), "x", SourceState()))
+    yield target
+    target.close()
+
+
+def test_a_roll_back_that_fails_leaves_nothing_and_lets_others_go_on(target: SQLiteTarget) -> None:
+    tx = target.begin(LEASE)
+    tx.execute("CREATE TABLE effect (n)")
+    no_roll_back(tx)
+    target.roll_back()
 
     begun: list[object] = []
-    other = threading.Thread(target=lambda: begun.append(target.begin(lease)) or target.roll_back(), daemon=True)
-    other.start()
-    other.join(10)
 
-    assert begun
-    target.close()
+    def other() -> None:
+        tx = target.begin(LEASE)
+        begun.append(tx.execute("SELECT count(*) FROM sqlite_schema WHERE name = 'effect'").fetchall())
+        target.roll_back()
+
+    thread = threading.Thread(target=other, daemon=True)
+    thread.start()
+    thread.join(10)
+    assert begun == [[(0,)]]
+
+
+def test_what_watches_a_transaction_watches_it_on_the_next_connection_too(target: SQLiteTarget) -> None:
+    no_roll_back(target.begin(LEASE))
+    target.roll_back()
+    tx = target.begin(LEASE)
+    with contextlib.suppress(apsw.Error):
+        tx.execute("COMMIT")
+    with pytest.raises(Refused, match="has ended the transaction"):
+        target.check(LEASE)
+    target.roll_back()
+
+
+def test_a_begin_that_fails_and_cannot_roll_back_lets_others_go_on(target: SQLiteTarget) -> None:
+    tx = target.begin(LEASE)
+    target.roll_back()
+    no_roll_back(tx)
+    with pytest.raises(LeaseLost):
+        target.begin(Lease("line.s", 0, "w", 7))
+    assert target.begin(LEASE).in_transaction
+    target.roll_back()

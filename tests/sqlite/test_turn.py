@@ -1,11 +1,15 @@
 """Writers of several processes take turns, and one that is always busy does not keep the others waiting."""
 
+import contextlib
+import fcntl
 import mmap
 import os
 import subprocess
 import sys
 import threading
 from pathlib import Path
+
+import pytest
 
 from onward.sqlite.turn import Turn
 
@@ -131,3 +135,33 @@ def test_a_dead_holder_leaves_its_turn(tmp_path: Path) -> None:
     assert got.wait(SOON)
     waiting.join(SOON)
     turn.close()
+
+
+@pytest.mark.parametrize("failing", [1, 2, 3, 4])
+def test_a_lock_that_fails_keeps_nobody_waiting(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, failing: int) -> None:
+    turn, other, calls = Turn(str(tmp_path / "store.db")), Turn(str(tmp_path / "store.db")), 0
+    flock = fcntl.flock
+
+    def fails(descriptor: int, operation: int) -> None:
+        nonlocal calls
+        calls += 1
+        if calls == failing:
+            raise OSError(37, "No locks available")
+        flock(descriptor, operation)
+
+    monkeypatch.setattr(fcntl, "flock", fails)
+    with contextlib.suppress(OSError), turn:
+        pass
+    monkeypatch.undo()
+    taken = threading.Event()
+
+    def take(one: Turn) -> None:
+        with one:
+            taken.set()
+
+    for one in (other, turn):
+        taken.clear()
+        threading.Thread(target=take, args=(one,), daemon=True).start()
+        assert taken.wait(SOON)
+    turn.close()
+    other.close()

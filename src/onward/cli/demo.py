@@ -17,7 +17,7 @@ from onward.cli.progress import Progress, log_lines
 from onward.cli.run import ran
 from onward.cli.status import drawn
 from onward.config import Config
-from onward.errors import Refused
+from onward.errors import OnwardError, Refused
 from onward.log import Survey
 from onward.observers.logging import LoggingObserver
 from onward.run import Ended
@@ -40,22 +40,16 @@ def demo(
     config = Config.read()
     found = _with_demos(apps or [])
     log_lines(config.log_level())
-    settings: dict[str, Any] = {}
     folder = Path(FOLDER).absolute()
-    for app in found:
-        own = folder / app.name
-        try:
-            own.mkdir(parents=True, exist_ok=True)
-        except OSError as error:
-            raise Refused(f"{own} cannot be made: {error.strerror}; the demo needs a folder to write to") from error
-        assert app.demo_function is not None
-        settings[app.name] = config.settings(app, app.demo_function(own))
+    settings = prepared(found, folder, config, named=bool(apps))
+    found = [app for app in found if app.name in settings]
     url = config.demo_store(store)
     ended = _ran(found, url, Plan(once=once), settings)
     failed = failed or (once and ended.report.failed)
     if ended.report.replace and not ended.stopped:
         running.again(*["--failed"] * failed)
-    _tell(status(url, ended.survey, [spec_of(app) for app in found]), folder, found, json=json)
+    if ended.survey is not None:
+        _tell(status(url, ended.survey, [spec_of(app) for app in found]), folder, found, json=json)
     running.leave(int(failed))
 
 
@@ -69,6 +63,26 @@ def _with_demos(names: Sequence[str]) -> list[App]:
     if not found:
         raise Refused("no installed app has a demo; name one by path/to/file.py")
     return found
+
+
+def prepared(apps: Sequence[App], folder: Path, config: Config, *, named: bool) -> dict[str, Any]:
+    """The settings of each app's demo, after its samples are made. An app that nobody named and whose demo cannot be
+    (an extra is not installed) is left out, with a note."""
+    settings: dict[str, Any] = {}
+    for app in apps:
+        own = folder / app.name
+        try:
+            own.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise Refused(f"{own} cannot be made: {error.strerror}; the demo needs a folder to write to") from error
+        assert app.demo_function is not None
+        try:
+            settings[app.name] = config.settings(app, app.demo_function(own))
+        except OnwardError as error:
+            if named:
+                raise
+            show.note(f"{app.name} is left out: {error}")
+    return settings
 
 
 def _ran(apps: Sequence[App], url: str, plan: Plan, settings: dict[str, Any]) -> Ended:

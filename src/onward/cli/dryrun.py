@@ -18,7 +18,7 @@ from onward.cli import show
 from onward.cli.show import Column
 from onward.codec import Codec
 from onward.events import Event, Withheld
-from onward.log import STATES
+from onward.log import STATES, Replay
 from onward.observers.logging import LoggingObserver
 from onward.settings import masked
 from onward.worker import Plan
@@ -67,10 +67,18 @@ class Effects:
         self._out.write("]}\n")
 
 
-def show_run(apps: Sequence[App], store: str, plan: Plan, settings: Mapping[str, Any], *, json: bool) -> NoReturn:
-    """Runs dry, shows what would be done, and ends the process."""
+def show_run(
+    apps: Sequence[App],
+    store: str,
+    plan: Plan,
+    settings: Mapping[str, Any],
+    *,
+    json: bool,
+    replay: Replay | None = None,
+) -> NoReturn:
+    """Runs dry, or only a replay and what comes of it, shows what would be done, and ends the process."""
     effects = Effects(json=json)
-    told = dryrun.run(apps, store, plan, settings, observers=[LoggingObserver(), effects])
+    told = dryrun.run(apps, store, plan, settings, observers=[LoggingObserver(), effects], replay=replay)
     if json:
         effects.document(told)
     else:
@@ -114,5 +122,9 @@ def _into(emitted: Mapping[str, int]) -> str:
 
 
 def _cursor(before: msgspec.Raw | None, now: msgspec.Raw | None) -> str:
-    was, is_ = ("-" if cursor is None else bytes(cursor).decode() for cursor in (before, now))
+    was, is_ = ("-" if cursor is None else _short(bytes(cursor).decode()) for cursor in (before, now))
     return was if was == is_ else f"{was} to {is_}"
+
+
+def _short(text: str) -> str:
+    return text if len(text) <= 40 else f"{text[:40]}..."

@@ -10,7 +10,8 @@ from onward import load, units
 from onward.errors import Refused
 
 
-def _installed(incomplete: str) -> list[str]:
+def installed(incomplete: str) -> list[str]:
+    """Completes the name of an app."""
     return [name for name in load.installed() if name.startswith(incomplete)]
 
 
@@ -29,7 +30,7 @@ Apps = Annotated[
     typer.Argument(
         metavar="[APP]...",
         help="An installed name, path/to/file.py[:name] or module:attribute.",
-        autocompletion=_installed,
+        autocompletion=installed,
         show_default=False,
     ),
 ]

@@ -8,7 +8,29 @@ from typing import Annotated
 import typer
 
 import onward
-from onward.cli import audit, config, demo, doctor, graph, new, own, parked, pause, put, read, run, status, trace
+from onward.cli import (
+    audit,
+    backup,
+    config,
+    demo,
+    doctor,
+    forget,
+    graph,
+    new,
+    own,
+    parked,
+    pause,
+    put,
+    read,
+    repartition,
+    replay,
+    review,
+    run,
+    status,
+    table,
+    task,
+    trace,
+)
 from onward.cli.show import fail
 from onward.errors import OnwardError
 
@@ -32,9 +54,16 @@ program.command("read")(read.read)
 program.command("put")(put.put)
 program.command("trace")(trace.trace)
 program.add_typer(parked.program, name="parked")
+program.add_typer(review.program, name="review")
+program.add_typer(replay.program, name="replay")
 program.command("audit")(audit.audit)
+program.command("task")(task.task)
+program.command("table")(table.table)
 program.command("pause")(pause.pause)
 program.command("resume")(pause.resume)
+program.command("forget")(forget.forget)
+program.command("backup")(backup.backup)
+program.command("repartition")(repartition.repartition)
 program.command("doctor")(doctor.doctor)
 program.command("config")(config.config)
 program.command("new")(new.new)

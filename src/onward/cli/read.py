@@ -55,11 +55,13 @@ async def _read(url: str, name: str, wanted: Wish, most: int | None, *, follow: 
     """Whether there is more than was printed."""
     left = most
     async with stores.looking(url) as books:
-        partitions = {one.topic: one.partitions for one in (await books.survey()).topics}
-        topic = full_name("topic", name, partitions)
+        topics = {one.topic: one for one in (await books.survey()).topics}
+        topic = full_name("topic", name, topics)
+        facts = topics[topic]
+        partitions, moved = facts.held or facts.partitions, bool(facts.held)
         if left == 0:
             return False
-        async for records in kept(books, topic, partitions[topic], wanted, follow=follow):
+        async for records in kept(books, topic, partitions, wanted, follow=follow, moved=moved):
             more = left is not None and len(records) > left
             _write(records[:left], json=json)
             if left is not None:
@@ -81,7 +83,7 @@ def _write(records: list[Kept], *, json: bool) -> None:
                 Text.assemble(
                     (f"{record.topic}:{record.partition}:{record.offset}", "dim"),
                     " ",
-                    (record.key or "", "bold"),
+                    (show.in_line(record.key or ""), "bold"),
                     " ",
                     bytes(record.value).decode(),
                 ),
@@ -93,7 +95,7 @@ def _write(records: list[Kept], *, json: bool) -> None:
             print(
                 place,
                 record.time,
-                record.key if record.key is not None else "-",
+                show.in_line(record.key) if record.key is not None else "-",
                 bytes(record.value).decode(),
                 sep="\t",
             )

@@ -101,8 +101,10 @@ def run(
     failed = failed or (once and ended.report.failed)
     if ended.report.replace and not ended.stopped:
         running.again(*["--failed"] * failed)
-    if once and child is None:
+    if once and child is None and ended.survey is not None:
         left_over(url, found, ended.survey, json=json)
+    if once and failed:
+        show.failed(ended.report.why or "something failed in a process that this one has replaced")
     running.leave(int(failed))
 
 
@@ -140,7 +142,7 @@ def left_over(url: str, apps: Sequence[App], survey: Survey, *, json: bool) -> N
 
 
 def _row(stage: StageStatus) -> list[str]:
-    state = stage.state if stage.state.startswith(("tripped", "stopped", "paused")) else ""
+    state = stage.state if stage.state.startswith(("tripped", "stopped", "waiting", "paused")) else ""
     return [stage.name, *(f"{getattr(stage, count)}" for count in _LEFT), state]
 
 
@@ -155,6 +157,8 @@ def _several(apps: Sequence[App], url: str, count: int, health: Address | None, 
         code = parent.run()
     if once:
         left_over(url, apps, asyncio.run(_survey(url)), json=json)
+    if once and code == 1:
+        show.failed("a process has failed, and has said above why")
     running.leave(code)
 
 

@@ -100,6 +100,7 @@ _SOURCES = [
 _COUNTS = ("records", "done", "outstanding", "retrying", "dead", "waiting", "running", "behind", "emitted", "dropped")
 _SELDOM = frozenset(["retrying", "dead", "waiting", "running", "behind", "dropped"])
 """Counts that a person is shown only where there are any."""
+_REPLAYED = ("offsets", "passed", "done", "failed", "retrying", "behind", "emitted")
 _TOPICS = [Column("topic"), *(Column(name, number=True) for name in ("records", "partitions", "bytes"))]
 
 
@@ -119,6 +120,13 @@ def _app(app: AppStatus) -> list[RenderableType]:
             for one in app.stages
         ]
         made.append(table("", columns, stages))
+    if app.replays:
+        rows = [
+            [str(one.number), one.stage, *(f"{getattr(one, count)}" for count in _REPLAYED), one.by, one.state]
+            for one in app.replays
+        ]
+        columns = [Column("replay", number=True), Column("stage"), *(Column(name, number=True) for name in _REPLAYED)]
+        made.append(table("", [*columns, Column("by"), Column("state")], rows))
     if app.topics:
         topics = [[one.name, f"{one.records}", f"{one.partitions}", f"{one.bytes}"] for one in app.topics]
         made.append(table("", _TOPICS, topics))

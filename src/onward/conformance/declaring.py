@@ -18,7 +18,19 @@ from onward.conformance.case import (
     scenario,
 )
 from onward.errors import LeaseLost, Refused, StartNeeded
-from onward.log import AppSpec, Attempt, Commit, Request, SourceSpec, SourceState, StageSpec, TopicSpec, Totals
+from onward.log import (
+    OVERLAP,
+    AppSpec,
+    Attempt,
+    Commit,
+    Request,
+    SourceSpec,
+    SourceState,
+    StageSpec,
+    TopicSpec,
+    Totals,
+)
+from onward.shape import fingerprint
 
 
 def _begins(survey_stages, stage):
@@ -26,6 +38,55 @@ def _begins(survey_stages, stage):
 
 
 class Declaring(Suite):
+    @scenario
+    async def test_the_shapes_of_a_topic_are_remembered(self, case: Case) -> None:
+        def shaped(*shapes: str) -> AppSpec:
+            topics = [TopicSpec(IN, 1, 60.0, shape=shape) for shape in shapes]
+            stages = [StageSpec(WORK, IN, (), upgrades=True)]
+            return app_spec(topics=[topics[0], TopicSpec(OUT, 1, 60.0)], stages=stages)
+
+        await case.log.declare(shaped('"any"'))
+        assert list((await case.claim()).shapes) == [(fingerprint('"any"'), '"any"')]
+        for shape in ('"int"', '"any"', '"str"', '"int"'):
+            await case.log.declare(shaped(shape))
+        assert [shape for _, shape in (await case.again()).shapes] == ['"any"', '"int"', '"str"']
+        assert list((await case.claim(FEED)).shapes) == []
+
+    @scenario
+    async def test_a_version_that_cannot_read_what_is_stored_writes_nothing(self, case: Case) -> None:
+        for shape, upgrades in (('"int"', False), ('"str"', False), ('"str"', True)):
+            before = list((await case.again()).shapes) if shape != '"int"' else []
+            stages = [StageSpec(WORK, IN, (), upgrades=upgrades)]
+            await case.log.declare(app_spec(topics=[TopicSpec(IN, 1, 60.0, shape=shape)], stages=stages, sources=[]))
+            told = [text for _, text in (await case.again()).shapes]
+            assert told == {0: ['"int"'], 1: ['"int"', '"str"'] if upgrades else ['"int"']}[len(before)]
+
+    @scenario
+    async def test_a_shape_goes_with_the_last_records_that_may_have_it(self, case: Case) -> None:
+        def shaped(shape: str) -> AppSpec:
+            stages = [StageSpec(WORK, IN, (), upgrades=True)]
+            return app_spec(topics=[TopicSpec(IN, 1, 60.0, shape=shape), TopicSpec(OUT, 1, 60.0)], stages=stages)
+
+        await case.log.declare(shaped('"int"'))
+        await case.put(1)
+        await case.log.declare(shaped('"str"'))
+        await case.put("a")
+        case.clock.advance(OVERLAP + 1)
+        await case.put("b")
+        claim = await case.claim()
+        await case.log.commit(finishing(claim.lease, 1, 2, park=[parked(0)]))
+
+        async def left(offset: int) -> list[str]:
+            await case.log.retain(IN, case.clock.now() + 1, {0: offset})
+            return [shape for _, shape in (await case.again()).shapes]
+
+        assert await left(1) == ['"int"', '"str"']  # what is kept may have been written by the older version
+        assert await left(2) == ['"int"', '"str"']  # it is parked
+        claim = await case.again()
+        await case.log.commit(Commit(lease=claim.lease, finished=[(0, 1)], totals=Totals(2), unpark=[0]))
+        assert await left(2) == ['"str"']
+        assert await left(3) == ['"str"']
+
     @scenario
     async def test_a_new_app_has_its_topics_and_stages(self, case: Case) -> None:
         await case.log.declare(app_spec(partitions=3))

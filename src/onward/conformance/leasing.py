@@ -40,6 +40,28 @@ class Leasing(Suite):
         assert await case.log.claim(FEED, 0, "w2", LEASE) is None
 
     @scenario
+    async def test_holders_that_were_gone_soon_are_counted(self, case: Case) -> None:
+        await case.log.declare(app_spec())
+        assert (await case.claim()).crashes == 0
+        assert [(await case.again()).crashes for _ in range(3)] == [1, 2, 3]
+
+    @scenario
+    async def test_a_holder_that_gave_back_or_lasted_begins_the_count_anew(self, case: Case) -> None:
+        await case.log.declare(app_spec())
+        await case.claim()
+        claim = await case.again()
+        assert (await case.claim(worker=claim.lease.worker)).crashes == 1  # its own, once more
+        for _ in range(8):
+            case.clock.advance(LEASE)
+            await case.log.renew({Lease(WORK, 0, claim.lease.worker, claim.lease.token + 1): ""}, LEASE)
+        claim = await case.again()
+        assert claim.crashes == 1
+        assert (await case.again()).crashes == 2
+        claim = await case.again()
+        await case.log.renew({claim.lease: "stopped"}, 0)
+        assert (await case.claim(worker="w9")).crashes == 0
+
+    @scenario
     async def test_a_lease_that_is_held_is_not_given(self, case: Case) -> None:
         await case.log.declare(app_spec())
         await case.claim(worker="w1")
@@ -190,13 +212,12 @@ class Leasing(Suite):
 
     @scenario
     async def test_workers_meet(self, case: Case) -> None:
-        assert {w: list(wants) for w, wants in (await case.log.meet("w1", [WORK, FEED])).items()} == {
-            "w1": [WORK, FEED]
-        }
+        met = await case.log.meet("w1", [WORK, FEED])
+        assert {worker: list(one.wants) for worker, one in met.items()} == {"w1": [WORK, FEED]}
         met = await case.log.meet("w2", [])
-        assert {worker: list(wants) for worker, wants in met.items()} == {"w1": [WORK, FEED], "w2": []}
+        assert {worker: list(one.wants) for worker, one in met.items()} == {"w1": [WORK, FEED], "w2": []}
         met = await case.log.meet("w1", [WORK])
-        assert {worker: list(wants) for worker, wants in met.items()} == {"w1": [WORK], "w2": []}
+        assert {worker: list(one.wants) for worker, one in met.items()} == {"w1": [WORK], "w2": []}
 
     @scenario
     async def test_who_is_not_heard_of_no_longer_counts(self, case: Case) -> None:
@@ -206,6 +227,13 @@ class Leasing(Suite):
         assert set(await case.log.meet("w2", [WORK])) == {"w1", "w2"}
         case.clock.advance(2)
         assert set(await case.log.meet("w2", [WORK])) == {"w2"}
+
+    @scenario
+    async def test_how_long_ago_others_were_heard_of(self, case: Case) -> None:
+        await case.log.meet("w1", [WORK])
+        case.clock.advance(2)
+        met = await case.log.meet("w2", [])
+        assert {worker: round(one.ago, 3) for worker, one in met.items()} == {"w1": 2.0, "w2": 0.0}
 
     @scenario
     async def test_who_is_dead_no_longer_counts(self, case: Case) -> None:

@@ -20,10 +20,28 @@ from onward.conformance.declaring import Declaring
 from onward.conformance.following import Following
 from onward.conformance.leasing import Leasing
 from onward.conformance.looking import Looking
+from onward.conformance.operating import Operating
 from onward.conformance.pausing import Pausing
 from onward.conformance.reading import Reading
+from onward.conformance.replaying import Replaying
 from onward.conformance.sharing import Sharing
+from onward.conformance.tables import Tables
+from onward.conformance.tasks import Tasks
 
 
-class LogSuite(Declaring, Leasing, Committing, Sharing, Reading, Looking, Following, Ageing, Pausing):
+class LogSuite(
+    Declaring,
+    Leasing,
+    Committing,
+    Sharing,
+    Reading,
+    Looking,
+    Following,
+    Ageing,
+    Pausing,
+    Operating,
+    Tables,
+    Tasks,
+    Replaying,
+):
     """Subclass it with `open`, and `reopen` where the log is durable."""

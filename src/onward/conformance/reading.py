@@ -108,7 +108,8 @@ class Reading(Suite):
             (OUT, 0): 1,
             (OUT, 1): 0,
         }
-        assert (await case.log.news([], []))[:2] == ({}, [])
+        news = await case.log.news([], [])
+        assert (news.ends, list(news.requests), list(news.replays)) == ({}, [], [])
 
     @scenario
     async def test_news_tell_open_requests_of_these_stages_only(self, case: Case) -> None:

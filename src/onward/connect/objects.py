@@ -9,21 +9,28 @@ A folder needs no extra; buckets need `onward[objects]`. Nothing is written.
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import os
 from collections.abc import Iterator
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 from urllib.parse import parse_qsl, unquote, urlsplit
 
 from msgspec import Struct
 
-from onward.errors import MissingExtra, ObjectGone, Refused
+from onward.errors import MissingExtra, ObjectGone, Refused, Unavailable
 from onward.settings import Secret
 
 PIECE = 1 << 17
-"""Bytes that are read at once."""
+"""Bytes that are given at once."""
+
+RANGE = 1 << 22
+"""Bytes of an object that are asked for at once."""
+
+_PATIENCE = {"max_retries": 3, "retry_timeout": timedelta(seconds=15)}
+"""Retries of one request; longer outages are for whoever asks."""
 
 
 class Object(Struct, frozen=True):
@@ -40,7 +47,7 @@ class Object(Struct, frozen=True):
 class Objects(Protocol):
     """The port: what can be asked of a root. `where` names it, without secrets. Thread-safe.
 
-    While the outside is away the errors of the operating system or the client come through: try again.
+    A bucket that is away or refuses to answer raises Unavailable, a folder the errors of the operating system.
     """
 
     where: str
@@ -174,18 +181,18 @@ class Bucket:
         if scheme != "s3" and options:
             raise Refused(f"{self.where}: {', '.join(options)} is for s3:// only; others take the environment's")
         local = {"allow_http": True} if endpoint.startswith("http://") else None
-        self._store = obstore.store.from_url(
-            self.where, **({"config": options} if options else {}), **({"client_options": local} if local else {})
-        )
+        more = {"config": options} if options else {}
+        self._store = obstore.store.from_url(self.where, client_options=local, retry_config=_PATIENCE, **more)
 
     def list(self, prefix: str = "", after: str = "") -> Iterator[Object]:
-        for page in self._obstore.list(self._store, prefix or None, offset=after or None, chunk_size=1_000):
-            for meta in page:
-                mark = meta["e_tag"] or f"{meta['last_modified'].isoformat()}/{meta['size']}"
-                yield Object(meta["path"], meta["size"], meta["last_modified"].astimezone(UTC), mark)
+        with self._away():
+            for page in self._obstore.list(self._store, prefix or None, offset=after or None, chunk_size=1_000):
+                for meta in page:
+                    yield Object(meta["path"], meta["size"], meta["last_modified"].astimezone(UTC), _mark(meta))
 
     def names(self, folder: str = "") -> list[str]:
-        found = self._obstore.list_with_delimiter(self._store, folder or None)
+        with self._away():
+            found = self._obstore.list_with_delimiter(self._store, folder or None)
         folders = [f"{path.rstrip('/').rpartition('/')[2]}/" for path in found["common_prefixes"]]
         return sorted([*folders, *(meta["path"].rpartition("/")[2] for meta in found["objects"])])
 
@@ -193,13 +200,34 @@ class Bucket:
         return found.mark
 
     def read(self, key: str, identity: str) -> Iterator[bytes]:
-        marked = identity.startswith(('"', "W/"))
-        try:
-            got = self._obstore.get(self._store, key, options={"if_match": identity} if marked else None)
-            meta = got.meta
-            if not marked and identity != f"{meta['last_modified'].isoformat()}/{meta['size']}":
+        """By ranges: who takes long over what it reads holds no connection open, and a broken one costs one range."""
+        with self._away(key):
+            meta = self._obstore.head(self._store, key)
+            if _mark(meta) != identity:
                 raise ObjectGone(key)
-            for piece in got.stream(min_chunk_size=PIECE):
-                yield bytes(piece)
-        except (self._errors.NotFoundError, self._errors.PreconditionError, FileNotFoundError):
-            raise ObjectGone(key) from None
+            match = {"if_match": meta["e_tag"]} if meta["e_tag"] else {}
+            for start in range(0, meta["size"], RANGE):
+                options = {**match, "range": (start, min(start + RANGE, meta["size"]))}
+                content = memoryview(self._obstore.get(self._store, key, options=options).bytes())
+                for place in range(0, len(content), PIECE):
+                    yield bytes(content[place : place + PIECE])
+
+    @contextlib.contextmanager
+    def _away(self, key: str = "") -> Iterator[None]:
+        """The client's errors as ours, in one line."""
+        try:
+            yield
+        except (self._errors.NotFoundError, self._errors.PreconditionError, FileNotFoundError) as error:
+            if key:
+                raise ObjectGone(key) from None
+            raise Unavailable(f"{self.where}: {_first_line(error)}") from None
+        except self._errors.BaseError as error:
+            raise Unavailable(f"{self.where}: {_first_line(error)}") from None
+
+
+def _first_line(error: Exception) -> str:
+    return str(error).partition("\n")[0]
+
+
+def _mark(meta: Any) -> str:
+    return meta["e_tag"] or f"{meta['last_modified'].isoformat()}/{meta['size']}"

@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import secrets
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 
 from msgspec.structs import replace
 
@@ -27,15 +27,20 @@ from onward.log import (
     Claim,
     Commit,
     Lease,
+    Met,
     News,
     Parked,
+    Replay,
     SourceState,
     StageSpec,
     TopicSpec,
+    stage_of,
 )
 from onward.logs.memory_books import MemoryBooks
 from onward.logs.memory_store import EMPTY, LeaseRow, MemoryStore, ProgressRow, StageRows, TopicRows, Written
 from onward.rate import Account, Portion
+from onward.shape import fingerprint, writes
+from onward.task_run import KEPT, TaskRun
 
 
 class MemoryLog(MemoryBooks):
@@ -57,7 +62,9 @@ class MemoryLog(MemoryBooks):
         for topic in app.topics:
             if topic.name in renamed:
                 self.store.rename_topic(renamed[topic.name], topic.name)
-            self.store.topics.setdefault(topic.name, TopicRows(topic.partitions))
+            rows = self.store.topics.setdefault(topic.name, TopicRows(topic.partitions))
+            if topic.shape is not None and writes(app, topic, [shape for shape, _ in rows.shapes.values()]):
+                rows.shapes.setdefault(fingerprint(topic.shape), (topic.shape, self._clock.now()))
         for source in app.sources:
             if source.was and source.name not in self.store.sources:
                 self.store.rename_leases(source.was, source.name)
@@ -66,6 +73,8 @@ class MemoryLog(MemoryBooks):
                     self.store.sources[source.name] = self.store.sources.pop(source.was)
         for stage in app.stages:
             self._add_stage(stage)
+        for table in app.tables:
+            self.store.tables.declare(table)
         self.store.note_gone(app, self._clock.now())
         self.store.apps[app.name] = app
         await self._changed()
@@ -75,11 +84,17 @@ class MemoryLog(MemoryBooks):
         now = self._clock.now()
         if row.worker != worker and row.live(now):
             return None
-        row.worker, row.token, row.until, row.state = worker, row.token + 1, now + seconds, ""
+        row.take(worker, now, seconds)
         rows = self.store.stages.get((stage, partition)) or StageRows()
-        incarnation = self.store.topics[rows.topic].incarnation if rows.topic else ""
         source = self.store.sources.get(stage, SourceState())
-        return rows.claim(Lease(stage, partition, worker, row.token), incarnation, source)
+        claim = rows.claim(Lease(stage, partition, worker, row.token), self.store.topics.get(rows.topic), source)
+        return replace(claim, crashes=row.crashes)
+
+    async def resume(self, lease: Lease, first: int) -> Claim:
+        rows = self.store.stages.get((lease.stage, lease.partition)) or StageRows("", first)
+        topic = self.store.stages[stage_of(lease.stage), lease.partition].topic
+        claim = rows.claim(lease, self.store.topics[topic], SourceState())
+        return replace(claim, next=max(claim.next, first))
 
     async def renew(self, leases: Mapping[Lease, str], seconds: float) -> Sequence[Lease]:
         lost = []
@@ -103,7 +118,11 @@ class MemoryLog(MemoryBooks):
         if lease is not None:
             if not self._holds(lease):
                 raise LeaseLost(lease.stage, lease.partition, lease.token)
+            self._check_new(lease, commit)
+        self.store.tables.check(commit.tables)
+        if lease is not None:
             self._finish(lease, commit, now)
+        self.store.tables.write(commit.tables)
         for append in commit.appends:
             self._append(append, lease, now)
             if lease is None:
@@ -118,8 +137,10 @@ class MemoryLog(MemoryBooks):
             for partition in range(self.store.topics[topic].partitions)
         }
         left = [request for id_, request in self.store.requests.items() if id_ not in self.store.answers]
-        found = [request for stage in stages for request in left if request.stage == stage]
-        return News(ends, found, frozenset(self.store.paused))
+        asked = list(stages)
+        found = [request for stage in asked for request in left if request.stage == stage]
+        replays = tuple(replay for replay in self._open_replays() if replay.stage in asked)
+        return News(ends, found, frozenset(self.store.paused), replays)
 
     async def changed(self, seconds: float) -> None:
         with contextlib.suppress(TimeoutError):
@@ -128,7 +149,7 @@ class MemoryLog(MemoryBooks):
         # Cleared before the caller looks, so that what comes while it looks is not missed.
         self._news.clear()
 
-    async def meet(self, worker: str, wants: Sequence[str]) -> Mapping[str, Sequence[str]]:
+    async def meet(self, worker: str, wants: Sequence[str]) -> Mapping[str, Met]:
         now = self._clock.now()
         self._name = worker
         self.store.workers[worker] = now + MEETING, tuple(wants)
@@ -137,7 +158,7 @@ class MemoryLog(MemoryBooks):
             for name, (until, wanted) in self.store.workers.items()
             if until >= now and not process.is_dead(name)
         }
-        return {name: wanted for name, (_, wanted) in self.store.workers.items()}
+        return {name: Met(wanted, now + MEETING - until) for name, (until, wanted) in self.store.workers.items()}
 
     async def retain(
         self,
@@ -165,7 +186,19 @@ class MemoryLog(MemoryBooks):
                     break
                 del part[0]
                 deleted += 1
+        if topic in self.store.topics:
+            self.store.forget_shapes(topic)
         return deleted
+
+    async def record_run(self, run: TaskRun) -> int:
+        id_ = run.id or self.store.next_run
+        self.store.next_run = max(self.store.next_run, id_ + 1)
+        self.store.runs[id_] = replace(run, id=id_)
+        old = sorted(other for other, kept in self.store.runs.items() if kept.task == run.task)[:-KEPT]
+        for other in old:
+            del self.store.runs[other]
+        await self._changed()
+        return id_
 
     async def fold(self, stage: str, partition: int, to: Collection[str], before: float, most: int) -> int:
         rows = self.store.stages.get((stage, partition)) or StageRows()
@@ -218,8 +251,14 @@ class MemoryLog(MemoryBooks):
         self.store.tell()
         await asyncio.sleep(0)
 
+    def _open_replays(self) -> Iterator[Replay]:
+        for number, replay in self.store.replays.items():
+            left = tuple(one for one in replay.ranges if (number, one.partition) not in self.store.closed)
+            if left:
+                yield replace(replay, ranges=left)
+
     def _holds(self, lease: Lease) -> bool:
-        row = self.store.leases.get((lease.stage, lease.partition))
+        row = self.store.leases.get((stage_of(lease.stage), lease.partition))
         return row is not None and row.token == lease.token
 
     def _check(self, app: AppSpec) -> dict[str, str]:
@@ -234,7 +273,7 @@ class MemoryLog(MemoryBooks):
             if rows is not None and rows.partitions != topic.partitions:
                 raise Refused(
                     f"topic {topic.name} has {rows.partitions} partitions in {self.url} and {topic.partitions} in "
-                    "the program; the number is fixed once made, or keys would change their partition"
+                    f"the program; `onward repartition {topic.name} {topic.partitions}` once all is delivered"
                 )
         for stage in app.stages:
             self._check_stage(stage, app.topics, renamed)
@@ -276,10 +315,13 @@ class MemoryLog(MemoryBooks):
             begins = rows.end(partition) if stage.start == "now" else rows.first(partition)
             self.store.stages[stage.name, partition] = StageRows(stage.topic, begins)
 
-    def _finish(self, lease: Lease, commit: Commit, now: float) -> None:
-        rows = self.store.stages.setdefault((lease.stage, lease.partition), StageRows())
+    def _check_new(self, lease: Lease, commit: Commit) -> None:
+        rows = self.store.stages.get((lease.stage, lease.partition)) or StageRows()
         if (commit.finished and commit.finished[0][0] in rows.firsts) or commit.unit in rows.units:
             raise AlreadyCommitted(f"{lease.stage} partition {lease.partition}: {commit.unit or commit.finished[0]}")
+
+    def _finish(self, lease: Lease, commit: Commit, now: float) -> None:
+        rows = self.store.stages.setdefault((lease.stage, lease.partition), StageRows())
         rows.drops += [(reason, span) for reason, spans in commit.drops for span in spans]
         rows.next = rows.next if commit.next is None else commit.next
         if commit.finished or commit.totals is not None or commit.next is not None or commit.unit is not None:
@@ -294,6 +336,8 @@ class MemoryLog(MemoryBooks):
                 rows.parked[offset] = replace(rows.parked[offset], state="retrying", due=due, since=due)
         for attempt in commit.attempts:
             rows.attempts.setdefault(attempt.offset, []).append(attempt)
+        if commit.closes:
+            self.store.closed.add((int(lease.stage.partition("~")[2]), lease.partition))
         rows.seen |= {mark.text: mark for mark in commit.marks}
         if commit.forget is not None:
             before, since = commit.forget
@@ -311,6 +355,6 @@ class MemoryLog(MemoryBooks):
         block = Block(end, append.count, append.entries, secrets.token_hex(4))
         self.store.places += 1
         origin = (lease.partition, append.origins) if lease is not None and append.origins is not None else None
-        maker = lease.stage if lease is not None else None
+        maker = stage_of(lease.stage) if lease is not None else None
         written = Written(block, now, self.store.places, append.keys, maker, origin)
         self.store.part(append.topic, append.partition).append(written)

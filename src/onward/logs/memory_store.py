@@ -6,33 +6,41 @@ import asyncio
 import secrets
 from bisect import bisect_right
 from collections.abc import Collection, Iterator
-from itertools import islice
+from itertools import islice, pairwise
 from typing import NamedTuple
 
 from msgspec.structs import replace
 
 from onward import process
 from onward.errors import Refused
+from onward.forget import without
 from onward.limit import Seat
 from onward.log import (
+    OVERLAP,
+    QUICK,
     AppSpec,
     Attempt,
     Block,
     Claim,
+    Forgetting,
     Held,
     Lease,
     Mark,
     Parked,
     Paused,
+    Replay,
     Request,
     Retained,
     SourceState,
     Span,
     Stored,
     Totals,
+    stage_of,
 )
+from onward.logs.memory_tables import MemoryTables
 from onward.rate import Account
 from onward.span import merged
+from onward.task_run import TaskRun
 
 EMPTY = b"[]"
 """The entries of a block that has lost them."""
@@ -61,7 +69,8 @@ class TopicRows:
     def __init__(self, partitions: int) -> None:
         self.incarnation = secrets.token_hex(4)
         self.partitions = partitions
-        self.put = self.forgotten = 0
+        self.put = self.forgotten = self.held = 0
+        self.shapes: dict[str, tuple[str, float]] = {}
         self.parts: list[list[Written]] = [[] for _ in range(partitions)]
         self.retained: dict[int, Retained] = {}
 
@@ -99,10 +108,21 @@ class LeaseRow:
         self.worker = ""
         self.token = 0
         self.until = 0.0
+        self.taken = 0.0
+        self.crashes = 0
         self.state = ""
 
     def live(self, now: float) -> bool:
         return self.until > now and not process.is_dead(self.worker)
+
+    def take(self, worker: str, now: float, seconds: float) -> None:
+        """Gives it to a worker; notes how many holders in a row were gone without giving it back."""
+        if not self.until:
+            self.crashes = 0
+        elif self.worker != worker:
+            self.crashes = self.crashes + 1 if self.until - self.taken < QUICK else 1
+        self.worker, self.token, self.until, self.state = worker, self.token + 1, now + seconds, ""
+        self.taken = now
 
     def held(self, where: Where, now: float) -> Held:
         return Held(*where, self.worker, self.state, self.live(now))
@@ -144,7 +164,7 @@ class StageRows:
         """What is finished beyond `next`."""
         return sorted((max(first, self.next), end) for _, (first, end) in self.finished if end > self.next)
 
-    def claim(self, lease: Lease, incarnation: str, source: SourceState) -> Claim:
+    def claim(self, lease: Lease, topic: TopicRows | None, source: SourceState) -> Claim:
         """What there is to do under a lease."""
         return Claim(
             lease=lease,
@@ -152,9 +172,10 @@ class StageRows:
             ahead=self.ahead,
             totals=self.totals,
             parked=[replace(parked, entry=b"", nonce="") for parked in self.parked_rows()],
-            incarnation=incarnation,
+            incarnation=topic.incarnation if topic else "",
             source=source,
             unit=max(self.units, default=None),
+            shapes=[(name, shape) for name, (shape, _) in topic.shapes.items()] if topic else [],
         )
 
     def add(self, row: ProgressRow) -> None:
@@ -198,6 +219,13 @@ class MemoryStore:
         self.leases: dict[Where, LeaseRow] = {}
         self.requests: dict[int, Request] = {}
         self.answers: dict[int, str] = {}
+        self.tables = MemoryTables()
+        self.runs: dict[int, TaskRun] = {}
+        self.next_run = 1
+        self.replays: dict[int, Replay] = {}
+        self.replayed = 0
+        self.closed: set[tuple[int, int]] = set()
+        """Numbers and partitions of replays that are over."""
         self.answered: dict[int, float] = {}
         self.asked = 0
         self.gone: dict[str, float] = {}
@@ -243,6 +271,21 @@ class MemoryStore:
         for source, state in self.sources.items():
             self.sources[source] = replace(state, emitted=_renamed(state.emitted, was, name))
 
+    def forget_shapes(self, topic: str) -> None:
+        """Lets go of shapes of which no record can be left."""
+        rows = self.topics[topic]
+        old = any(
+            offset < rows.first(at)
+            for (_, at), one in self.stages.items()
+            if one.topic == topic
+            for offset in one.parked
+        )
+        oldest = min(rows.oldest, default=float("inf"))
+        for name, following in pairwise(list(rows.shapes)):
+            if old or rows.shapes[following][1] + OVERLAP >= oldest:
+                return
+            del rows.shapes[name]
+
     def unseen(self, topic: str, partition: int, overrun: Collection[str]) -> int:
         """The first offset of a partition that a stage has yet to see, of those that count."""
         return min(
@@ -263,13 +306,64 @@ class MemoryStore:
         for name in declared:
             self.gone.pop(name, None)
 
+    def forget(self, what: Forgetting) -> None:
+        """Deletes all there is of these; what they have brought into a topic that stays counts as forgotten."""
+        for (stage, partition), rows in list(self.stages.items()):
+            if stage_of(stage) in what.stages:
+                self._count_forgotten(rows.totals.emitted)
+                del self.stages[stage, partition]
+        self.replays = {n: replay for n, replay in self.replays.items() if replay.stage not in what.stages}
+        for source in what.sources:
+            self._count_forgotten(self.sources.pop(source, SourceState()).emitted)
+        names = {*what.stages, *what.sources}
+        self.leases = {where: row for where, row in self.leases.items() if where[0] not in names}
+        old = [id_ for id_, request in self.requests.items() if request.stage in names]
+        for id_ in old:
+            del self.requests[id_]
+            self.answers.pop(id_, None)
+            self.carried.pop(id_, None)
+            self.answered.pop(id_, None)
+        for name in names:
+            self.paused.pop(name, None)
+            self.gone.pop(name, None)
+        for topic in what.topics:
+            self.topics.pop(topic, None)
+            for rows in self.stages.values():
+                rows.totals = replace(rows.totals, emitted=_without(rows.totals.emitted, topic))
+            for source, state in self.sources.items():
+                self.sources[source] = replace(state, emitted=_without(state.emitted, topic))
+        for app in what.apps:
+            self.tables.forget(app)
+            self.runs = {id_: run for id_, run in self.runs.items() if not run.task.startswith(f"{app}.")}
+        self.apps = {name: without(app, what) for name, app in self.apps.items() if name not in what.apps}
+
+    def _count_forgotten(self, emitted: dict[str, int]) -> None:
+        for topic, count in emitted.items():
+            if topic in self.topics:
+                self.topics[topic].forgotten += count
+
+    def repartition(self, topic: str, partitions: int) -> None:
+        """Gives a topic another number of partitions; the stages that read it begin at the start of new ones."""
+        rows = self.topics[topic]
+        rows.incarnation, rows.partitions = secrets.token_hex(4), partitions
+        rows.parts += [[] for _ in range(partitions - len(rows.parts))]
+        rows.held = len(rows.parts)
+        for stage in {stage for (stage, _), one in self.stages.items() if one.topic == topic}:
+            for at in range(partitions):
+                if (stage, at) not in self.stages:
+                    self.stages[stage, at] = StageRows(topic, rows.first(at))
+
     def rename_stage(self, was: str, name: str) -> None:
         self.gone.pop(was, None)
         self.rename_pause(was, name)
         for (stage, partition), rows in list(self.stages.items()):
-            if stage == was:
+            if stage_of(stage) == was:
                 del self.stages[stage, partition]
-                self.stages[name, partition] = rows
+                self.stages[name + stage.removeprefix(was), partition] = rows
+        self.replays = {
+            number: replace(replay, stage=name) if replay.stage == was else replay
+            for number, replay in self.replays.items()
+        }
         self.requests = {
             id_: request._replace(stage=name) if request.stage == was else request
             for id_, request in self.requests.items()
@@ -289,6 +383,10 @@ class MemoryStore:
             if stage == was:
                 del self.leases[stage, partition]
                 self.leases[name, partition] = lease
+
+
+def _without(counts: dict[str, int], gone: str) -> dict[str, int]:
+    return {topic: count for topic, count in counts.items() if topic != gone}
 
 
 def _renamed(counts: dict[str, int], was: str, name: str) -> dict[str, int]:

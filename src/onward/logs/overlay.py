@@ -26,9 +26,11 @@ from onward.log import (
     StageStanding,
     Standing,
     TopicStanding,
+    stage_of,
 )
 from onward.logs.memory import MemoryLog
 from onward.logs.memory_store import EMPTY, LeaseRow, MemoryStore, ProgressRow, StageRows, TopicRows, Written
+from onward.logs.overlay_tables import TablesOver
 
 SHOWN = 20
 """So many records of each topic are kept to be shown."""
@@ -80,6 +82,9 @@ class Overlay(MemoryLog):
     ) -> None:
         super().__init__(_laid(standing), clock=clock)
         self.url = url
+        if books is not None:
+            known = {table.name: table for app in standing.apps for table in app.tables}
+            self.store.tables = TablesOver(books.tables, known)
         self.shown: dict[str, list[tuple[int, int, bytes]]] = {}
         """The first records that each topic got: partition, offset, and the entry as it is stored."""
         self._books = books
@@ -124,7 +129,7 @@ class Overlay(MemoryLog):
         await super().commit(commit)
         topics = {append.topic for append in commit.appends}
         if commit.lease is not None and commit.next is not None:
-            topics.add(self.store.stages[commit.lease.stage, commit.lease.partition].topic)
+            topics.add(self.store.stages[stage_of(commit.lease.stage), commit.lease.partition].topic)
         for topic in topics:
             await self.retain(topic, float("inf"), self._passed(topic))
 

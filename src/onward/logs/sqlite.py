@@ -20,18 +20,21 @@ import msgspec
 
 from onward import process
 from onward.clock import Clock, SystemClock
-from onward.errors import AlreadyCommitted, LeaseLost, Refused, StoreAway, StoreNewer, StoreUncertain
+from onward.errors import AlreadyCommitted, LeaseLost, Refused, StoreNewer
 from onward.limit import Seat, granted
 from onward.log import (
     MEETING,
+    QUICK,
     Append,
     AppSpec,
     Block,
     Claim,
     Commit,
     Lease,
+    Met,
     News,
     Parked,
+    stage_of,
 )
 from onward.logs.sqlite_declare import declare
 from onward.logs.sqlite_life import fold, old_of, retain
@@ -47,16 +50,20 @@ from onward.logs.sqlite_rows import (
     parked_from,
     parked_rows,
     ports_of,
+    replays_open,
     requests_of,
+    run_to,
     seen_of,
     source_to,
     stands_at,
 )
+from onward.logs.sqlite_tables import SQLiteTables, write_edits
 from onward.rate import Account, Portion
 from onward.sqlite.connection import File, away, path_of, rows
 from onward.sqlite.hints import Hints, tell
 from onward.sqlite.pen import Pen
-from onward.units import instant_text
+from onward.task_run import KEPT, TaskRun
+from onward.units import instant, instant_text
 
 T = TypeVar("T")
 
@@ -81,6 +88,7 @@ class SQLiteLog:
             self._prepare(create)
             self._reading = self._file.connect(readonly=True)
             self._watching = self._file.connect(readonly=True)
+            self._tables = SQLiteTables(self._file, url)
             self._pen = Pen(self._file)
         except apsw.Error as error:
             self._file.close()
@@ -101,6 +109,10 @@ class SQLiteLog:
 
     async def claim(self, stage: str, partition: int, worker: str, seconds: float) -> Claim | None:
         return await self._write(lambda connection: self._claim(connection, stage, partition, worker, seconds))
+
+    async def resume(self, lease: Lease, first: int) -> Claim:
+        claim = await self._read(lambda connection: claim_of(connection, lease))
+        return msgspec.structs.replace(claim, next=max(claim.next, first))
 
     async def renew(self, leases: Mapping[Lease, str], seconds: float) -> Sequence[Lease]:
         def job(connection: apsw.Connection) -> list[Lease]:
@@ -147,6 +159,10 @@ class SQLiteLog:
             self._news.set()
             tell(ports)
 
+    @property
+    def tables(self) -> SQLiteTables:
+        return self._tables
+
     async def news(self, topics: Iterable[str], stages: Iterable[str]) -> News:
         names, asked = list(topics), list(stages)
 
@@ -157,7 +173,9 @@ class SQLiteLog:
                     for partition in range(partitions):
                         ends[topic, partition] = end_of(connection, topic, partition)
             requests = [request for name in asked for request in requests_of(connection, name)]
-            return News(ends, requests, frozenset(name for name, *_ in connection.execute(SQL.pause_all)))
+            paused = frozenset(name for name, *_ in connection.execute(SQL.pause_all))
+            replays = tuple(replay for replay in replays_open(connection) if replay.stage in asked)
+            return News(ends, requests, paused, replays)
 
         news = self._here(work) if len(names) + len(asked) <= AT_HAND else await self._read(work)
         self._ends = {**self._ends, **news.ends}
@@ -195,21 +213,29 @@ class SQLiteLog:
         old = await self._read(lambda connection: old_of(connection, stage, partition, to, before, most))
         return await self._write(lambda connection: fold(connection, stage, partition, old)) if old.count else 0
 
-    async def meet(self, worker: str, wants: Sequence[str]) -> Mapping[str, Sequence[str]]:
+    async def meet(self, worker: str, wants: Sequence[str]) -> Mapping[str, Met]:
         self._name = worker
         port = self._hints.port if self._hints is not None else 0
 
-        def job(connection: apsw.Connection) -> dict[str, list[str]]:
-            found = {}
-            until = self._instant(MEETING)
-            row = {"name": worker, "port": port, "until": until, "wants": json.dumps(list(wants))}
+        def job(connection: apsw.Connection) -> dict[str, Met]:
+            found, now = {}, self._clock.now()
+            row = {"name": worker, "port": port, "until": instant_text(now + MEETING), "wants": json.dumps(list(wants))}
             connection.execute(SQL.worker_put, row)
             for name, _, other_until, other_wants in rows(connection, SQL.worker_all):
-                if other_until < self._instant() or process.is_dead(name):
+                if other_until < instant_text(now) or process.is_dead(name):
                     connection.execute(SQL.worker_delete, {"name": name})
                 else:
-                    found[name] = json.loads(other_wants)
+                    found[name] = Met(json.loads(other_wants), now + MEETING - instant(other_until))
             return found
+
+        return await self._write(job)
+
+    async def record_run(self, run: TaskRun) -> int:
+        def job(connection: apsw.Connection) -> int:
+            id_ = int(rows(connection, SQL.run_put, **run_to(run))[0][0])
+            if not run.id:
+                connection.execute(SQL.run_forget, {"task": run.task, "kept": KEPT})
+            return id_
 
         return await self._write(job)
 
@@ -244,14 +270,14 @@ class SQLiteLog:
         if self._closed:
             return
         self._closed = True
-        if self._name:
-            with contextlib.suppress(StoreAway, StoreUncertain):  # others take its name for gone a little later
-                await self._write(lambda connection: connection.execute(SQL.worker_delete, {"name": self._name}))
-        await asyncio.to_thread(self._pen.close)
+        if self._name:  # where that cannot be written others take it for gone a little later
+            self._pen.submit(lambda connection: connection.execute(SQL.worker_delete, {"name": self._name}))
+        ended = await asyncio.to_thread(self._pen.close)
         self._reader.shutdown(wait=True)
         if self._hints is not None:
             self._hints.close()
-        self._file.close()
+        if ended:
+            self._file.close()
 
     # how it is done
 
@@ -311,17 +337,20 @@ class SQLiteLog:
         if held and held[0][0] != worker and held[0][2] > self._instant() and not process.is_dead(held[0][0]):
             return None
         lease = Lease(stage, partition, worker, (held[0][1] if held else 0) + 1)
-        until = self._instant(seconds)
-        connection.execute(SQL.lease_take, {**bound, "worker": worker, "token": lease.token, "until": until})
-        return claim_of(connection, lease)
+        crashes = _crashes(*held[0], worker) if held else 0
+        times = {"until": self._instant(seconds), "taken": self._instant(), "crashes": crashes}
+        connection.execute(SQL.lease_take, {**bound, "worker": worker, "token": lease.token, **times})
+        return msgspec.structs.replace(claim_of(connection, lease), crashes=crashes)
 
     def _commit(self, connection: apsw.Connection, commit: Commit) -> None:
         lease, now = commit.lease, self._instant()
         if lease is not None:
-            held = rows(connection, SQL.lease_get, stage=lease.stage, partition=lease.partition)
+            held = rows(connection, SQL.lease_get, stage=stage_of(lease.stage), partition=lease.partition)
             if not held or held[0][1] != lease.token:
                 raise LeaseLost(lease.stage, lease.partition, lease.token)
             self._finish(connection, lease, commit, now)
+        if commit.tables:
+            write_edits(connection, commit.tables)
         for append in commit.appends:
             self._append(connection, append, lease, now)
             if lease is None:
@@ -339,6 +368,9 @@ class SQLiteLog:
             connection.execute(SQL.parked_promote, {**bound, "offset": offset, "due": instant_text(due)})
         if commit.attempts:
             connection.execute(SQL.attempt_add, {**bound, "rows": attempt_rows(commit.attempts)})
+        if commit.closes:
+            number = int(lease.stage.partition("~")[2])
+            connection.execute(SQL.replay_close, {"number": number, "partition": lease.partition, "now": now})
         if commit.marks:
             connection.execute(SQL.seen_put, {**bound, "rows": mark_rows(commit.marks)})
         if commit.forget is not None:
@@ -393,9 +425,16 @@ class SQLiteLog:
             "size": len(append.entries),
             "keys": append.keys,
             "entries": append.entries,
-            "maker": lease.stage if lease is not None else None,
+            "maker": stage_of(lease.stage) if lease is not None else None,
             "origin_partition": lease.partition if lease is not None and append.origins else None,
             "origin_first": append.origins[0] if append.origins else None,
             "origin_end": append.origins[1] if append.origins else None,
         }
         connection.execute(SQL.block_add, row)
+
+
+def _crashes(holder: str, token: int, until: str, taken: str, crashes: int, worker: str) -> int:
+    """How many holders in a row were gone, if this one is, too."""
+    if holder == worker or not until:
+        return crashes if until else 0
+    return crashes + 1 if taken and instant(until) - instant(taken) < QUICK else 1

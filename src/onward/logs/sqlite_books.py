@@ -3,25 +3,33 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from itertools import islice
 from typing import TypeVar
 
 import apsw
 
 from onward import process
 from onward.clock import Clock, SystemClock
+from onward.document import Document
 from onward.errors import Refused, StoreNewer
 from onward.log import (
+    AppSpec,
     Attempt,
+    Backlog,
     Block,
     BlockRow,
     Evidence,
+    Forgetting,
     Held,
     Lease,
     Parked,
     PartitionFacts,
     Paused,
+    Range,
+    Replay,
+    ReplayFacts,
     Request,
     SourceState,
     StageStanding,
@@ -31,7 +39,9 @@ from onward.log import (
     TopicFacts,
     TopicStanding,
 )
+from onward.logs.sqlite_forget import forget_rest, forget_some
 from onward.logs.sqlite_life import folded_of
+from onward.logs.sqlite_repartition import repartition
 from onward.logs.sqlite_rows import (
     SCHEMA,
     SQL,
@@ -41,21 +51,26 @@ from onward.logs.sqlite_rows import (
     claim_of,
     end_of,
     first_of,
+    left_of,
     parked_from,
     ports_of,
+    replay_from,
     request_row,
     requests_of,
+    run_from,
     seen_of,
     source_from,
     spans_from,
     spec_from,
     stands_at,
 )
+from onward.logs.sqlite_tables import SQLiteTables, document_from
 from onward.logs.sqlite_trail import SQLiteTrail, retained_of
 from onward.span import length
 from onward.sqlite.connection import File, away, path_of, rows
 from onward.sqlite.hints import tell
 from onward.sqlite.turn import Turn
+from onward.task_run import TaskRun
 from onward.units import instant, instant_text
 
 T = TypeVar("T")
@@ -75,6 +90,7 @@ class SQLiteBooks(SQLiteTrail):
             if found < SCHEMA:
                 raise Refused(f"{url} is older; `onward run` migrates it" if found else f"{url} is no Onward store")
             self._connection = self._file.connect()
+            self._tables = SQLiteTables(self._file, url)
             self._one = ThreadPoolExecutor(1, thread_name_prefix="onward-books")
         except BaseException:
             self._file.close()
@@ -99,6 +115,28 @@ class SQLiteBooks(SQLiteTrail):
                 parked = [(offset, key, state) for offset, key, state in rows(connection, SQL.parked_facts, **bound)]
                 found.append(Evidence(facts, sorted([*folded, *finished]), parked, counted - length(folded)))
             return survey, found, [BlockRow(*row[:4], bool(row[4])) for row in rows(connection, SQL.block_rows)]
+
+        return await self._look(work)
+
+    async def backlogs(self, topics: Iterable[str]) -> tuple[Sequence[AppSpec], Sequence[Backlog]]:
+        wanted = set(topics)
+
+        def work(connection: apsw.Connection) -> tuple[list[AppSpec], list[Backlog]]:
+            held = self._leases(connection)
+            found: dict[str, Backlog] = {}
+            for stage, partition, topic, _ in rows(connection, SQL.begin_all):
+                if topic not in wanted:
+                    continue
+                before = found.get(stage, Backlog(stage, topic, 0, 0, ()))
+                records, size = left_of(connection, stage, topic, partition)
+                holder = held.get((stage, partition))
+                found[stage] = before._replace(
+                    records=before.records + records,
+                    bytes=before.bytes + size,
+                    holders=(*before.holders, *([holder] if holder is not None else ())),
+                )
+            apps = [spec_from(text) for _, text in rows(connection, SQL.app_all)]
+            return apps, sorted(found.values(), key=lambda backlog: backlog.stage)
 
         return await self._look(work)
 
@@ -149,6 +187,22 @@ class SQLiteBooks(SQLiteTrail):
 
         return await self._look(work)
 
+    @property
+    def tables(self) -> SQLiteTables:
+        return self._tables
+
+    async def documents(self, table: str, after: str | None, limit: int) -> Sequence[Document]:
+        def work(connection: apsw.Connection) -> list[Document]:
+            found = connection.execute(SQL.document_list, {"table": table, "after": after})
+            return [document_from(row) for row in islice(found, limit)]
+
+        return await self._look(work)
+
+    async def runs(self, task: str | None, limit: int) -> Sequence[TaskRun]:
+        return await self._look(
+            lambda connection: [run_from(row) for row in rows(connection, SQL.run_list, task=task, limit=limit)]
+        )
+
     async def seen(self, stage: str, partition: int, marks: Sequence[str], since: float) -> Mapping[str, int]:
         return await self._look(lambda connection: seen_of(connection, stage, partition, marks, since))
 
@@ -173,6 +227,28 @@ class SQLiteBooks(SQLiteTrail):
 
         return await self._write(work)
 
+    async def replay(self, replay: Replay) -> int:
+        def job(connection: apsw.Connection) -> int:
+            row = {"stage": replay.stage, "key": replay.key, "rate": replay.rate, "same_id": int(replay.same_id)}
+            at = instant_text(replay.at)
+            number = int(rows(connection, SQL.replay_add, **row, by=replay.by, at=at)[0][0])
+            for partition, first, last, gone in replay.ranges:
+                closed = at if first >= last else None
+                bound = {"number": number, "partition": partition, "first": first, "last": last}
+                connection.execute(SQL.replay_range_add, {**bound, "gone": gone, "closed": closed})
+            return number
+
+        return await self._write(job)
+
+    async def cancel(self, number: int) -> bool:
+        def job(connection: apsw.Connection) -> bool:
+            if all(closed for *_, closed in rows(connection, SQL.replay_ranges, number=number)):
+                return False
+            connection.execute(SQL.replay_cancel, {"number": number, "now": instant_text(self._clock.now())})
+            return True
+
+        return await self._write(job)
+
     async def answers(self, ids: Sequence[int]) -> Mapping[int, str]:
         def work(connection: apsw.Connection) -> dict[int, str]:
             return {id_: text for id_ in ids for (text,) in rows(connection, SQL.request_result, id=id_)}
@@ -185,6 +261,19 @@ class SQLiteBooks(SQLiteTrail):
 
     async def resume(self, name: str) -> None:
         await self._write(lambda connection: connection.execute(SQL.pause_delete, {"name": name}))
+
+    async def forget(self, what: Forgetting) -> Sequence[str]:
+        def step(connection: apsw.Connection) -> list[str] | None:
+            now = instant_text(self._clock.now())
+            return forget_rest(connection, what, now) if forget_some(connection, what, now) else None
+
+        while (within := await self._write(step)) is None:
+            pass
+        return within
+
+    async def repartition(self, topic: str, partitions: int) -> None:
+        now = instant_text(self._clock.now())
+        await self._write(lambda connection: repartition(connection, topic, partitions, now))
 
     async def close(self) -> None:
         await asyncio.to_thread(self._one.shutdown)
@@ -233,11 +322,41 @@ class SQLiteBooks(SQLiteTrail):
             )
             for stage, partition, topic, begins in rows(connection, SQL.begin_all)
         ]  # fmt: skip
+        topics = {facts.stage: facts.topic for facts in stages}
         return Survey(
             apps, stages, self._topics(connection), self._sources(connection), list(held.values()),
             gone={name: instant(since) for name, since in rows(connection, SQL.gone_all)},
             paused=self._paused(connection),
+            replays=self._replays(connection, topics, parked),
         )  # fmt: skip
+
+    def _replays(
+        self, connection: apsw.Connection, topics: Mapping[str, str], parked: Mapping[tuple[str, int], dict[State, int]]
+    ) -> list[ReplayFacts]:
+        found = []
+        for row in rows(connection, SQL.replay_all):
+            ranges = rows(connection, SQL.replay_ranges, number=row[0])
+            replay = replay_from(row, [Range(*range_) for *range_, _ in ranges])
+            parts = []
+            for partition, first, end, _ in replay.ranges:
+                next_, totals = stands_at(connection, replay.name, partition)
+                parts.append(
+                    PartitionFacts(
+                        stage=replay.name,
+                        topic=topics.get(replay.stage, ""),
+                        partition=partition,
+                        begins=first,
+                        end=end,
+                        next=max(next_, first),
+                        ahead=length(ahead_of(connection, replay.name, partition, max(next_, first))),
+                        totals=totals,
+                        parked=parked.get((replay.name, partition), {}),
+                        recent=0,
+                        holder=None,
+                    )
+                )
+            found.append(ReplayFacts(replay, parts, [range_[0] for range_ in ranges if range_[-1] is not None]))
+        return found
 
     def _facts(
         self,
@@ -281,7 +400,7 @@ class SQLiteBooks(SQLiteTrail):
     def _topics(self, connection: apsw.Connection) -> list[TopicFacts]:
         found = []
         for name, partitions, held, put, forgotten, records, size in rows(connection, SQL.topic_facts):
-            ends = sum(end_of(connection, name, partition) for partition in range(held))
+            ends = sum(end_of(connection, name, partition) for partition in range(max(partitions, held)))
             found.append(TopicFacts(name, partitions, records, size, put, ends, forgotten, held))
         return found
 

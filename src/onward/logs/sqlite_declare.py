@@ -10,6 +10,8 @@ import msgspec
 from onward.errors import GoneTooLong, Refused, StartNeeded
 from onward.log import AppSpec, SourceSpec, StageSpec, TopicSpec
 from onward.logs.sqlite_rows import SQL, end_of, first_of, spec_from, stands_at
+from onward.logs.sqlite_tables import declare_table
+from onward.shape import fingerprint, writes
 from onward.sqlite.connection import rows
 
 
@@ -17,10 +19,13 @@ def declare(connection: apsw.Connection, app: AppSpec, now: str) -> None:
     """See `onward.log.Log.declare`; `now` is the instant to note."""
     for topic in app.topics:
         _declare_topic(connection, topic, now)
+        _note_shape(connection, app, topic, now)
     for source in app.sources:
         _declare_source(connection, source)
     for stage in app.stages:
         _declare_stage(connection, stage)
+    for table in app.tables:
+        declare_table(connection, table)
     _note_gone(connection, app, now)
     _remember(connection, app, now)
 
@@ -52,8 +57,16 @@ def _declare_topic(connection: apsw.Connection, topic: TopicSpec, now: str) -> N
     elif found[0][1] != topic.partitions:
         raise Refused(
             f"topic {topic.name} has {found[0][1]} partitions in the store and {topic.partitions} in the program; "
-            "the number is fixed once made, or keys would change their partition"
+            "the number is fixed, or keys would change their partition; say the store's, or, once all is delivered, "
+            f"`onward repartition {topic.name} {topic.partitions}`"
         )
+
+
+def _note_shape(connection: apsw.Connection, app: AppSpec, topic: TopicSpec, now: str) -> None:
+    stored = [shape for _, shape, _ in rows(connection, SQL.shape_all, topic=topic.name)]
+    if topic.shape is not None and writes(app, topic, stored):
+        row = {"topic": topic.name, "fingerprint": fingerprint(topic.shape), "shape": topic.shape, "since": now}
+        connection.execute(SQL.shape_add, row)
 
 
 def _rename_topic(connection: apsw.Connection, was: str, name: str, now: str) -> None:
@@ -96,7 +109,8 @@ def _check_seen(connection: apsw.Connection, stage: StageSpec) -> None:
 
 
 def _rename_stage(connection: apsw.Connection, was: str, name: str) -> None:
-    tables = ("begin", "progress", "statistic", "folded", "parked", "attempt", "lease", "request", "seen", "block")
+    tables = ("begin", "progress", "statistic", "folded", "parked", "attempt", "lease", "request", "seen", "replay")
+    tables = (*tables, "block")
     for table in tables:
         statement = getattr(SQL, f"rename_stage_{table}")
         connection.execute(statement, {"name": name, "was": was})

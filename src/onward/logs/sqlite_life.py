@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import json
 from collections.abc import Collection, Mapping, Sequence
+from itertools import pairwise
 from typing import Any, NamedTuple
 
 import apsw
 import msgspec
 
-from onward.log import Span
+from onward.log import OVERLAP, Span
 from onward.logs.sqlite_rows import SQL, first_of, spans_from, stands_at
 from onward.span import merged
 from onward.sqlite.connection import rows
-from onward.units import instant_text
+from onward.units import instant, instant_text
 
 BYTES = 4_000_000
 """So many bytes of blocks go in one transaction where it is to be a short one."""
@@ -55,6 +56,7 @@ def retain(
             connection.execute(SQL.block_clear, {**bound, "offset": keep[0]})
         if most is not None and (deleted >= most or room <= 0):
             break
+    _forget_shapes(connection, topic)
     return deleted
 
 
@@ -64,6 +66,22 @@ def _note(connection: apsw.Connection, bound: dict[str, Any], blocks: Sequence[t
     if full:
         row = {**bound, "offset": full[-1][1], "count": sum(end - at for at, end in full)}
         connection.execute(SQL.retained_put, row)
+
+
+def _forget_shapes(connection: apsw.Connection, topic: str) -> None:
+    known = rows(connection, SQL.shape_all, topic=topic)
+    if len(known) < 2:
+        return
+    [(_, _, held)] = rows(connection, SQL.topic_get, name=topic)
+    for partition in range(held):
+        bound = {"topic": topic, "partition": partition}
+        if rows(connection, SQL.parked_before, **bound, offset=first_of(connection, topic, partition))[0][0]:
+            return  # there is a copy of a record of unknown age
+    oldest = instant(min(_oldest_outputs(connection, [topic]), default="9999-12-31T00:00:00.000000Z"))
+    for (name, _, _), (_, _, since) in pairwise(known):
+        if instant(since) + OVERLAP >= oldest:
+            return
+        connection.execute(SQL.shape_delete, {"topic": topic, "fingerprint": name})
 
 
 def _unseen(connection: apsw.Connection, topic: str, partition: int, overrun: Collection[str]) -> int:

@@ -18,14 +18,18 @@ from onward.log import (
     Lease,
     Mark,
     Parked,
+    Range,
+    Replay,
     Request,
     SourceState,
     Span,
     Stored,
     Totals,
+    stage_of,
 )
 from onward.sql import Statements
 from onward.sqlite.connection import rows
+from onward.task_run import TaskRun
 from onward.units import instant, instant_text
 
 SQL = Statements("sqlite")
@@ -68,6 +72,16 @@ def ahead_of(connection: apsw.Connection, stage: str, partition: int, next_: int
     return sorted((max(a, next_), b) for (text,) in found for a, b in spans_from(text) if b > next_)
 
 
+def left_of(connection: apsw.Connection, stage: str, topic: str, partition: int) -> tuple[int, int]:
+    """How many records of a partition are neither done nor parked, and the bytes of the blocks that hold them."""
+    next_, _ = stands_at(connection, stage, partition)
+    ahead = sum(end - first for first, end in ahead_of(connection, stage, partition, next_))
+    bound = {"partition": partition, "next": next_}
+    parked = rows(connection, SQL.parked_beyond, stage=stage, **bound)[0][0]
+    size = rows(connection, SQL.block_size_from, topic=topic, **bound)[0][0]
+    return end_of(connection, topic, partition) - next_ - ahead - parked, size or 0
+
+
 def claim_of(connection: apsw.Connection, lease: Lease) -> Claim:
     """What there is to do under a lease."""
     stage, bound = lease.stage, {"stage": lease.stage, "partition": lease.partition}
@@ -78,10 +92,43 @@ def claim_of(connection: apsw.Connection, lease: Lease) -> Claim:
         ahead=ahead_of(connection, stage, lease.partition, next_),
         totals=totals,
         parked=[parked_from(row) for row in rows(connection, SQL.parked_keys, **bound)],
-        incarnation=found[0][0] if (found := rows(connection, SQL.incarnation_of, **bound)) else "",
+        incarnation=_incarnation(connection, stage_of(stage), lease.partition),
         source=source_from(rows(connection, SQL.source_get, name=stage)),
         unit=rows(connection, SQL.progress_unit, **bound)[0][0],
+        shapes=[(name, shape) for name, shape in rows(connection, SQL.shape_of_stage, **bound)],
     )
+
+
+def _incarnation(connection: apsw.Connection, stage: str, partition: int) -> str:
+    found = rows(connection, SQL.incarnation_of, stage=stage, partition=partition)
+    return str(found[0][0]) if found else ""
+
+
+def replay_from(row: Row, ranges: Sequence[Range]) -> Replay:
+    number, stage, key, rate, same_id, by, at, cancelled = row
+    return Replay(
+        stage=stage,
+        ranges=tuple(ranges),
+        key=key,
+        rate=rate,
+        same_id=bool(same_id),
+        by=by,
+        at=instant(at),
+        number=number,
+        cancelled=cancelled is not None,
+    )
+
+
+def replays_open(connection: apsw.Connection) -> list[Replay]:
+    """Replays that are not over, each with its ranges that are not."""
+    found: dict[int, list[Range]] = {}
+    for number, *range_ in connection.execute(SQL.replay_open):
+        found.setdefault(number, []).append(Range(*range_))
+    return [
+        replay_from(row, ranges)
+        for number, ranges in found.items()
+        for row in rows(connection, SQL.replay_get, number=number)
+    ]
 
 
 def requests_of(connection: apsw.Connection, stage: str) -> list[Request]:
@@ -223,4 +270,32 @@ def source_to(state: SourceState) -> dict[str, Any]:
         "last_run": None if state.last_run is None else instant_text(state.last_run),
         "next_run": None if state.next_run is None else instant_text(state.next_run),
         "state": state.state,
+    }
+
+
+def run_from(row: Row) -> TaskRun:
+    id_, task, by, process, started, ended, arguments, outcome, error, result, output = row
+    return TaskRun(
+        task=task,
+        by=by,
+        process=process,
+        started=instant(started),
+        arguments=arguments.encode(),
+        id=id_,
+        ended=ended and instant(ended),
+        outcome=outcome,
+        error=error,
+        result=None if result is None else result.encode(),
+        output=output,
+    )
+
+
+def run_to(run: TaskRun) -> dict[str, Any]:
+    return {
+        **msgspec.structs.asdict(run),
+        "id": run.id or None,
+        "started": instant_text(run.started),
+        "ended": None if run.ended is None else instant_text(run.ended),
+        "arguments": run.arguments.decode(),
+        "result": None if run.result is None else run.result.decode(),
     }

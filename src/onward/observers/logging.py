@@ -120,32 +120,47 @@ def _said(event: Event) -> tuple[int, str]:
             return WARNING, f"the lease of partition {partition} is somebody else's now"
         case events.Committed(_, partition, next_, finished, parked, emitted):
             return DEBUG, f"partition {partition} up to {next_}: {finished} done, {parked} parked, {emitted} emitted"
+        case events.Failed(state="retrying", error=None):
+            return DEBUG, "comes again later, as it asked for"
         case events.Failed():
             level = ERROR if event.state == "dead" else WARNING
             return level, f"attempt {event.attempt}, now {event.state}: {event.reason}"
+        case events.Waiting(_, _, _, reason):
+            return INFO, f"waits for a person: {reason or 'no reason given'}"
         case events.Tripped(_, reason, probe_in):
             return ERROR, f"tripped, tries one record again in {probe_in:.1f} s: {reason}"
         case events.Recovered():
             return INFO, "recovered"
         case events.Stuck(_, partition):
             return ERROR, f"a call in partition {partition} overran its timeout and cannot be stopped"
+        case events.Deaf(_, partition):
+            return ERROR, f"a call in partition {partition} goes on though it was cancelled; nothing of it is kept"
         case events.Full(_, partition, parked, key):
             most = f"; most of them behind key {key!r}" if key is not None else ""
             return ERROR, f"partition {partition} stops reading: {parked} records are parked{most}; retry or drop some"
+        case events.Conflicted(_, partition, reason):
+            return INFO, f"partition {partition} is worked on again from its last commit on: {reason}"
         case events.Progressed(_, _, _, done, total):
             return DEBUG, f"{done} of {total}" if total is not None else f"{done}"
         case events.Withheld(_, _, _, _, id_):
             return DEBUG, f"not called, as this is a dry run; its id would be {id_}"
+        case events.Replayed(_, partition, number, done, failed):
+            return INFO, f"replay {number} is over in partition {partition}: {done} done, {failed} failed"
         case events.SourceRan(_, records, took):
             return INFO if records else DEBUG, f"brought {records} records in {took:.2f} s"
         case events.SourceFailed(_, error, again_in):
             return ERROR, f"failed, called again in {again_in:.1f} s: {kind_of(error)}: {message_of(error)}"
+        case events.Waits(_, what):
+            return INFO, what
         case events.SourceElsewhere(_, worker):
             return WARNING, f"worker {worker} has it and does not hand it over; what it brings is not waited for"
         case events.SavedFailed(_, error):
             return WARNING, f"saved= failed, the cursor is saved all the same: {kind_of(error)}: {message_of(error)}"
         case events.StoreAbsent(what, again_in):
             return WARNING, f"the store is away, tried again in {again_in:.1f} s: {what}"
+        case events.ClocksDiffer(worker, ahead):
+            hint = "clocks decide when leases and retries are due: set them alike, as by NTP"
+            return WARNING, f"the clock of worker {worker} is {ahead:.1f} s ahead of this one's; {hint}"
         case events.Swept(blocks, rows, took):
             return INFO, f"retention: {blocks} blocks deleted, {rows} rows folded, in {took:.1f} s"
         case events.Trouble(_, what):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
 from pathlib import Path
 from typing import Any
@@ -45,6 +46,7 @@ class File:
                     raise StoreNotFound(f"sqlite:///{path}")
                 _make(path)
             _refuse_network(path)
+            _refuse_unwritable(path)
             self.path = path
             self._identity: tuple[int, int] | None = guard.enter(str(path))
         self._connections: list[apsw.Connection] = []
@@ -55,13 +57,7 @@ class File:
             flags = apsw.SQLITE_OPEN_READWRITE
             connection = apsw.Connection(str(self.path), flags=flags)
             connection.set_busy_timeout(60_000)
-            for pragma in (
-                f"page_size={PAGE}",
-                "journal_mode=WAL",
-                "synchronous=FULL",
-                "wal_autocheckpoint=0",
-                "temp_store=FILE",
-            ):
+            for pragma in PRAGMAS:
                 connection.execute(f"PRAGMA {pragma}")
             if readonly:
                 connection.execute("PRAGMA query_only=ON")
@@ -80,9 +76,20 @@ class File:
             raise away(error, str(self.path)) from error
 
     def drop(self, connection: apsw.Connection) -> None:
-        """Closes one connection."""
+        """Closes one connection; what it has open is rolled back."""
         self._connections.remove(connection)
-        connection.close()
+        connection.close(True)
+
+    def roll_back(self, connection: apsw.Connection) -> bool:
+        """Ends an open transaction without effect. Where that fails the connection would stay in it for good, so it is
+        closed, which has the same effect; then the answer is false, and another one has to be opened."""
+        if connection.in_transaction:
+            with contextlib.suppress(apsw.Error):
+                connection.execute("ROLLBACK")
+        if not connection.in_transaction:
+            return True
+        self.drop(connection)
+        return False
 
     def close(self) -> None:
         """Closes all connections. Calling it again does nothing."""
@@ -99,6 +106,8 @@ def away(error: apsw.Error, path: str) -> Exception:
         return Refused(f"{path} is no SQLite database that can be read: {error}")
     if isinstance(error, apsw.IOError):
         return StoreUncertain(f"the disk under {path} failed: {error}; what was being written is read again")
+    if isinstance(error, apsw.ReadOnlyError):
+        return StoreAway(f"{path} cannot be written now: {error}; see whether its disk has become read-only")
     if isinstance(error, apsw.BusyError | apsw.LockedError | apsw.FullError | apsw.CantOpenError):
         return StoreAway(f"{path} cannot be used now: {error}")
     return error
@@ -112,12 +121,33 @@ def rows(connection: apsw.Connection, statement: str, **parameters: Any) -> list
 def _make(path: Path) -> None:
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise Refused(f"{path} cannot be made: {_why(path.parent, error)}; name another place by --store") from error
+    try:
         # Only one that is not there: closing a descriptor of another would drop our locks on it.
         os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o644))
     except FileExistsError:
         pass
     except OSError as error:
-        raise Refused(f"{path} cannot be made: {error.strerror}") from error
+        raise Refused(f"{path} cannot be made: {_why(path.parent, error)}; name another place by --store") from error
+
+
+def _why(folder: Path, error: OSError) -> str:
+    if error.errno == errno.EROFS:
+        return f"the file system of {folder} is read-only"
+    if isinstance(error, PermissionError):
+        return f"folder {folder} may not be written by this user"
+    return str(error.strerror)
+
+
+def _refuse_unwritable(path: Path) -> None:
+    """SQLite keeps files beside a store, also for those who only look."""
+    for place, what in ((path.parent, "the folder"), (path, "the file")):
+        if not os.access(place, os.W_OK):
+            raise Refused(
+                f"{path} cannot be used: {what} {place} may not be written by this user, or lies on a read-only file "
+                "system; SQLite writes it and files beside it, also to read. Mend that, or use a copy elsewhere"
+            )
 
 
 def _refuse_network(path: Path) -> None:

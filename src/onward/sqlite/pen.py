@@ -10,6 +10,7 @@ import asyncio
 import contextlib
 import queue
 import threading
+import time
 from collections.abc import Callable
 from concurrent.futures import Future
 from typing import Any, TypeVar
@@ -25,19 +26,23 @@ Job = Callable[[apsw.Connection], T]
 
 _MOST_AT_ONCE = 64
 
+BUSY, CLOSING = 60.0, 4.0
+"""Seconds that it waits for a file that somebody else keeps locked: at work, and when it is closed."""
+
 
 class Pen:
     """Writes jobs in the order in which they were given, from any thread."""
 
     def __init__(self, file: File) -> None:
         self._file = file
-        self._connection = file.connect()
+        self._connection: apsw.Connection | None = None
         self._turn = Turn(str(file.path))
         self._jobs: queue.SimpleQueue[tuple[Job[Any], Future[Any]] | None] = queue.SimpleQueue()
         self._pages = 0
-        self._connection.set_wal_hook(self._count_pages)
-        self._checkpoint: threading.Thread | None = None
         self._closed = False
+        self._busy_since = 0.0
+        self._opened()
+        self._checkpoint: threading.Thread | None = None
         self._giving = threading.Lock()
         self._thread = threading.Thread(target=self._write_on, name="onward-pen", daemon=True)
         self._thread.start()
@@ -56,17 +61,23 @@ class Pen:
         future.set_exception(StoreAway(f"{self._file.path} has been closed"))
         return future
 
-    def close(self) -> None:
-        """Writes what was given, then ends. Calling it again does nothing."""
+    def close(self) -> bool:
+        """Writes what was given, then ends. Calling it again does nothing.
+
+        Where somebody else keeps the file locked it waits for some seconds and gives up; then the answer is false, and
+        a thread may use the file until the process ends.
+        """
         with self._giving:
-            if self._closed:
-                return
-            self._closed = True
-            self._jobs.put(None)
-        self._thread.join()
+            if not self._closed:
+                self._closed = True
+                self._jobs.put(None)
+        self._thread.join(CLOSING)
         if self._checkpoint is not None:
-            self._checkpoint.join()
+            self._checkpoint.join(CLOSING)
+        if self._thread.is_alive() or (self._checkpoint is not None and self._checkpoint.is_alive()):
+            return False
         self._turn.close()
+        return True
 
     def _write_on(self) -> None:
         while (first := self._jobs.get()) is not None:
@@ -89,15 +100,16 @@ class Pen:
         kept: list[tuple[Future[Any], Any]] = []
         refused: list[tuple[Future[Any], Exception]] = []
         try:
+            connection = self._opened()
             with self._turn:
-                self._connection.execute("BEGIN IMMEDIATE")
                 try:
+                    connection.execute("BEGIN IMMEDIATE")
                     for job, future in jobs:
-                        self._write_one(job, future, kept, refused, alone=len(jobs) == 1)
-                    self._connection.execute("COMMIT")
+                        self._write_one(connection, job, future, kept, refused, alone=len(jobs) == 1)
+                    connection.execute("COMMIT")
                 except BaseException:
-                    if self._connection.in_transaction:
-                        self._connection.execute("ROLLBACK")
+                    if not self._file.roll_back(connection):
+                        self._connection = None
                     raise
         except BaseException as error:
             meaning = away(error, str(self._file.path)) if isinstance(error, apsw.Error) else error
@@ -111,8 +123,24 @@ class Pen:
         if self._pages >= PAGES_BEFORE_CHECKPOINT:
             self._copy_back()
 
+    def _opened(self) -> apsw.Connection:
+        """The connection; a new one where the last one could not end its transaction."""
+        if self._connection is None:
+            self._connection = self._file.connect()
+            self._connection.set_wal_hook(self._count_pages)
+            self._connection.set_busy_handler(self._wait)
+        return self._connection
+
+    def _wait(self, tries: int) -> bool:
+        """What SQLite asks while somebody else has the file: whether to try again. A pen that is closed waits less."""
+        if tries == 0:
+            self._busy_since = time.monotonic()
+        time.sleep(min(0.001 * (tries + 1), 0.05))
+        return time.monotonic() - self._busy_since < (CLOSING / 2 if self._closed else BUSY)
+
     def _write_one(
         self,
+        connection: apsw.Connection,
         job: Job[Any],
         future: Future[Any],
         kept: list[tuple[Future[Any], Any]],
@@ -121,11 +149,11 @@ class Pen:
         alone: bool,
     ) -> None:
         """One job; a failure of its own is its alone, one of the file is everybody's."""
-        execute = self._connection.execute
+        execute = connection.execute
         if not alone:
             execute("SAVEPOINT job")
         try:
-            kept.append((future, job(self._connection)))
+            kept.append((future, job(connection)))
         except (apsw.BusyError, apsw.FullError, apsw.IOError, apsw.CorruptError):
             raise
         except Exception as error:
@@ -151,8 +179,8 @@ class Pen:
             self._checkpoint.start()
         elif not self._checkpoint.is_alive():
             self._checkpoint = None
-            with contextlib.suppress(apsw.Error):  # the next one copies more
-                self._connection.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchall()
+            with contextlib.suppress(apsw.Error, StoreAway):  # the next one copies more
+                self._opened().execute("PRAGMA wal_checkpoint(PASSIVE)").fetchall()
             self._pages = 0
 
     def _copy_beside(self) -> None:

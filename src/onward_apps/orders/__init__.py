@@ -2,10 +2,10 @@
 
     app = loader("prices", [Entity("price", {"id": "integer", "euros": "decimal(10,2)"}, key="id")])
 
-Reading order: `model` (what is declared), `loader` (the wiring), `find` (with `filename`, `snapshot`), `parse` (with
-`read`, `layout`, `convert`, `transactions`), `merge` (with `reconcile`, `schema`, `statements`, `deliveries`),
-`announce`; then `commands` (with `settings`, `place`, `report`, `dryrun`), and what describes: `diagram`,
-`specification`, `profile`.
+Reading order: `model` (what is declared), `loader` (the wiring), `find` (with `listing`, `filename`, `snapshot`),
+`parse` (with `read`, `layout`, `convert`, `transactions`), `merge` (with `needs`, `reconcile`, `schema`, `statements`,
+`deliveries`), `announce`; then `commands` (with `settings`, `place`, `report`, `dryrun`), and what describes:
+`diagram`, `specification`, `profile`.
 """
 
 from .loader import loader

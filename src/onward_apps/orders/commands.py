@@ -14,6 +14,7 @@ import apsw
 import typer
 
 from onward import App, OnwardError
+from onward.connect.objects import Folder
 from onward.errors import Refused
 from onward.events import Event, Failed, SourceFailed, StoreAbsent, Tripped
 from onward.service import Service
@@ -79,6 +80,8 @@ def commands(app: App, entities: Sequence[Entity], *, transactions: str = "") ->
         with Service(app, given=settings, store=store, grace=grace, observers=[_told(log)]) as running:
             _lines(log, running.settings.log_level)
             place, target = running.settings.source.open(), running.settings.target.reveal()
+            if isinstance(place, Folder) and not Path(place.where).is_dir():
+                log.warning("%s is not there yet.", place.where)
             one_pass: Callable[[], object] = partial(
                 running.drain, patience=0.0 if running.settings.run_as_service else PATIENCE
             )

@@ -47,6 +47,12 @@ def delivery_of(tx: apsw.Connection, process: str, part: Part) -> int | None:
     return found[0] if found and found[1] == part.identity else None
 
 
+def last_delivery(tx: apsw.Connection, process: str, key: str) -> int:
+    """The id of the last delivery of this key, whatever its content; 0: never."""
+    found = tx.execute(statement("delivery_find"), {"process": process, "source_key": key}).fetchone()
+    return found[0] if found else 0
+
+
 def last_identity(tx: apsw.Connection, process: str, key: str) -> str | None:
     """What this key was last delivered with; None: never."""
     tx.execute(statement("loader_deliveries"))

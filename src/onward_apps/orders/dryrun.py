@@ -9,7 +9,8 @@ import apsw
 from onward.connect.objects import Objects
 
 from .errors import BadRow, FileChanged, MassRemoval, SchemaDiffers
-from .find import Once, find
+from .find import find
+from .listing import Once
 from .merge import merge
 from .model import Entity, File
 from .needs import missing

@@ -3,17 +3,17 @@
 from collections.abc import Callable, Iterator, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import NamedTuple
 
 from msgspec import Struct, field, structs
 
-from onward.connect.objects import Folder, Object, ObjectGone, Objects
+from onward.connect.objects import Folder, ObjectGone, Objects
 
-from .filename import MARKER, Name, read_name, unseen
+from .listing import Found, Line, Warn, files_of, warn_of_strangers
 from .model import Entity, File, Part
 from .snapshot import Complete, completed, is_whole
 
-Warn = Callable[[str], object]
+RECENT = 1_000
+"""So many change files of a line are looked at in every listing; an older one that comes late in the next full one."""
 
 
 class Seen(Struct, frozen=True, array_like=True):
@@ -35,42 +35,17 @@ class Cursor(Struct, frozen=True):
     def seen(self, line: str, name: str) -> Seen | None:
         return self.files.get(line, {}).get(name)
 
+    def recent(self, line: str) -> str:
+        """The change file before the last RECENT ones, by the order of a listing; empty where there are no more.
+
+        In that order changes come before loads, so loads are never passed over, unless below a folder of digits.
+        """
+        names = sorted(name for name in self.files.get(line, {}) if name[:1].isdigit() or name.startswith("CDC_TXN"))
+        return names[-RECENT - 1] if len(names) > RECENT else ""
+
     def after(self, line: str, name: str, seen: Seen, stamp: str = "") -> "Cursor":
         files = self.files | {line: self.files.get(line, {}) | {name: seen}}
         return Cursor(files, self.newest | {line: max(self.newest.get(line, ""), stamp)})
-
-
-class Line(NamedTuple):
-    """What is delivered in order: a table, or (`entity` None) the folder of transaction files."""
-
-    name: str
-    folder: str
-    entity: Entity | None = None
-
-    @property
-    def rank(self) -> int:
-        return self.entity.rank if self.entity else 0
-
-
-class Found(NamedTuple):
-    """A file by its place: `name` below the folder of its line."""
-
-    line: Line
-    name: str
-    said: Name
-    object: Object
-
-
-class Once:
-    """Says each thing once."""
-
-    def __init__(self, say: Warn) -> None:
-        self._say, self._said = say, set[str]()
-
-    def __call__(self, what: str) -> None:
-        if what not in self._said:
-            self._said.add(what)
-            self._say(what)
 
 
 def find(
@@ -80,6 +55,7 @@ def find(
     warn: Warn = lambda what: None,
     *,
     transactions: str = "",
+    recent: bool = False,
     now: Callable[[], datetime] = lambda: datetime.now(UTC),
 ) -> Iterator[tuple[File, Cursor]]:
     """The files in `<schema>/<table>/` that the cursor does not know, each with the cursor after it.
@@ -94,6 +70,7 @@ def find(
         warn: called with a sentence for each thing that is left aside and should perhaps not be; wrap it in
             `Once` for a service. Sidecars (.dfm), unfinished files (.part, .tmp, a leading dot) and control
             tables (awsdms_...) are left aside silently.
+        recent: pass over what comes before the last RECENT change files of each line, so that a listing stays short.
         transactions: the folder of transaction files (`CdcPath`); a line of its own, in order.
         now: the time, UTC, for loads that are complete once they are quiet.
     """
@@ -103,13 +80,16 @@ def find(
         lines.append(Line(transactions.strip("/"), transactions.strip("/")))
     listing: dict[Line, list[Found]] = {}
     snapshots: dict[Line, Complete] = {}
-    for line in lines:
-        files, marked = _list(objects, line, warn)
+    known = cursor or Cursor()
+    afters = {line: known.recent(line.name) if recent else "" for line in lines}
+    for line, after in afters.items():
+        files, marked = files_of(objects, line, warn, after)
         listing[line] = files
         if complete := completed(line.entity, [(f.name, f.said, f.object.modified) for f in files], marked, now()):
             snapshots[line] = complete
-    _warn_of_strangers(objects, lines, warn)
-    known = _kept(cursor or Cursor(), listing)
+    if not recent:
+        warn_of_strangers(objects, lines, warn)
+    known = _kept(known, listing, afters)
     last: dict[str, Part] = {}
     for found in sorted((f for files in listing.values() for f in files), key=_place):
         line, name, said, object_ = found
@@ -125,7 +105,14 @@ def find(
         known = known.after(line.name, name, fresh, said.stamp)
         if said.kind == "LOAD":
             last[line.name] = Part(object_.key, fresh.identity)
-        if seen is None or seen.identity != fresh.identity:
+        news = seen is None or seen.identity != fresh.identity
+        whole, file = None, None
+        if line in snapshots and name == snapshots[line].names[-1]:
+            whole, file = _snapshot(line, snapshots[line], known, objects.where)
+            if whole is not None and snapshots[line].whole and (news or known.seen(line.name, "LOAD") is None):
+                # Its own delivery looks through it.
+                known, file = known.after(line.name, "LOAD", whole), None
+        if news:
             yield (
                 File(
                     entity=line.entity.name if line.entity else "",
@@ -145,11 +132,10 @@ def find(
                 ),
                 known,
             )
-        if line in snapshots and name == snapshots[line].names[-1]:
-            for file, seen in _snapshot(line, snapshots[line], known, objects.where):
-                last[line.name] = Part(file.key, file.identity)
-                known = known.after(line.name, "LOAD", seen)
-                yield file, known
+        if whole is not None and file is not None:
+            last[line.name] = Part(file.key, file.identity)
+            known = known.after(line.name, "LOAD", whole)
+            yield file, known
 
 
 def found_again(place: Objects, file: File) -> File | None:
@@ -166,44 +152,13 @@ def found_again(place: Objects, file: File) -> File | None:
     return None
 
 
-def _list(objects: Objects, line: Line, warn: Warn) -> tuple[list[Found], datetime | None]:
-    """The files of a line, and when its marker was written."""
-    found, marked = [], None
-    for object_ in objects.list(f"{line.folder}/"):
-        name = object_.key[len(line.folder) + 1 :]
-        last = name.rpartition("/")[2]
-        said = read_name(last)
-        if name == MARKER:
-            marked = object_.modified
-        elif said and (said.kind == "TXN") is (line.entity is None):
-            found.append(Found(line, name, said, object_))
-        elif last and not unseen(last) and not name.startswith("awsdms_"):
-            what = "a transaction file" if line.entity is None else "a load or a change file"
-            warn(f"{object_.key}: not {what} by its name, left aside")
-    return found, marked
-
-
-def _warn_of_strangers(objects: Objects, lines: Sequence[Line], warn: Warn) -> None:
-    declared = {f"{line.folder}/" for line in lines}
-    for schema in objects.names():
-        if not schema.endswith("/") or schema.startswith((".", "awsdms_")) or schema in declared:
-            continue
-        for name in objects.names(schema):
-            path = schema + name
-            if any(folder.startswith(path) for folder in declared) or name.startswith((".", "awsdms_")):
-                continue
-            if name.endswith("/"):
-                warn(f"{path[:-1]}: no entity is declared for this table, left aside")
-            elif not unseen(name):
-                warn(f"{path}: lies in no table's folder, left aside")
-
-
-def _kept(cursor: Cursor, listing: dict[Line, list[Found]]) -> Cursor:
-    """Without what left; what is known of a complete load stays."""
+def _kept(cursor: Cursor, listing: dict[Line, list[Found]], afters: dict[Line, str]) -> Cursor:
+    """Without what left; what was not listed and what is known of a complete load stays."""
     files = {}
     for line, found in listing.items():
         names = {"LOAD", *(f.name for f in found)}
-        files[line.name] = {name: seen for name, seen in cursor.files.get(line.name, {}).items() if name in names}
+        seen = cursor.files.get(line.name, {})
+        files[line.name] = {name: each for name, each in seen.items() if name in names or name <= afters[line]}
     return Cursor(files, cursor.newest)
 
 
@@ -214,24 +169,28 @@ def _place(found: Found) -> tuple:
     return 1, said.stamp, line.rank, line.name, name
 
 
-def _snapshot(line: Line, complete: Complete, known: Cursor, where: str) -> Iterator[tuple[File, Seen]]:
+def _snapshot(line: Line, complete: Complete, known: Cursor, where: str) -> tuple[Seen | None, File | None]:
+    """A complete load as what is known of it, and as what is delivered; None where a part is gone, or it is no news."""
     entity = line.entity
     assert entity is not None
     there = [(name, known.seen(line.name, name)) for name in complete.names]
     parts = [Part(f"{line.folder}/{name}", seen.identity) for name, seen in there if seen]
+    if len(parts) < len(there):
+        return None, None
     identity = complete.identity(parts)
-    seen = known.seen(line.name, "LOAD")
-    if len(parts) < len(there) or (seen and seen.identity == identity):
-        return
+    before = known.seen(line.name, "LOAD")
+    if before is not None and before.identity == identity:
+        return None, None
+    size = sum(seen.size for _, seen in there if seen)
     file = File(
         entity=entity.name,
         table=line.name,
         key=f"{line.folder}/LOAD",
         path=f"{where}/{line.folder}/LOAD",
         kind="SNAPSHOT",
-        size=sum(seen.size for _, seen in there if seen),
+        size=size,
         modified=complete.modified,
         identity=identity,
         parts=parts,
     )
-    yield file, Seen(file.size, "", identity)
+    return Seen(size, "", identity), file

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import logging
+import math
 import socket
-from collections.abc import Iterator, Sequence
+import time
+from collections.abc import Callable, Iterator, Sequence
 from datetime import UTC, datetime
 
 import apsw
@@ -15,7 +17,8 @@ from onward.connect.objects import Objects
 from .announce import announce as announced
 from .commands import commands
 from .errors import BadRow, FileChanged, MassRemoval, SchemaDiffers
-from .find import Cursor, Once, find, found_again
+from .find import Cursor, find, found_again
+from .listing import Once
 from .merge import Progress, merge
 from .model import Change, Delivery, Entity, File
 from .needs import missing
@@ -23,6 +26,8 @@ from .report import after_commit
 from .settings import Settings, settings_of
 
 DATA_SOURCE = "paper-engine"
+FULL_LISTING = 3_600.0
+"""Seconds after which all is listed again, and not only what is recent; also at the start of a process."""
 
 
 def loader(
@@ -54,16 +59,17 @@ def loader(
     changes = app.topic("changes", Change, key="id")
     log = logging.getLogger(f"onward.{name}")
     warn = Once(log.warning)
+    full = Due(FULL_LISTING)
 
     @app.resource
     def place(settings: Settings) -> Iterator[Objects]:
         yield settings.source.open()
 
-    @app.source(to=files, every="15s")
+    @app.source(to=files, every=("15s", "30s"))
     def poll(cursor: Cursor | None, settings: Settings, place: Objects, dry_run: bool) -> Iterator[File | Checkpoint]:
         if settings.dry_run and not dry_run:
             return
-        for file, after in find(place, entities, cursor, warn, transactions=transactions):
+        for file, after in find(place, entities, cursor, warn, transactions=transactions, recent=not full()):
             yield file
             yield Checkpoint(after)
 
@@ -129,6 +135,20 @@ def loader(
 
     app.command(commands(app, entities, transactions=transactions))
     return app
+
+
+class Due:
+    """True at first and then once after so many seconds."""
+
+    def __init__(self, seconds: float, timer: Callable[[], float] = time.monotonic) -> None:
+        self._seconds, self._timer = seconds, timer
+        self._next = -math.inf
+
+    def __call__(self) -> bool:
+        due = self._timer() >= self._next
+        if due:
+            self._next = self._timer() + self._seconds
+        return due
 
 
 def _checked(entities: Sequence[Entity], transactions: str) -> dict[str, Entity]:

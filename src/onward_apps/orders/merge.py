@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 import apsw
 import msgspec
 
-from .deliveries import delivered, delivery_of, last_ids, record
+from .deliveries import delivered, delivery_of, last_delivery, last_ids, record
 from .errors import MassRemoval
 from .model import Delivery, Entity, File
 from .parse import Batch, parse
@@ -169,7 +169,9 @@ class _Work:
             work.settle(self._bases[entity])
 
     def _snapshot(self) -> None:
-        """Parts of one generation were merged before; what they do not have and they did not touch goes."""
+        """Parts were merged before. What they do not have goes, unless it was touched since the first that was merged
+        after the snapshot before; where all are as they were then, since that snapshot.
+        """
         work = self._work(self._entities[0])
         found = [delivery_of(self._tx, self._process, part) for part in self._file.parts]
         root = self._file.path.removesuffix(self._file.key)
@@ -177,8 +179,9 @@ class _Work:
             lies = {"key": part.key, "identity": part.identity, "path": root + part.key, "kind": "LOAD"}
             for batch in self._batches(msgspec.structs.replace(self._file, **lies), on=True):
                 work.stage(batch, load=True)
-        first = min((delivery_id for delivery_id in found if delivery_id), default=0)
-        work.settle_absent(self._base, first)
+        before = last_delivery(self._tx, self._process, self._file.key)
+        ours = [delivery_id for delivery_id in found if delivery_id and delivery_id > before]
+        work.settle_absent(self._base, min(ours, default=before + 1))
 
     def _work(self, entity: Entity) -> Reconcile:
         if entity not in self._done:

@@ -15,10 +15,14 @@ Loads = list[tuple[str, Name, datetime]]
 
 
 class Complete(NamedTuple):
-    """The parts of one generation, in the order of their delivery, and when the last was written."""
+    """The parts of one generation, in the order of their delivery, and when the last was written.
+
+    `whole`: it is a single file, whose own delivery removes what it does not have.
+    """
 
     names: list[str]
     modified: datetime
+    whole: bool = False
 
     def identity(self, parts: Sequence[Part]) -> str:
         return hashlib.sha256("\n".join(f"{part.key} {part.identity}" for part in parts).encode()).hexdigest()
@@ -31,7 +35,7 @@ def is_whole(names: Sequence[Name]) -> bool:
 
 
 def completed(entity: Entity | None, files: Loads, marked: datetime | None, now: datetime) -> Complete | None:
-    """The load of several parts that is there in full, if the entity removes what a load no longer has.
+    """The load that is there in full, if the entity removes what a load no longer has.
 
     A generation begins with its part 1: parts that are older than it are what an earlier one left behind. It is
     complete when a change file or the marker was written after its last part, or it was quiet long enough.
@@ -40,8 +44,11 @@ def completed(entity: Entity | None, files: Loads, marked: datetime | None, now:
         files: path, what the name says, and when it was written.
         marked: when the marker was written.
     """
-    if entity is None or not entity.remove_absent or is_whole([said for _, said, _ in files]):
+    if entity is None or not entity.remove_absent:
         return None
+    if is_whole([said for _, said, _ in files]):
+        [(name, _, modified)] = [file for file in files if file[1].kind == "LOAD"]
+        return Complete([name], modified, whole=True)
     parts = _generation([file for file in files if file[1].kind == "LOAD"])
     if not parts:
         return None

@@ -1,1 +1,1 @@
-SELECT worker, token, until FROM lease WHERE stage = :stage AND partition = :partition
+SELECT worker, token, until, taken, crashes FROM lease WHERE stage = :stage AND partition = :partition

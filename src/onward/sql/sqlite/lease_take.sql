@@ -1,3 +1,5 @@
-INSERT INTO lease (stage, partition, worker, token, until) VALUES (:stage, :partition, :worker, :token, :until)
+INSERT INTO lease (stage, partition, worker, token, until, taken, crashes)
+VALUES (:stage, :partition, :worker, :token, :until, :taken, :crashes)
 ON CONFLICT (stage, partition) DO UPDATE SET
-    worker = excluded.worker, token = excluded.token, until = excluded.until, state = ''
+    worker = excluded.worker, token = excluded.token, until = excluded.until, taken = excluded.taken,
+    crashes = excluded.crashes, state = ''

@@ -1,1 +1,2 @@
-UPDATE parked SET stage = :name WHERE stage = :was
+UPDATE parked SET stage = :name || substr(stage, length(:was) + 1)
+WHERE stage = :was OR substr(stage, 1, length(:was) + 1) = :was || '~'

@@ -1,1 +1,2 @@
-UPDATE progress SET stage = :name WHERE stage = :was
+UPDATE progress SET stage = :name || substr(stage, length(:was) + 1)
+WHERE stage = :was OR substr(stage, 1, length(:was) + 1) = :was || '~'

@@ -1,7 +1,7 @@
 SELECT
     topic.name,
     topic.partitions,
-    max(topic.partitions, topic.held),
+    topic.held,
     topic.put,
     topic.forgotten,
     coalesce(sum(CASE WHEN block.size > 2 THEN block.count ELSE 0 END), 0),

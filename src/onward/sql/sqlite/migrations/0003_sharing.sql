@@ -21,3 +21,5 @@ CREATE TABLE seen (
     PRIMARY KEY (stage, partition, mark)
 ) WITHOUT ROWID;
 CREATE INDEX seen_offset ON seen (stage, partition, "offset", at);
+ALTER TABLE lease ADD COLUMN taken TEXT NOT NULL DEFAULT '';
+ALTER TABLE lease ADD COLUMN crashes INTEGER NOT NULL DEFAULT 0;

@@ -22,12 +22,13 @@ CREATE TABLE pause (
     since TEXT NOT NULL
 ) WITHOUT ROWID;
 CREATE TABLE shape (
+    seq INTEGER PRIMARY KEY,
     topic TEXT NOT NULL,
     fingerprint TEXT NOT NULL,
     shape TEXT NOT NULL,
     since TEXT NOT NULL,
-    PRIMARY KEY (topic, fingerprint)
-) WITHOUT ROWID;
+    UNIQUE (topic, fingerprint)
+);
 CREATE TABLE tally (
     name TEXT PRIMARY KEY,
     count INTEGER NOT NULL

@@ -1,0 +1,175 @@
+"""`onward replay`: giving a stage records once more, as a numbered job that a worker carries out."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from typing import Annotated, Any
+
+import msgspec
+import typer
+from typer.core import TyperGroup
+
+from onward import load, replay, stores, units
+from onward.cli import dryrun as dry
+from onward.cli import options, show
+from onward.cli.progress import log_lines
+from onward.cli.show import Column
+from onward.config import Config, assigned
+from onward.errors import Refused
+from onward.log import Books, Replay, Survey
+from onward.names import full_name
+from onward.worker import Plan
+
+SCREEN = 20
+
+
+class Jobs(TyperGroup):
+    """`replay STAGE` is `replay start STAGE`."""
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        if args and args[0] not in self.commands and args[0] not in ctx.help_option_names:
+            args = ["start", *args]
+        return super().parse_args(ctx, args)
+
+
+program = typer.Typer(
+    cls=Jobs,
+    help="Give a stage records once more: `replay STAGE --from start`; list or cancel such jobs.",
+    no_args_is_help=True,
+)
+
+
+@program.command("start", help="Ask for a replay; `start` may be left out.")
+def start(
+    stage: Annotated[str, typer.Argument(metavar="STAGE", help="In short where only one fits.")],
+    from_: Annotated[
+        str, typer.Option("--from", metavar="start|OFFSET|TIME", help="The first record.", show_default=False)
+    ],
+    to: Annotated[
+        str | None,
+        typer.Option("--to", metavar="OFFSET|TIME", help="Up to before this one.", show_default=False),
+    ] = None,
+    key: Annotated[str | None, typer.Option(metavar="K", help="Only of this key.", show_default=False)] = None,
+    rate: Annotated[
+        str | None, typer.Option(metavar="N/s", help="Not more than so many records.", show_default=False)
+    ] = None,
+    same_id: Annotated[bool, typer.Option("--same-id", help="With the Record.id that they had.")] = False,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Show what it would do; ask for nothing.")] = False,
+    app: Annotated[
+        str | None,
+        typer.Option("--app", metavar="APP", help="With --dry-run: where the app's code is.", show_default=False),
+    ] = None,
+    json: options.Json = False,
+    store: options.Store = None,
+) -> None:
+    config = Config.read()
+    url = config.store(store)
+    try:
+        first, last = replay.bound(from_), None if to is None else replay.bound(to)
+        pace = None if rate is None else units.rate(rate)
+    except ValueError as error:
+        raise Refused(f"onward replay: {error}") from None
+    job = asyncio.run(_job(url, stage, first, last, key, pace, same_id=same_id, by=config.user(), ask=not dry_run))
+    if dry_run:
+        _dry(url, config, job, app, json=json)
+    gone = sum(one.gone for one in job.ranges)
+    if gone:
+        show.note(f"{gone} records are gone by retention and cannot be replayed")
+    if json:
+        ranges = [(one.partition, one.first, one.end) for one in job.ranges]
+        show.document({"number": job.number, "stage": job.stage, "ranges": ranges, "gone": gone})
+    else:
+        count = sum(one.end - one.first for one in job.ranges)
+        show.facts(f"replay {job.number} of {job.stage}: {count} records; a worker that runs it carries it out")
+
+
+@program.command("list")
+def list_(json: options.Json = False, store: options.Store = None) -> None:
+    """Show all replays, what has come of them, and which records failed."""
+    asyncio.run(_list(Config.read().store(store), json=json))
+
+
+@program.command("cancel")
+def cancel(
+    number: Annotated[int, typer.Argument(metavar="N", help="Its number.")], store: options.Store = None
+) -> None:
+    """End a replay; what it has done stays done."""
+
+    async def work() -> bool:
+        async with stores.looking(Config.read().store(store)) as books:
+            return await books.cancel(number)
+
+    if not asyncio.run(work()):
+        raise Refused(f"there is no replay {number} that is not over; `onward replay list` shows all")
+    show.facts(f"replay {number} ends when what is in hand is done")
+
+
+async def _job(
+    url: str,
+    name: str,
+    first: replay.Bound,
+    last: replay.Bound | None,
+    key: str | None,
+    pace: float | None,
+    *,
+    same_id: bool,
+    by: str,
+    ask: bool,
+) -> Replay:
+    async with stores.looking(url) as books:
+        standing = await books.standing()
+        stage = full_name("stage", name, sorted({name for name, _ in standing.stages}))
+        ranges = await replay.ranges(books, standing, stage, first, last)
+        job = Replay(stage=stage, ranges=ranges, key=key, rate=pace, same_id=same_id, by=by, at=time.time())
+        return job if not ask else msgspec.structs.replace(job, number=await books.replay(job))
+
+
+def _dry(url: str, config: Config, job: Replay, app: str | None, *, json: bool) -> None:
+    [found] = load.apps([app or job.stage.partition(".")[0]])
+    settings = {found.name: config.settings(found, assigned((), [found])[found.name])}
+    log_lines(config.log_level())
+    dry.show_run([found], url, Plan(), settings, json=json, replay=job)
+
+
+async def _list(url: str, *, json: bool) -> None:
+    async with stores.looking(url) as books:
+        survey = await books.survey()
+        live = _live(survey)
+        jobs = [(facts, replay.told(facts, live)) for facts in survey.replays]
+        failed = {facts.replay.number: await _failed(books, facts, None if json else SCREEN) for facts, _ in jobs}
+    if json:
+        told = [{**msgspec.structs.asdict(one), "failures": failed[one.number]} for _, one in jobs]
+        show.document({"store": url, "replays": told})
+        return
+    counts = ("offsets", "passed", "done", "failed", "retrying", "behind", "gone", "emitted")
+    columns = [Column("replay", number=True), Column("stage"), *(Column(count, number=True) for count in counts)]
+    columns += [Column("by"), Column("at"), Column("state")]
+    rows = [
+        [str(one.number), one.stage, *(str(getattr(one, count)) for count in counts), one.by, one.at[:19], one.state]
+        for _, one in jobs
+    ]
+    show.facts(show.table("", columns, rows))
+    lost = [[str(number), *_line(one)] for number, ones in failed.items() for one in ones]
+    if lost:
+        titles = ("position", "key", "attempts", "error or reason")
+        columns = [Column("replay", number=True), *(Column(title) for title in titles)]
+        show.facts(show.table("What failed:", columns, lost))
+
+
+def _live(survey: Survey) -> list[str]:
+    return [held.stage for held in survey.leases if held.live]
+
+
+async def _failed(books: Books, facts: Any, most: int | None) -> list[dict[str, Any]]:
+    found: list[dict[str, Any]] = []
+    async for one in replay.failures(books, facts):
+        found.append(one)
+        if len(found) == most:
+            break
+    return found
+
+
+def _line(one: dict[str, Any]) -> list[str]:
+    key = "-" if one["key"] is None else one["key"]
+    return [one["position"], key, str(len(one["attempted"])), one["reason"] or one["error"]]

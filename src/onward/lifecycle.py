@@ -1,0 +1,32 @@
+"""A life-cycle: the states that documents of a table may have, and which may follow which."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+
+class Lifecycle:
+    """`Lifecycle({"draft": ["review"], "review": ["draft", "done"], "done": []})`.
+
+    Args:
+        moves: for each state the one or those that may follow it. A state that only follows is a last one.
+        first: the state, or those, in which a document may begin; the first one of `moves` unless said.
+    """
+
+    def __init__(self, moves: Mapping[str, str | Sequence[str]], first: str | Sequence[str] | None = None) -> None:
+        self.moves = {state: _listed(after) for state, after in moves.items()}
+        for after in list(self.moves.values()):
+            for state in after:
+                self.moves.setdefault(state, ())
+        self.first = _listed(first) if first is not None else tuple(self.moves)[:1]
+
+    def __repr__(self) -> str:
+        return f"Lifecycle({self.moves!r}, first={self.first!r})"
+
+    def allowed(self, state: str | None) -> tuple[str, ...]:
+        """What may follow a state; None: where a document may begin."""
+        return self.first if state is None else self.moves.get(state, ())
+
+
+def _listed(states: str | Sequence[str]) -> tuple[str, ...]:
+    return (states,) if isinstance(states, str) else tuple(states)

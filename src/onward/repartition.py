@@ -1,0 +1,46 @@
+"""Giving a topic another number of partitions: what has to be done with before."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from typing import NamedTuple
+
+from onward.errors import InUse
+
+
+class Left(NamedTuple):
+    """A stage of the topic in one partition: records that it has yet to see, and that it has parked."""
+
+    stage: str
+    partition: int
+    outstanding: int
+    parked: int
+
+
+def check(topic: str, left: Iterable[Left], writing: Mapping[str, str], users: Iterable[tuple[str, str]]) -> None:
+    """Whether nothing is in the way of another number of partitions; records of a key would lose their order.
+
+    Args:
+        writing: stages and sources that write to the topic.
+        users: what living workers hold or want of those that read or write it, each with the worker.
+
+    Raises:
+        InUse: something is; all of it is named.
+    """
+    faults = [*_running(topic, writing, users), *_left(left)]
+    if faults:
+        raise InUse([*faults, f"topic {topic} was not changed"])
+
+
+def _running(topic: str, writing: Mapping[str, str], users: Iterable[tuple[str, str]]) -> Iterator[str]:
+    for name, worker in sorted(set(users)):
+        yield f"worker {worker} runs {name}, which {'writes to' if name in writing else 'reads'} {topic}; stop it first"
+
+
+def _left(left: Iterable[Left]) -> Iterator[str]:
+    for one in left:
+        where = f"stage {one.stage} partition {one.partition}"
+        if one.outstanding:
+            yield f"{where} has {one.outstanding} records outstanding; run it until all is delivered, or forget it"
+        if one.parked:
+            yield f"{where} has {one.parked} records parked; retry or drop them first"

@@ -1,0 +1,291 @@
+"""Replays at work: each a lane of its own beside the live one, under the same lease and on the same call slots.
+
+Between them no key is in hand twice, nor is a key replayed over that has something parked in the live lane. What a
+replay commits is kept under its own name, with progress, totals and parked records of its own: so it is once in
+effect as live work is, and whoever takes the lease goes on where it stood.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import copy
+from collections.abc import Collection, Sequence
+from typing import TYPE_CHECKING
+
+from msgspec.structs import replace
+
+from onward.call import Called, Unit
+from onward.draft import Draft
+from onward.events import Replayed
+from onward.failure import kind_of, message_of
+from onward.lane import READ_BYTES, READ_RECORDS, Lane
+from onward.log import Block, Claim, Commit, Lease, Parked, Range, Replay
+from onward.span import spans_of
+from onward.window import Chunk, chunk_of
+from onward.within import Target, Within
+
+if TYPE_CHECKING:
+    from onward.crew import Crew
+    from onward.worker import Worker
+
+BURST = 0.2
+"""Seconds whose share of a rate may come at once."""
+
+OVERTAKES = "its key has something parked; replay it again when that is settled"
+
+
+class Trickle:
+    """How many records may go now, where so many per second may."""
+
+    def __init__(self, rate: float, now: float) -> None:
+        self._rate = rate
+        self._left = 1.0
+        self._at = now
+
+    def may(self, now: float) -> int:
+        most = max(1.0, self._rate * BURST)
+        self._left = min(most, self._left + (now - self._at) * self._rate)
+        self._at = now
+        return int(self._left + 1e-6)
+
+    def spend(self, records: int) -> None:
+        self._left -= records
+
+    def next(self) -> float:
+        """When the next one may go."""
+        return self._at + max(0.0, (1.0 - self._left) / self._rate)
+
+
+class ReplayLane(Lane):
+    """A replay in one partition. `run` returns when it is over (then it is `closed`), stopped, or its lease is lost."""
+
+    def __init__(self, crew: Crew, claim: Claim, within: Within | None, replay: Replay, live: Lane) -> None:
+        stage = copy.copy(crew.stage)
+        stage.on_dead = "pass"  # a job comes to its end: what fails for good is counted, and holds nobody up
+        stage.dedupe = None  # a replay is a repeat, and meant to be
+        self.replay = replay
+        super().__init__(crew, claim, within, stage)
+        self._end = next(one.end for one in replay.ranges if one.partition == self.partition)
+        self._live = self.beside = live
+        self._busy = live._busy
+        self._trickle = Trickle(replay.rate / len(replay.ranges), crew.now()) if replay.rate else None
+        self._cancelled = replay.cancelled
+        self._closing = False
+        self.closed = False
+        live.beside = self
+
+    @property
+    def _known_as(self) -> str:
+        return self.replay.stage if self.replay.same_id else self.replay.name
+
+    def reached(self, end: int) -> None:
+        """Its end was fixed when it was asked for."""
+
+    def cancel(self) -> None:
+        """Ends when what is in hand is done."""
+        self._cancelled = True
+        self.wake()
+
+    @property
+    def next_due(self) -> float | None:
+        due = super().next_due
+        rows = self._parking.rows.values()
+        if due is not None and self._live.parked_keys and not any(self._may_try(row) for row in rows):
+            due = None  # whoever frees the key wakes it
+        if self._trickle is not None and self._window.pending and self._trickle.may(self._crew.now()) < 1:
+            slow = self._trickle.next()
+            due = slow if due is None else min(slow, due)
+        return due
+
+    def _may_try(self, row: Parked) -> bool:
+        return row.state == "retrying" and (row.key is None or row.key not in self._live.parked_keys)
+
+    # its range
+
+    async def _read(self) -> None:
+        window, topic = self._window, self.stage.topic.name
+        try:
+            blocks = await self._crew.patiently(
+                lambda: self._crew.log.read(topic, self.partition, window.reach, READ_RECORDS, READ_BYTES)
+            )
+            window.add(*self._of_job(blocks))
+        finally:
+            self._reading = False
+
+    def _of_job(self, blocks: Sequence[Block]) -> tuple[Chunk, int]:
+        """The records that are to be replayed, and where reading goes on. What is kept no more is passed over."""
+        window, end, key = self._window, self._end, self.replay.key
+        start = max(window.reach, blocks[0].offset) if blocks else end
+        window.finish([(window.reach, min(start, end))], 0, 0)
+        if start >= end:
+            return Chunk((), [], (), 0), end
+        chunk = chunk_of(blocks, start, window.skip, self._crew.reader)
+        mine, others = [], []
+        for index, offset in enumerate(chunk.offsets):
+            if offset < end:
+                (mine if key is None or chunk.keys[index] == key else others).append(index)
+        window.finish(spans_of([chunk.offsets[index] for index in others]), 0, 0)
+        return chunk.part(mine), min(blocks[-1].offset + blocks[-1].count, end)
+
+    # beside live work
+
+    @property
+    def _blocked(self) -> Collection[str]:
+        live = self._live.parked_keys
+        return {*super()._blocked, *live} if live else super()._blocked
+
+    def _set_aside(self, row: Parked) -> Parked:
+        return replace(row, state="dead", reason=OVERTAKES) if row.key in self._live.parked_keys else row
+
+    def _may_fly(self, group: Sequence[int]) -> bool:
+        keys = {self._parking.rows[offset].key for offset in group}
+        return not any(key in self._live.parked_keys for key in keys if key is not None) and super()._may_fly(group)
+
+    def _uncommitted_enough(self) -> bool:
+        return self._cancelled or super()._uncommitted_enough()
+
+    def _most(self, most: int) -> int:
+        most = super()._most(most)
+        return most if self._trickle is None else min(most, self._trickle.may(self._crew.now()))
+
+    def _hand_live(self, *, probe: bool = False, skip: int = 0) -> bool:
+        if self._trickle is None:
+            return super()._hand_live(probe=probe, skip=skip)
+        if self._trickle.may(self._crew.now()) < 1:
+            return False
+        before = self._window.pending
+        handed = super()._hand_live(probe=probe, skip=skip)
+        self._trickle.spend(before - self._window.pending)
+        return handed
+
+    def _settled(self, unit: Unit, called: Called) -> Draft:
+        draft = super()._settled(unit, called)
+        for offset, row in draft.park.items():
+            if row.state == "waiting":
+                why = f"it would wait for a person, which no replay does: {row.reason}"
+                draft.park[offset] = replace(row, state="dead", reason=why)
+        return draft
+
+    # its end
+
+    def _step(self) -> None:
+        super()._step()
+        if self._over and not (self._closing or self.lost or self._stopping):
+            self._closing = True
+            left = [offset for offset, row in self._parking.rows.items() if row.state != "dead"]
+            next_ = self._window.next
+            self._spawn(
+                self._close(Commit(lease=self.lease, next=next_, totals=self._totals, unpark=left, closes=True))
+            )
+
+    @property
+    def _over(self) -> bool:
+        if self._tasks or self._committing or not self._draft.empty:
+            return False
+        if self._cancelled:
+            return True
+        return self._window.next >= self._end and all(row.state == "dead" for row in self._parking.rows.values())
+
+    async def _close(self, commit: Commit) -> None:
+        await self._write(commit)
+        if not self.lost:
+            self.closed = self._stopping = True
+            failed = len(self._parking.rows) - len(commit.unpark)
+            number, done = self.replay.number, self._totals.done
+            self._crew.observe(Replayed(self.stage.name, self.partition, number, done, failed))
+
+
+class Replays:
+    """The replays of one stage and partition, one after another by their numbers, beside its live lane."""
+
+    def __init__(self, worker: Worker, crew: Crew, live: Lane, target: Target | None) -> None:
+        self._worker = worker
+        self._crew = crew
+        self._live = live
+        self._target = target
+        self._jobs: dict[int, Replay] = {}
+        self._over: set[int] = set()
+        self._current: ReplayLane | None = None
+        self._wake = asyncio.Event()
+        self._stopping = False
+
+    @property
+    def busy(self) -> bool:
+        """Something is to be begun; what has begun is a lane that tells for itself."""
+        return self._current is None and self._next() is not None
+
+    def told(self, replays: Sequence[Replay]) -> None:
+        """Those that are not over, of any stage."""
+        mine = [job for job in replays if job.stage == self._live.stage.name]
+        self._jobs = {job.number: job for job in mine if self._range(job) is not None}
+        current = self._current
+        if current is not None and (job := self._jobs.get(current.replay.number)) is not None and job.cancelled:
+            current.cancel()
+        self._wake.set()
+
+    async def beside(self) -> None:
+        """Runs the live lane, and replays as long as it does."""
+        running = asyncio.create_task(self._run())
+        try:
+            await self._live.run()
+            self._stopping = True
+            self._wake.set()
+            if self._current is not None:
+                if self._live.lost:
+                    self._current.give_up()
+                else:
+                    self._current.stop()
+            await running
+        finally:
+            running.cancel()
+            await asyncio.gather(running, return_exceptions=True)
+
+    async def _run(self) -> None:
+        while not self._stopping:
+            self._wake.clear()
+            if (job := self._next()) is None:
+                await self._wake.wait()
+                continue
+            try:
+                if not await self._replay(job):
+                    return  # it was stopped, as the live lane is
+            except Exception as error:
+                if self._stopping or self._live.lost:
+                    return  # the next holder goes on where it stood
+                # Live work goes on; whoever takes the lease next tries it again.
+                self._worker.say(job.name, f"{kind_of(error)}: {message_of(error)}")
+            self._over.add(job.number)
+            self._worker.look()
+
+    async def _replay(self, job: Replay) -> bool:
+        """Whether it is over."""
+        range_ = self._range(job)
+        assert range_ is not None
+        lease = replace(self._live.lease, stage=job.name)
+        claim, within = await self._resumed(lease, range_), None
+        if self._target is not None:
+            within = Within(self._target, self._crew.log, None)
+            if await within.take(claim, range_.end, self._crew.in_thread):
+                claim = await self._resumed(lease, range_)
+        while True:
+            lane = self._current = ReplayLane(self._crew, claim, within, job, self._live)
+            self._worker.begin(self._crew, lane)
+            try:
+                if self._stopping:
+                    lane.stop()
+                await lane.run()
+            finally:
+                self._live.beside = self._current = None
+                self._worker.end(self._crew, lane)
+            if not lane.again:
+                return lane.closed
+            claim = await self._resumed(lease, range_)
+
+    async def _resumed(self, lease: Lease, range_: Range) -> Claim:
+        return await self._worker.patiently(lambda: self._crew.log.resume(lease, range_.first), or_stop=True)
+
+    def _range(self, job: Replay) -> Range | None:
+        return next((one for one in job.ranges if one.partition == self._live.partition), None)
+
+    def _next(self) -> Replay | None:
+        return next((job for number, job in sorted(self._jobs.items()) if number not in self._over), None)

@@ -1,0 +1,1 @@
+DELETE FROM document_entry WHERE "table" = :table AND key IN (SELECT value FROM json_each(:keys))

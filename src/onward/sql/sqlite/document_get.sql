@@ -1,0 +1,1 @@
+SELECT "table", key, version, state, value, at FROM document WHERE "table" = :table AND key = :key

@@ -1,0 +1,1 @@
+SELECT name, declaration FROM document_table ORDER BY name

@@ -1,0 +1,1 @@
+SELECT declaration FROM document_table WHERE name = :name

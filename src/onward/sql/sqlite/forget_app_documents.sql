@@ -1,0 +1,1 @@
+DELETE FROM document WHERE substr("table", 1, length(:name) + 1) = :name || '.'

@@ -1,0 +1,1 @@
+DELETE FROM run WHERE substr(task, 1, length(:name) + 1) = :name || '.'

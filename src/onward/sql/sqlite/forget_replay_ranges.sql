@@ -1,0 +1,1 @@
+DELETE FROM replay_range WHERE number = :number

@@ -1,0 +1,1 @@
+DELETE FROM shape WHERE topic = :name

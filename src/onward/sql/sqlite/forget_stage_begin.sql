@@ -1,0 +1,1 @@
+DELETE FROM begin WHERE stage = :name

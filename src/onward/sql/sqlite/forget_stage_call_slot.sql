@@ -1,0 +1,1 @@
+DELETE FROM call_slot WHERE stage = :name

@@ -1,0 +1,1 @@
+DELETE FROM folded WHERE stage = :name

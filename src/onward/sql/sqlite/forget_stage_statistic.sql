@@ -1,0 +1,1 @@
+DELETE FROM statistic WHERE stage = :name

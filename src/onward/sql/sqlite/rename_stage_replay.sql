@@ -1,0 +1,1 @@
+UPDATE replay SET stage = :name WHERE stage = :was

@@ -1,0 +1,1 @@
+UPDATE document SET "table" = :name WHERE "table" = :was

@@ -1,0 +1,1 @@
+UPDATE document_entry SET "table" = :name WHERE "table" = :was

@@ -1,0 +1,1 @@
+UPDATE document_history SET "table" = :name WHERE "table" = :was

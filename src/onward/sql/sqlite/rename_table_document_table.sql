@@ -1,0 +1,1 @@
+UPDATE document_table SET name = :name WHERE name = :was

@@ -1,0 +1,1 @@
+UPDATE replay SET cancelled = :now WHERE number = :number AND cancelled IS NULL

@@ -1,0 +1,1 @@
+SELECT fingerprint, shape, since FROM shape WHERE topic = :topic ORDER BY seq

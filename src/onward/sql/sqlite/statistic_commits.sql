@@ -1,0 +1,1 @@
+SELECT coalesce(sum(commits), 0) FROM statistic WHERE stage = :name

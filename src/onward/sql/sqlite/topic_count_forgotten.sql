@@ -1,0 +1,1 @@
+UPDATE topic SET forgotten = forgotten + :count WHERE name = :name

@@ -1,0 +1,62 @@
+"""A file of ours that cannot be made or written: what is said, and that nothing is left."""
+
+from __future__ import annotations
+
+import errno
+import os
+from pathlib import Path
+from typing import Any
+
+import apsw
+import pytest
+
+from onward.errors import Refused, StoreAway
+from onward.sqlite.connection import File, away
+
+
+def unwritable(monkeypatch: pytest.MonkeyPatch, place: Path) -> None:
+    """As for a user who may not write it; whoever runs the tests may write everything."""
+    access = os.access
+    monkeypatch.setattr(os, "access", lambda path, mode: Path(path) != place and access(path, mode))
+
+
+@pytest.mark.parametrize("folder", [True, False])
+def test_a_store_that_may_not_be_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, folder: bool) -> None:
+    store = tmp_path / "store.db"
+    File(store).close()
+    unwritable(monkeypatch, tmp_path if folder else store)
+    for create in (True, False):
+        with pytest.raises(Refused, match=f"the {'folder' if folder else 'file'} .* may not be written"):
+            File(store, create=create)
+    monkeypatch.undo()
+    File(store).close()
+
+
+@pytest.mark.parametrize(
+    ("number", "told"),
+    [
+        (errno.EROFS, "the file system of .* is read-only"),
+        (errno.EACCES, "folder .* may not be written by this user"),
+        (errno.ENOSPC, "No space left"),
+    ],
+)
+def test_a_store_that_cannot_be_made(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, number: int, told: str) -> None:
+    def fails(path: Any, flags: int, mode: int = 0o777) -> int:
+        raise OSError(number, os.strerror(number))
+
+    monkeypatch.setattr(os, "open", fails)
+    with pytest.raises(Refused, match=told):
+        File(tmp_path / "store.db")
+    monkeypatch.undo()
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_where_a_file_stands_in_the_way_of_a_folder(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("x")
+    with pytest.raises(Refused, match="cannot be made"):
+        File(tmp_path / "file" / "store.db")
+
+
+def test_a_disk_that_becomes_read_only_is_waited_for() -> None:
+    error = away(apsw.ReadOnlyError("attempt to write a readonly database"), "/x/store.db")
+    assert isinstance(error, StoreAway) and "read-only" in str(error)
