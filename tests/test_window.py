@@ -12,7 +12,7 @@ from onward import codec
 from onward.codec import KEY, VALUE, Codec
 from onward.errors import BadRecord, Broken
 from onward.log import Block
-from onward.window import Chunk, Window, chunk_of
+from onward.window import Chunk, Window, chunk_of, cut
 
 TIME = "2025-06-15T15:06:40.000000Z"
 ANY = Codec(Any)
@@ -300,3 +300,29 @@ def test_leaving_out_counts_only_what_could_be_taken(keys: list[str], most: int,
         assert found[0] == free[-1]
     else:
         assert found == []
+
+
+def test_blocks_are_cut_to_what_there_is_room_for() -> None:
+    def block(offset: int, *sizes: int) -> Block:
+        rows = [(None, None, "2025-06-15T15:06:40Z", None, "x" * size) for size in sizes]
+        return Block(offset, len(sizes), codec.encode(rows), f"n{offset}")
+
+    reader = codec.Codec(Any)
+    blocks = [block(0, *[100] * 10), block(10, 5_000, 10, 10), block(13, 10)]
+    assert cut(blocks, 0, 10_000) == blocks
+    assert cut(blocks, 0, 3_000) == blocks[:1]
+    for size in (1, 200, 300, 600, 2_000):
+        found: list[int] = []
+        at = 0
+        while at < 14:
+            part = cut([block for block in blocks if block.offset + block.count > at], at, size)
+            chunk = chunk_of(part, at, (), reader)
+            assert sum(len(block.entries) for block in part) <= max(size + 2, 6_000)
+            assert [chunk.nonce(offset) for offset in chunk.offsets] == [
+                "n0" if offset < 10 else "n10" if offset < 13 else "n13" for offset in chunk.offsets
+            ]
+            for offset in chunk.offsets:
+                assert reader.decode_one(chunk.raw(offset)) == chunk.entries[list(chunk.offsets).index(offset)]
+            found += chunk.offsets
+            at = part[-1].offset + part[-1].count
+        assert found == list(range(14))

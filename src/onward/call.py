@@ -17,7 +17,7 @@ from typing import Any, TypeVar
 from onward.breaker import Breaker
 from onward.codec import HEADERS, KEY, ORIGIN, TIME, VALUE, Codec
 from onward.document import Edit
-from onward.emit import Emitted, Emitter, Yields
+from onward.emit import Emitted, Emitter, Kept, Yields
 from onward.errors import BadOutput, BadRecord, CallFailed, TimedOut, Unavailable
 from onward.events import Progressed
 from onward.failure import Failure, is_stopped, kind_of, message_of, release
@@ -150,7 +150,9 @@ class Caller:
         breaker: Breaker,
         identity: str,
         observe: Callable[[Any], None],
+        room: Callable[[], int],
     ) -> None:
+        self._room = room
         self._stage = stage
         self._reader = reader
         self._emitter = emitter
@@ -225,14 +227,15 @@ class Caller:
         ordered = not self._stage.unordered
         behind: set[int] = set()
         repeats = unit.repeats
-        passed = 0
+        passed = size = 0
+        room = self._room()
         begun = now = time.monotonic()
         check = stride = 1
         stopped = len(inputs)
         for index, value in enumerate(inputs):
             if index >= check:
                 before, now = now, time.monotonic()
-                if now - begun >= SLICE:
+                if now - begun >= SLICE or self._is_much(results):
                     stopped = index
                     break
                 stride = stride * 2 if now - before < SLICE / 8 else max(1, stride // 4)
@@ -263,7 +266,7 @@ class Caller:
                 if awaits:
                     result = await self._in_time(result)
                 elif generates:
-                    result = await self._in_time(_drain_async(result)) if _is_async(result) else _drain(result)
+                    result = await self._drained(result)
                 if taking_back and (proving or undo.changed):
                     if not proving and self._unfit(chunk, _without(index, out), results):
                         # One before this that cannot be written: it has to be settled before anything is changed.
@@ -304,6 +307,11 @@ class Caller:
                         behind.update(chunk.after(index))
                     continue
                 results.append(result)
+                if generates:
+                    size += result.size
+                    if size > room:
+                        stopped = index + 1
+                        break
         unit.since = 0.0
         self._breaker.succeeded(len(results) - passed)
         called.rest = range(stopped, len(inputs))
@@ -312,6 +320,12 @@ class Caller:
     def _unfit(self, chunk: Chunk, done: Sequence[int], results: list[Any]) -> bool:
         """Whether one of the results so far cannot be written."""
         return bool(results) and bool(self._emitter.emit(chunk, done, results, self._prefix).refused)
+
+    def _is_much(self, results: Sequence[Any]) -> bool:
+        """Whether what was given is more than a lane may have in hand, if all of it is like the last."""
+        if len(results) < 8 or self._generates:
+            return False
+        return self._emitter.size_of(results[-1]) * len(results) > self._room()
 
     def _prove(self, chunk: Chunk, index: int, result: Any) -> None:
         """Raises what makes the result unfit to be written, while the call can still be taken back."""
@@ -371,7 +385,7 @@ class Caller:
             if self._awaits:
                 result = await self._in_time(result)
             elif self._generates:
-                result = await self._in_time(_drain_async(result)) if _is_async(result) else _drain(result)
+                result = await self._drained(result)
             self._settle_batch(called, chunk, indices, result, undo)
         except Unavailable as error:
             undo.back()
@@ -535,6 +549,36 @@ class Caller:
             for index, offset, entry in zip(indices, chunk.offsets, chunk.entries, strict=True)
         ]
 
+    async def _drained(self, generator: Any) -> Yields:
+        """What a generator yields, up to an outcome."""
+        return await self._in_time(self._drain_async(generator)) if _is_async(generator) else self._drain(generator)
+
+    def _drain(self, generator: Any) -> Yields:
+        found = Yields()
+        for item in generator:
+            if isinstance(item, OUTCOMES):
+                found.end = item
+                generator.close()
+                break
+            self._keep(found, item)
+        return found
+
+    async def _drain_async(self, generator: Any) -> Yields:
+        found = Yields()
+        async for item in generator:
+            if isinstance(item, OUTCOMES):
+                found.end = item
+                await generator.aclose()
+                break
+            self._keep(found, item)
+        return found
+
+    def _keep(self, found: Yields, item: Any) -> None:
+        kept = self._emitter.kept(item)
+        found.append(kept)
+        if type(kept) is Kept:
+            found.size += len(memoryview(kept.raw)) + 200
+
     async def _in_time(self, call: Any) -> Any:
         seconds = self._stage.timeout
         if seconds is None:
@@ -574,28 +618,6 @@ def run_through(coroutine: Coroutine[Any, Any, T]) -> T:
 
 def _is_async(result: Any) -> bool:
     return hasattr(result, "__anext__")
-
-
-def _drain(generator: Any) -> Yields:
-    found = Yields()
-    for item in generator:
-        if isinstance(item, OUTCOMES):
-            found.end = item
-            generator.close()
-            break
-        found.append(item)
-    return found
-
-
-async def _drain_async(generator: Any) -> Yields:
-    found = Yields()
-    async for item in generator:
-        if isinstance(item, OUTCOMES):
-            found.end = item
-            await generator.aclose()
-            break
-        found.append(item)
-    return found
 
 
 def _told(error: BaseException) -> str:

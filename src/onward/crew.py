@@ -56,6 +56,8 @@ class Crew:
         self._served: dict[Lease, int] = {}
         self._number = itertools.count(1)
         self._bounded = worker.gates.bounded(stage)
+        self._large: dict[int, int] = {}
+        self._denied: set[Lane] = set()
 
     @property
     def room(self) -> int:
@@ -66,6 +68,28 @@ class Crew:
     def horizon(self) -> float:
         """Up to which instant a run that ends waits for what is due."""
         return self._worker.horizon
+
+    @property
+    def reads(self) -> asyncio.Semaphore:
+        """What a lane holds while it reads."""
+        return self._worker.reads
+
+    def may_hold(self, lane: Lane, size: int) -> bool:
+        """Whether a lane may have something in hand that is larger than its room. All lanes of the stage together
+        have so much at the most, or one of them one record; who is refused is woken when it may ask again."""
+        others = sum(held for partition, held in self._large.items() if partition != lane.partition)
+        if others and others + size > self._worker.large_room:
+            self._denied.add(lane)
+            return False
+        self._large[lane.partition] = size
+        return True
+
+    def holds_no_more(self, partition: int) -> None:
+        """What was larger than its room has left the lane's hand."""
+        if self._large.pop(partition, None) is not None:
+            denied, self._denied = self._denied, set()
+            for lane in denied:
+                lane.wake()
 
     @property
     def state(self) -> str:

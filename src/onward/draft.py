@@ -36,6 +36,12 @@ class Draft:
     def empty(self) -> bool:
         return not (self.units or self.park or self.unpark or self.promote or self.answered)
 
+    @property
+    def size(self) -> int:
+        """Bytes of what it appends and parks."""
+        parked = sum(len(row.entry) for row in self.park.values())
+        return parked + sum(len(append.entries) for append in self.appends)
+
     def drop(self, drops: Iterable[tuple[str, int]]) -> None:
         """Counts records, each given by a reason and its offset, as dropped."""
         for reason, offset in drops:

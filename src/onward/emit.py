@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
+import msgspec
 from msgspec import UNSET
 
 from onward import codec
@@ -25,10 +26,21 @@ _NONE = type(None)
 _SPECIAL = frozenset([_NONE, Outgoing, Record, *OUTCOMES, list, tuple])
 
 
+class Kept(NamedTuple):
+    """What a generator yielded, as it was at that moment. What is UNSET is its input's."""
+
+    topic: Topic[Any]
+    key: Any
+    time: Any
+    headers: Any
+    raw: msgspec.Raw
+
+
 class Yields(list[Any]):
-    """What a generator yielded, up to an outcome that ended it (`end`), if one did."""
+    """What a generator yielded, up to an outcome that ended it (`end`), if one did; `size` is in bytes."""
 
     end: Outcome | None = None
+    size: int = 0
 
 
 class Emitted:
@@ -44,6 +56,9 @@ class Emitted:
         self.refused: list[tuple[int, BaseException]] = []
         self.ended: list[tuple[int, Outcome]] = []
 
+
+_INPUTS: Any = (None, UNSET, UNSET, UNSET, None)
+"""Stands for an input that is not known yet."""
 
 Row = tuple[Any, ...]
 Outside = tuple[Topic[Any], str | None, bytes]
@@ -84,6 +99,27 @@ class Emitter:
                 made = Emitted()  # one of them cannot be written; which, the long way tells
         self._one_by_one(made, chunk, indices, results, prefix)
         return made
+
+    def kept(self, out: Any) -> Any:
+        """What a generator yields as it is now: it may be changed and yielded again. What cannot be written stays as
+        it is, and fails its record when that is emitted."""
+        if out is None:
+            return None
+        try:
+            topic, (_, key, time, headers, value) = self._row(out, None, _INPUTS)
+            headers = dict(headers) if isinstance(headers, dict) else headers
+            raw = codec.encode(value)
+            check_finite(topic.name, topic.type, [("", "", "", "", value)], raw)
+            return Kept(topic, key, time, headers, msgspec.Raw(raw))
+        except Exception:
+            return out
+
+    def size_of(self, out: Any) -> int:
+        """The bytes of a result, if it is one value."""
+        if type(out) is Yields:
+            return out.size
+        found = self.kept(out)
+        return len(memoryview(found.raw)) if type(found) is Kept else 0
 
     def whole(self, chunk: Chunk, yields: Iterable[Any], prefix: str) -> Emitted:
         """The blocks of what a batch gave as a whole; its origin is the batch's range."""
@@ -164,9 +200,10 @@ class Emitter:
                 entry, origin = chunk.entries[index], f"{prefix}{chunk.offsets[index]}"
                 rows = [self._row(out, origin, entry) for out in outs if out is not None]
                 for topic, row in rows:
-                    raw = codec.encode(row)
-                    _check_size(topic, row, len(raw))
-                    check_finite(topic.name, topic.type, [row], raw)
+                    if not _is_small(topic, row):
+                        raw = codec.encode(row)
+                        _check_size(topic, row, len(raw))
+                        check_finite(topic.name, topic.type, [row], raw)
             except Exception as error:
                 made.refused.append((index, error))
                 continue
@@ -179,6 +216,11 @@ class Emitter:
 
     def _row(self, out: Any, origin: str | None, entry: Entry) -> tuple[Topic[Any], Row]:
         """The topic and the stored form of one output."""
+        if type(out) is Kept:
+            given = (out.key, out.time, out.headers)
+            mine = (entry[KEY], entry[TIME], entry[HEADERS])
+            key, time, headers = (b if a is UNSET else a for a, b in zip(given, mine, strict=True))
+            return out.topic, (origin, key, time, headers, out.raw)
         key: Any = UNSET
         headers: Any = entry[HEADERS]
         time = entry[TIME]
@@ -264,6 +306,13 @@ def _headers(given: Any) -> dict[str, str] | None:
     if not all(type(part) is str for item in given.items() for part in item):
         raise BadOutput(f"headers are texts by name, not {given!r}")
     return given or None
+
+
+def _is_small(topic: Topic[Any], row: Row) -> bool:
+    """Whether a row that a generator gave is small for sure, so that it need not be written to be measured."""
+    if type(row[-1]) is not msgspec.Raw or row[HEADERS] is not None:
+        return False
+    return len(memoryview(row[-1])) + 6 * len(row[KEY] or "") + 1_000 < topic.max_record
 
 
 def _check_size(topic: Topic[Any], row: Row, size: int) -> None:

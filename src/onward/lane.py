@@ -31,7 +31,7 @@ from onward.running import begun, gone, is_suspect, put_back, untouched
 from onward.settle import behind, settle
 from onward.stage import Stage
 from onward.undo import Undo
-from onward.window import Chunk, Window, chunk_of, chunk_of_copies
+from onward.window import Chunk, Window, chunk_of, chunk_of_copies, cut
 from onward.within import Within, unit_after
 
 if TYPE_CHECKING:
@@ -47,6 +47,9 @@ MOST_CAREFUL = 10
 
 CAREFUL = 2 * READ_RECORDS
 """So many records are noted before they are called when holders were gone in a row."""
+
+RETRIES = 16
+"""Parked records that are tried together while it is not known how large they are."""
 
 GATHER = 0.1
 """Seconds for which records that are due may wait for others while new ones are worked on."""
@@ -66,7 +69,8 @@ class Lane:
         self._incarnation = claim.incarnation
         self._totals = claim.totals
         rows = crew.ration.parked(claim.parked, crew.horizon)
-        self._parking = Parking(rows, ordered=not stage.unordered, dead_hold=stage.on_dead == "hold")
+        keep, room = stage.on_dead == "hold", lambda: crew.room // 4
+        self._parking = Parking(rows, ordered=not stage.unordered, dead_hold=keep, room=room)
         parked = [(row.offset, row.offset + 1) for row in claim.parked]
         self._window = Window(claim.next, [*claim.ahead, *parked])
         self._caller = Caller(
@@ -77,6 +81,7 @@ class Lane:
             breaker=crew.breaker,
             identity=f"{self._known_as}:{stage.topic.name}:{claim.incarnation}:{self.partition}",
             observe=crew.observe,
+            room=lambda: crew.room // 2,
         )
         # Where a unit fails as one, or a hanging call parks its record alone, none before it of its key may be left.
         alone = crew.isolation is not None or (stage.timeout is not None and not stage.handler.is_async)
@@ -104,6 +109,7 @@ class Lane:
         self._pending = Pending(crew.log.tables) if crew.has_tables else None
         self._careful = crew.conflicts.get(self.partition, 0)
         self.conflicted = False
+        self._large = self._record_size = 0
         self._reading = False
         self._committing = False
         self._stopping = False
@@ -269,6 +275,7 @@ class Lane:
         if self._hand_error is not None or self.conflicted:
             return
         self._commit()
+        self._let_go()
         if self._stopping or self.stuck:
             return
         self._answer()
@@ -317,10 +324,13 @@ class Lane:
         window = self._window
         if self._reading or window.reach >= self._end or (self._crew.breaker.tripped and window.pending):
             return
-        if window.held + READ_RECORDS > self._room or (window.held and window.size + READ_BYTES > self._crew.room):
+        room = self._crew.room
+        if window.held + READ_RECORDS > self._room or (window.held and window.size + _read_size(room) > room):
             return
         if self._is_full() or self._crew.ration.over:
             return
+        if self._large and not self._crew.may_hold(self, self._large):
+            return  # what it read last was larger than its room, and so may be what comes
         self._reading = True
         self._spawn(self._read())
 
@@ -339,23 +349,39 @@ class Lane:
         return full
 
     async def _read(self) -> None:
-        window = self._window
+        window, topic = self._window, self.stage.topic.name
+        size = _read_size(self._crew.room)
         try:
-            blocks = await self._crew.patiently(
-                lambda: self._crew.log.read(
-                    self.stage.topic.name, self.partition, window.reach, READ_RECORDS, READ_BYTES
+            async with self._crew.reads:
+                blocks = await self._crew.patiently(
+                    lambda: self._crew.log.read(topic, self.partition, window.reach, READ_RECORDS, size)
                 )
-            )
-            if not blocks or blocks[0].offset > window.reach:
-                raise Broken(
-                    f"{self.stage.topic.name}:{self.partition} holds no record at offset {window.reach}, which "
-                    f"{self.stage.name} has yet to see; `onward audit` says what is missing"
-                )
+                if not blocks or blocks[0].offset > window.reach:
+                    raise Broken(
+                        f"{topic}:{self.partition} holds no record at offset {window.reach}, which "
+                        f"{self.stage.name} has yet to see; `onward audit` says what is missing"
+                    )
+                blocks = cut(blocks, window.reach, max(size, self._crew.room - window.size))
+            if self._is_too_large(sum(len(block.entries) for block in blocks)):
+                return
             reach = blocks[-1].offset + blocks[-1].count
             chunk = chunk_of(blocks, window.reach, window.skip, self._crew.reader)
+            self._record_size = max(self._record_size, chunk.size // max(1, len(chunk)))
             window.add(*self._crew.ration.read(chunk, reach))
         finally:
             self._reading = False
+
+    def _is_too_large(self, size: int) -> bool:
+        """Whether what was read may not stay, as other lanes have much in hand; it is read again when it may."""
+        self._large = size if size > self._crew.room else 0
+        if not self._large:
+            self._crew.holds_no_more(self.partition)
+        return self._large > 0 and not self._crew.may_hold(self, size)
+
+    def _let_go(self) -> None:
+        """Says so when something large has left the hand."""
+        if self._large and not (self._window.held or self._units or self._committing or self._reading):
+            self._crew.holds_no_more(self.partition)
 
     # handing out
 
@@ -391,6 +417,8 @@ class Lane:
             return True
         if self._requests and not self._flying:
             return True  # they wait for a moment when all is committed, which new work would put off for ever
+        if self._committing and self._draft.size > self._crew.room // 2:
+            return True
         most = 1 if self.stage.effect else 8
         return self._draft.units >= most + (0 if self.stage.effect else self.stage.parallel) and self._committing
 
@@ -415,7 +443,8 @@ class Lane:
         """Hands out parked records that are due; one group at a time where calls act outside or are batches."""
         if self._requests or not self._due() or self._uncommitted_enough():
             return False
-        groups = self._parking.take(self._crew.now(), self._most(most), self._flying | self._unwritten)
+        most = min(most, self._crew.room // self._record_size if self._record_size else RETRIES)
+        groups = self._parking.take(self._crew.now(), self._most(max(1, most)), self._flying | self._unwritten)
         groups = [group for group in groups if self._may_fly(group)]
         if not groups:
             return False
@@ -580,6 +609,7 @@ class Lane:
         if away := [offset for offset in offsets if offset not in found]:
             log, stage = self._crew.log, self.stage.name
             for row in await self._crew.patiently(lambda: log.copies(stage, self.partition, away)):
+                self._record_size = max(self._record_size, len(row.entry))
                 found[row.offset] = msgspec.structs.replace(rows[row.offset], entry=row.entry, nonce=row.nonce)
         return [found[offset] for offset in offsets if offset in found]
 
@@ -893,6 +923,11 @@ class Lane:
         if request.action != "drop" and rows:
             rows = await self._copies([row.offset for row in rows])
         return carried_out(request, rows, self.stage, self._crew.reader, self._crew.now())
+
+
+def _read_size(room: int) -> int:
+    """Bytes to read at once: half of what there is room for, so that one half is worked on while the other is read."""
+    return min(READ_BYTES, room // 2)
 
 
 def _close(work: Coroutine[Any, Any, Any]) -> None:

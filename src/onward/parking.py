@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import heapq
 from bisect import insort
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 
 import msgspec
 
@@ -17,7 +17,7 @@ from onward.span import holds, length
 from onward.units import instant_text
 
 AT_HAND = 1_000_000
-"""Bytes of copies that are kept, so that what is tried again soon need not be read from the store."""
+"""The most bytes of copies that are kept, so that what is tried again soon need not be read from the store."""
 
 
 class Parking:
@@ -26,7 +26,10 @@ class Parking:
     A row has its copy (`entry`) as long as it came with it and there is room; else it lies in the store only.
     """
 
-    def __init__(self, rows: Iterable[Parked], *, ordered: bool, dead_hold: bool) -> None:
+    def __init__(
+        self, rows: Iterable[Parked], *, ordered: bool, dead_hold: bool, room: Callable[[], int] = lambda: AT_HAND
+    ) -> None:
+        self._room = room
         self._ordered = ordered
         self._dead_hold = dead_hold
         self.rows: dict[int, Parked] = {}
@@ -44,7 +47,7 @@ class Parking:
         before = self.rows.get(row.offset)
         known = before is not None
         self._size -= len(before.entry) if before is not None else 0
-        if row.entry and self._size + len(row.entry) > AT_HAND:
+        if row.entry and self._size + len(row.entry) > min(AT_HAND, self._room()):
             row = msgspec.structs.replace(row, entry=b"")
         self._size += len(row.entry)
         self.rows[row.offset] = row

@@ -123,6 +123,29 @@ def chunk_of(blocks: Sequence[Block], start: int, skip: Sequence[Span], reader: 
     return chunk
 
 
+def cut(blocks: Sequence[Block], start: int, size: int) -> Sequence[Block]:
+    """Of adjacent blocks from the record `start` on what fits into `size` bytes: whole blocks, else the beginning of
+    the first, which is at least one record."""
+    total = 0
+    for number, block in enumerate(blocks):
+        total += len(block.entries)
+        if total > size and number:
+            return blocks[:number]
+        if total > size:
+            return [_beginning(block, start - block.offset, size)]
+    return blocks
+
+
+def _beginning(block: Block, skip: int, size: int) -> Block:
+    raws, total = codec.split(block.entries), 0
+    end = skip
+    while end < len(raws) and (end == skip or total + len(memoryview(raws[end])) <= size):
+        total += len(memoryview(raws[end]))
+        end += 1
+    entries = b"[" + b",".join([bytes(raw) for raw in raws[skip:end]]) + b"]"
+    return Block(block.offset + skip, end - skip, entries, block.nonce)
+
+
 def chunk_of_copies(copies: Sequence[Parked], reader: Codec) -> Chunk:
     """Records that were parked, from their copies."""
     offsets = [copy.offset for copy in copies]

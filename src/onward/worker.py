@@ -68,6 +68,9 @@ SWEEP = 5.0
 GIVING_BACK = 5.0
 """Seconds that a worker which ends waits for its store."""
 
+READS = 4
+"""Lanes that read at once: a block is whole until it is cut to what its lane has room for."""
+
 TROUBLE = 5.0
 """Seconds after which a lane or intake that broke is taken up again."""
 
@@ -211,6 +214,7 @@ class Worker:
         self._intakes: dict[str, Intake] = {}
         self._target_of = target
         self._targets: dict[str, Target] = {}
+        self.reads = asyncio.Semaphore(READS)
         self._opening = asyncio.Lock()
         self.alone = asyncio.Lock()
         self._tasks: dict[Wanted, asyncio.Task[None]] = {}
@@ -240,7 +244,12 @@ class Worker:
     @property
     def room(self) -> int:
         """Bytes that one lane may have in hand. Decoded records take several times the bytes that they came in."""
-        return max(1_000_000, self.memory // (16 * max(1, len(self._lanes))))
+        return max(64_000, self.memory // (20 * max(1, len(self._lanes))))
+
+    @property
+    def large_room(self) -> int:
+        """Bytes that all lanes of one stage may have in hand of records that are larger than one lane's room."""
+        return self.memory // (20 * max(1, len(self._crews)))
 
     # its life
 
