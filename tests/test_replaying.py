@@ -303,3 +303,55 @@ def test_beside_live_work_no_key_is_in_hand_twice() -> None:
         run.until_idle()
         assert overlaps == []
         assert sorted(run.values(out)) == sorted([*range(400), *range(200)])
+
+
+def test_another_worker_tries_again_what_is_parked_in_the_job() -> None:
+    from onward.worker import Plan
+
+    numbers = Numbers(retry=Retry(attempts=5, first="1h", most="1h"))
+    with TestRun(numbers.app) as run:
+        run.put(numbers.numbers, *range(40))
+        run.until_idle()
+        numbers.bad |= {13}
+        numbers.calls.clear()
+        numbers.replay(run)
+        run._work(Plan(stages=("numbers.double",), once=True, patience=0.0))
+        status = numbers.status(run)
+        assert (status.state, status.done + status.behind, status.retrying) == ("waits for a worker", 39, 1)
+        numbers.bad.clear()
+        run.until_idle()
+        assert [n for n, _ in numbers.calls if n % 10 == 3] == [3, 13, 13, 23, 33]
+        assert len({id_ for n, id_ in numbers.calls if n == 13}) == 1
+        status = numbers.status(run)
+        assert (status.state, status.done, status.failed) == ("done", 40, 0)
+
+
+def test_it_changes_tables_once_as_live_work_does() -> None:
+    from msgspec import Struct
+
+    class Count(Struct):
+        key: str
+        times: int = 0
+
+    app = App("counts")
+    topic = app.topic("in", int, key=lambda n: f"k{n % 5}")
+    counts = app.table("counts", Count, key="key")
+    out = app.topic("out", int)
+
+    @app.stage(topic, to=out, parallel=4)
+    def count(record: Record[int]) -> int:
+        key = str(record.value % 3)
+        found = counts.get(key) or Count(key)
+        counts.put(Count(key, found.times + 1))
+        return record.value
+
+    with TestRun(app) as run:
+        run.put(topic, *range(60))
+        run.until_idle()
+        run._wait(run._log.replay(Replay(stage="counts.count", ranges=(Range(0, 0, 60),))))
+        run.put(topic, *range(60, 90))
+        run.until_idle()
+        assert len(run.values(out)) == 150
+        documents = run._log.store.tables
+        found = [documents.get("counts.counts", str(key)) for key in range(3)]
+        assert [one is not None and b'"times":50' in bytes(one.value or b"") for one in found] == [True, True, True]

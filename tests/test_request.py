@@ -23,15 +23,7 @@ class Order(Struct):
     cents: int
 
 
-APP = App("shop")
-ORDERS: Topic[Any] = APP.topic("orders", Order, key="customer", max_record=150)
-
-
-@APP.stage(ORDERS)
-def bill(order: Order) -> None: ...
-
-
-STAGE = APP.stages["shop.bill"]
+ORDERS: Topic[Any] = App("shop").topic("orders", Order, key="customer", max_record=150)
 READER = Codec(Order)
 
 
@@ -45,7 +37,7 @@ def asked(action: Any, value: str | None = None, **match: object) -> Request:
 
 
 def test_a_drop_finishes_and_says_by_whom() -> None:
-    draft = carried_out(asked("drop"), [row(3), row(4), row(9)], STAGE, READER, NOW)
+    draft = carried_out(asked("drop"), [row(3), row(4), row(9)], ORDERS, READER, NOW)
     assert (list(draft.unpark), draft.done, draft.dropped) == ([3, 4, 9], 3, 3)
     assert draft.drops == {"by ann": [3, 4, 9]}
     assert draft.answered == [Answer(7, "3 dropped", [(3, 5), (9, 10)])]
@@ -53,7 +45,7 @@ def test_a_drop_finishes_and_says_by_whom() -> None:
 
 def test_a_retry_leaves_those_behind() -> None:
     rows = [row(3), row(4, "behind"), row(5, "waiting")]
-    draft = carried_out(asked("retry"), rows, STAGE, READER, NOW)
+    draft = carried_out(asked("retry"), rows, ORDERS, READER, NOW)
     found = {offset: (one.state, one.due, one.attempts, one.approved) for offset, one in draft.park.items()}
     assert found == {3: ("retrying", NOW, 0, False), 5: ("retrying", NOW, 0, True)}
     assert draft.answered == [Answer(7, "2 to be tried", [(3, 4), (5, 6)])]
@@ -61,14 +53,14 @@ def test_a_retry_leaves_those_behind() -> None:
 
 def test_what_is_not_as_seen_is_counted() -> None:
     match = {"seen": {"dead 2025-01-01T00:00:00.000000Z": [[3, 5], [9, 10]], "behind": [[11, 12]]}}
-    draft = carried_out(asked("drop", **match), [row(3)], STAGE, READER, NOW)
+    draft = carried_out(asked("drop", **match), [row(3)], ORDERS, READER, NOW)
     assert draft.answered[0].result == "1 dropped; 3 not as seen any more, and left"
 
 
 def test_an_edit_changes_the_value_and_nothing_else() -> None:
     before = row(3)
     request = asked("edit", '{ "customer": "ann", "cents": 20 }', copy=copy_name(before.entry))
-    draft = carried_out(request, [before], STAGE, READER, NOW)
+    draft = carried_out(request, [before], ORDERS, READER, NOW)
     assert draft.answered == [Answer(7, "1 edited", [(3, 4)])]
     after = draft.park[3]
     assert msgspec.structs.replace(after, entry=b"") == msgspec.structs.replace(before, entry=b"")
@@ -79,7 +71,7 @@ def test_an_edit_changes_the_value_and_nothing_else() -> None:
 
 def test_an_edit_does_not_go_over_another_one() -> None:
     request = asked("edit", '{"customer": "ann", "cents": 20}', copy=copy_name(row(3, cents=2).entry))
-    draft = carried_out(request, [row(3)], STAGE, READER, NOW)
+    draft = carried_out(request, [row(3)], ORDERS, READER, NOW)
     assert not draft.park and draft.answered[0].result == "0 edited: somebody else has edited it meanwhile"
 
 
@@ -96,7 +88,7 @@ def test_an_edit_does_not_go_over_another_one() -> None:
 def test_what_cannot_be_put_in(value: str, why: str) -> None:
     with pytest.raises(Refused, match=why):
         edited(row(3).entry, value, ORDERS, READER)
-    draft = carried_out(asked("edit", value), [row(3)], STAGE, READER, NOW)
+    draft = carried_out(asked("edit", value), [row(3)], ORDERS, READER, NOW)
     assert not draft.park and draft.answered[0].result.startswith("0 edited: ")
 
 

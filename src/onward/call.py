@@ -157,8 +157,8 @@ class Caller:
         self._reader = reader
         self._emitter = emitter
         self._breaker = breaker
-        self._partition = self.partition = partition
-        self._identity = self.identity = identity
+        self.partition = partition
+        self.identity = identity
         self._observe = observe
         self._prefix = f"{stage.topic.name}:{partition}:"
         handler = stage.handler
@@ -170,6 +170,11 @@ class Caller:
         self._wants_approved = "approved" in handler.needs
         self._reviews = stage.review is not None
         self._name_of = key_function(stage.topic.type, stage.idempotency)
+
+    @property
+    def room(self) -> int:
+        """Bytes that what is given may take before it is committed."""
+        return self._room()
 
     async def run(self, unit: Unit, arguments: dict[str, Any], undo: Undo) -> Called:
         """Calls the handler for the records of the unit, in order, until all are done or the time slice is over."""
@@ -533,7 +538,7 @@ class Caller:
     def _inputs(self, unit: Unit, chunk: Chunk | None = None, indices: Sequence[int] | None = None) -> list[Any]:
         chunk = chunk or unit.chunk
         indices = range(len(unit)) if indices is None else indices
-        topic, partition, identity = self._stage.topic.name, self._partition, self._identity
+        topic, partition, identity = self._stage.topic.name, self.partition, self.identity
         return [
             Record(
                 key=entry[KEY],

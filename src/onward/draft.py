@@ -28,8 +28,8 @@ class Draft:
         self.marks: list[Mark] = []
         self.forget: tuple[int, float] | None = None
         self.answered: list[Answer] = []
-        self.drops: dict[str, list[int]] = {}
         self.edits: list[Edit] = []
+        self.drops: dict[str, list[int]] = {}
         self.units = 0
 
     @property
@@ -96,8 +96,8 @@ class Draft:
             marks=self.marks,
             forget=self.forget,
             answered=self.answered,
-            drops=[(reason, spans_of(sorted(offsets))) for reason, offsets in self.drops.items()],
             tables=self.edits,
+            drops=[(reason, spans_of(sorted(offsets))) for reason, offsets in self.drops.items()],
             unit=unit,
         )
 

@@ -44,13 +44,14 @@ class Copy(Struct, frozen=True):
 
 class Work(Struct, tag=True, frozen=True):
     """A unit; `identity` is what ids of its records begin with, `repeats` are the indices of those to be dropped, `bad`
-    says why those with an offset cannot be called."""
+    says why those with an offset cannot be called; `room` is how many bytes it may have in hand."""
 
     partition: int
     identity: str
     copies: list[Copy]
     repeats: list[int]
     bad: dict[int, str]
+    room: int
 
 
 class Go(Struct, tag=True, frozen=True):

@@ -159,7 +159,7 @@ class Isolation:
 
     async def _ask(self, child: Child, unit: Unit, caller: Caller) -> Called:
         bad = {offset: message_of(error) for offset, error in unit.chunk.bad.items() if offset in unit.chunk.offsets}
-        await child.send(Work(caller.partition, caller.identity, _copies(unit), sorted(unit.repeats), bad))
+        await child.send(Work(caller.partition, caller.identity, _copies(unit), sorted(unit.repeats), bad, caller.room))
         waiting: set[asyncio.Task[None]] = set()
         hearing = asyncio.ensure_future(child.hear())
         try:

@@ -85,6 +85,7 @@ class Isolated:
         self._codecs = {topic.name: Codec(topic.type) for topic in topics_of(app).values()}
         self._emitter = Emitter(self._stage.to, self._codecs)
         self._callers: dict[tuple[int, str], Caller] = {}
+        self._room = 0
         self._waiting: dict[int, asyncio.Event] = {}
         self._numbers = itertools.count(1)
         for rate in app.rates.values():
@@ -140,15 +141,17 @@ class Isolated:
 
     def _caller(self, work: Work) -> Caller:
         where = (work.partition, work.identity)
+        self._room = work.room
         if where not in self._callers:
             self._callers[where] = Caller(
                 self._stage,
                 work.partition,
-                reader=self._codecs[self._stage.topic.name],
+                reader=self._codecs[self._stage.topic.name].upgraded(self._stage.upgrade),
                 emitter=self._emitter,
                 breaker=Never(self._stage.retry, lambda: 0.5),
                 identity=work.identity,
                 observe=self._observe,
+                room=lambda: self._room,
             )
         return self._callers[where]
 

@@ -607,7 +607,7 @@ class Lane:
         rows = self._parking.rows
         found = {offset: rows[offset] for offset in offsets if rows[offset].entry}
         if away := [offset for offset in offsets if offset not in found]:
-            log, stage = self._crew.log, self.stage.name
+            log, stage = self._crew.log, self.lease.stage
             for row in await self._crew.patiently(lambda: log.copies(stage, self.partition, away)):
                 self._record_size = max(self._record_size, len(row.entry))
                 found[row.offset] = msgspec.structs.replace(rows[row.offset], entry=row.entry, nonce=row.nonce)
@@ -919,10 +919,11 @@ class Lane:
             self._flying.discard(-1)
 
     async def _carried_out(self, request: Request, as_of: Mapping[int, Parked]) -> Draft:
-        rows = [row for row in self._parking.matching(request.match, as_of) if row.state != "running"]
+        rows: Sequence[Parked] = [r for r in self._parking.matching(request.match, as_of) if r.state != "running"]
         if request.action != "drop" and rows:
             rows = await self._copies([row.offset for row in rows])
-        return carried_out(request, rows, self.stage, self._crew.reader, self._crew.now())
+        stage, now = self.stage, self._crew.now()
+        return carried_out(request, rows, stage.topic, self._crew.reader, now, stage.review)
 
 
 def _read_size(room: int) -> int:

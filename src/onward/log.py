@@ -182,13 +182,13 @@ class Lease(Struct, frozen=True):
 
 
 class Request(NamedTuple):
-    """What somebody asks the holder to do with parked records that match. `value` is JSON: what an edit puts in. To
-    decide, `match` says besides what: a `decision` with `choice` and `note`."""
+    """What somebody asks the holder to do with parked records that match. To decide, `match` says besides what: a
+    `decision` with `choice` and `note`. `value` is JSON: what an edit puts in."""
 
     id: int
     stage: str
     partition: int
-    action: Literal["retry", "drop", "edit", "decide"]
+    action: Literal["retry", "drop", "decide", "edit"]
     match: dict[str, object]
     by: str
     at: float
@@ -268,10 +268,10 @@ class Commit(Struct, frozen=True, kw_only=True):
         forget: an offset and an instant: marks before either may go, sooner or later.
         source: the state of a source to keep.
         answered: requests that are carried out with this commit, with what came of them; the first answer counts.
-        drops: which of `finished` a handler or a person has dropped, by reason.
         tables: changes of documents, in the order in which they were made; written before anything else is locked, by
             table and key, so that commits wait for each other in one direction only.
         closes: the replay that the lease names is over in this partition.
+        drops: which of `finished` a handler or a person has dropped, by reason.
         unit: a name, of this stage and partition, under which a repeated commit is recognised (`AlreadyCommitted`).
     """
 
@@ -524,13 +524,6 @@ class TopicFacts(NamedTuple):
     held: int = 0
 
 
-class Retained(NamedTuple):
-    """What retention has deleted of a partition: before which offset, and how many records."""
-
-    offset: int
-    count: int
-
-
 class ReplayFacts(NamedTuple):
     """A replay: of each of its ranges what was done, `begins` and `end` being the range's; and in which partitions it
     is over."""
@@ -538,6 +531,13 @@ class ReplayFacts(NamedTuple):
     replay: Replay
     parts: Sequence[PartitionFacts]
     closed: Sequence[int]
+
+
+class Retained(NamedTuple):
+    """What retention has deleted of a partition: before which offset, and how many records."""
+
+    offset: int
+    count: int
 
 
 class Survey(NamedTuple):

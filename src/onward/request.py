@@ -16,20 +16,27 @@ from onward.errors import BadRecord, RecordTooLarge, Refused
 from onward.failure import kind_of, message_of
 from onward.log import Answer, Parked, Request
 from onward.parking import named
+from onward.review import Review
 from onward.span import spans_of
-from onward.stage import Stage
 from onward.topic import Topic
 
 _value = msgspec.json.Decoder(Raw)
 
 
-def carried_out(request: Request, rows: Sequence[Parked], stage: Stage, reader: Codec, now: float) -> Draft:
+def carried_out(
+    request: Request,
+    rows: Sequence[Parked],
+    topic: Topic[object],
+    reader: Codec,
+    now: float,
+    review: Review | None = None,
+) -> Draft:
     """The changes that a request means for the rows that match it; but for a drop they come with their copies.
 
     What was asked for as it was seen, and is not so any more, is left, and the answer says how many.
     """
     draft = Draft()
-    said, copies = "", rows
+    said = ""
     wanted = named(request.match)
     left = f"; {wanted - len(rows)} not as seen any more, and left" if wanted > len(rows) else ""
     match request.action:
@@ -45,12 +52,11 @@ def carried_out(request: Request, rows: Sequence[Parked], stage: Stage, reader: 
             draft.park = {row.offset: _again(row, now) for row in rows}
             said = f"{len(rows)} to be tried"
         case "edit":
-            rows, said = _edited(request, rows, stage.topic, reader)
+            rows, said = _edited(request, rows, topic, reader)
             draft.park = {row.offset: row for row in rows}
         case "decide":
-            rows, said = [], "refused: this is no review"
-            if stage.review is not None:
-                rows, said = stage.review.decide(request, copies, now)
+            refused: tuple[list[Parked], str] = [], "refused: this is no review"
+            rows, said = refused if review is None else review.decide(request, rows, now)
             draft.park = {row.offset: row for row in rows}
     draft.answered.append(Answer(request.id, f"{said}{left}", spans_of(sorted(row.offset for row in rows))))
     return draft

@@ -64,10 +64,6 @@ def decision_of(row: Parked) -> Decision | None:
         return None
 
 
-SUPERSEDED = "a newer one of its key waits"
-"""Why one that waits is dropped."""
-
-
 def supersede(unit: Unit, called: Called, draft: Draft, rows: Mapping[int, Parked]) -> None:
     """Drops, in the draft, all that wait but the newest of their key: of those that the unit has parked, and of those
     that were parked before (`rows`)."""
@@ -86,7 +82,7 @@ def supersede(unit: Unit, called: Called, draft: Draft, rows: Mapping[int, Parke
             draft.unpark[offset] = None
         draft.finished.append((offset, offset + 1))
     draft.done += len(gone)
-    draft.drop((SUPERSEDED, offset) for offset in gone)
+    draft.drop(("superseded by a newer record of its key", offset) for offset in sorted(gone))
     called.failures = [failure for failure in called.failures if unit.chunk.offsets[failure.index] not in gone]
 
 

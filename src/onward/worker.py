@@ -42,7 +42,19 @@ from onward.intake import Intake
 from onward.isolate import Isolation
 from onward.lane import Lane
 from onward.lease import LOOK, Leases, Wanted
-from onward.log import AppSpec, Books, Claim, Lease, Log, SourceSpec, StageSpec, TableSpec, TaskSpec, TopicSpec
+from onward.log import (
+    AppSpec,
+    Books,
+    Claim,
+    Lease,
+    Log,
+    SourceSpec,
+    StageSpec,
+    TableSpec,
+    TaskSpec,
+    TopicSpec,
+    stage_of,
+)
 from onward.pace import Pace
 from onward.rate import Portion, Rate
 from onward.replaying import Replays
@@ -470,7 +482,7 @@ class Worker:
     def wake(self, names: Collection[str]) -> None:
         """Sources and stages that waited may go on."""
         for (name, _), lane in list(self._lanes.items()):
-            if name in names:
+            if stage_of(name) in names:
                 lane.wake()
         for name in names:
             if (intake := self._intakes.get(name)) is not None:

@@ -127,9 +127,9 @@ def show_(
         records = []
         async for found in chosen(books, await _known(books, said), limit):
             if json:
-                records.append(found.whole(await _fate(books, found)))
+                records.append(found.whole(await fate_of(books, found)))
             else:
-                print(_told(found, await _fate(books, found)))
+                print(whole(found, await fate_of(books, found)))
         if json:
             show.document({"records": records})
 
@@ -300,11 +300,11 @@ def _row(found: Found) -> list[str]:
     ]  # fmt: skip
 
 
-async def _fate(books: Books, found: Found) -> Fate:
+async def fate_of(books: Books, found: Found) -> Fate:
     return await books.fate(found.stage, found.partition, found.row.offset)
 
 
-def _told(found: Found, fate: Fate) -> str:
+def whole(found: Found, fate: Fate) -> str:
     told = found.told()
     origin, key, when, headers, value = msgspec.json.decode(found.row.entry)
     lines = [

@@ -13,7 +13,7 @@ import typer
 from onward import stores
 from onward.cli import options, show
 from onward.cli.parked import _answers as answers_of
-from onward.cli.parked import _told as whole
+from onward.cli.parked import fate_of, whole
 from onward.cli.show import Column
 from onward.config import Config
 from onward.decide import decide as ask
@@ -83,11 +83,13 @@ def show_(
     async def work(books: Books, reviews: Reviews, stage: str | None) -> None:
         found = [one async for one in waiting(books, reviews, which, stage)]
         if json:
-            choices = [list(reviews[one.stage].choices) for one in found]
-            show.document({"records": [{**one.whole(), "choices": c} for one, c in zip(found, choices, strict=True)]})
+            records = [
+                {**one.whole(await fate_of(books, one)), "choices": list(reviews[one.stage].choices)} for one in found
+            ]
+            show.document({"records": records})
             return
         for one in found:
-            print(whole(one))
+            print(whole(one, await fate_of(books, one)))
             print(f"  choices   {', '.join(reviews[one.stage].choices)}")
         if not found:
             raise OnwardError(f"nothing waits for a decision as {which!r}; `onward review list` shows what does")

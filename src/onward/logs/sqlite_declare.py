@@ -109,8 +109,19 @@ def _check_seen(connection: apsw.Connection, stage: StageSpec) -> None:
 
 
 def _rename_stage(connection: apsw.Connection, was: str, name: str) -> None:
-    tables = ("begin", "progress", "statistic", "folded", "parked", "attempt", "lease", "request", "seen", "replay")
-    tables = (*tables, "block")
+    tables = (
+        "begin",
+        "progress",
+        "statistic",
+        "folded",
+        "parked",
+        "attempt",
+        "lease",
+        "request",
+        "seen",
+        "replay",
+        "block",
+    )
     for table in tables:
         statement = getattr(SQL, f"rename_stage_{table}")
         connection.execute(statement, {"name": name, "was": was})

@@ -60,14 +60,6 @@ def retain(
     return deleted
 
 
-def _note(connection: apsw.Connection, bound: dict[str, Any], blocks: Sequence[tuple[int, int, int]]) -> None:
-    """Notes what retention deletes; one that has lost its entries before was noted then."""
-    full = [(at, end) for at, size, end in blocks if size > len("[]")]
-    if full:
-        row = {**bound, "offset": full[-1][1], "count": sum(end - at for at, end in full)}
-        connection.execute(SQL.retained_put, row)
-
-
 def _forget_shapes(connection: apsw.Connection, topic: str) -> None:
     known = rows(connection, SQL.shape_all, topic=topic)
     if len(known) < 2:
@@ -82,6 +74,14 @@ def _forget_shapes(connection: apsw.Connection, topic: str) -> None:
         if instant(since) + OVERLAP >= oldest:
             return
         connection.execute(SQL.shape_delete, {"topic": topic, "fingerprint": name})
+
+
+def _note(connection: apsw.Connection, bound: dict[str, Any], blocks: Sequence[tuple[int, int, int]]) -> None:
+    """Notes what retention deletes; one that has lost its entries before was noted then."""
+    full = [(at, end) for at, size, end in blocks if size > len("[]")]
+    if full:
+        row = {**bound, "offset": full[-1][1], "count": sum(end - at for at, end in full)}
+        connection.execute(SQL.retained_put, row)
 
 
 def _unseen(connection: apsw.Connection, topic: str, partition: int, overrun: Collection[str]) -> int:
