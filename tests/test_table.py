@@ -15,9 +15,9 @@ from hypothesis import strategies as st
 from msgspec import Struct, field
 
 import onward
-from onward import App, Conflict, Lifecycle, MoveRefused, Table
+from onward import App, Conflict, Lifecycle, MoveRefused, Table, Unavailable
 from onward.changes import Changes, Pending, bound
-from onward.errors import BadDocument, BadOutput, DeclarationError, NoDocument, NotIndexed, Refused
+from onward.errors import BadDocument, BadOutput, DeclarationError, NoDocument, NotIndexed, Refused, StoreAway
 from onward.log import TableSpec
 from onward.logs.memory_tables import MemoryTables
 from onward.worker import spec_of
@@ -273,6 +273,22 @@ def test_a_unit_on_an_older_document_is_not_taken() -> None:
     for unit in (first, second):
         items.through(unit).put(Item(1))
     assert pending.take(first.edits) and not pending.take(second.edits)
+
+
+def test_a_store_that_is_away_is_an_outage_to_handlers() -> None:
+    class Away(MemoryTables):
+        def get(self, table: str, key: str) -> Any:
+            raise StoreAway("locked")
+
+        def find(self, query: Any) -> Any:
+            return self.get("", "")
+
+        history = get
+
+    table = items.through(Changes(Pending(Away()), "me", lambda: 5.0))
+    for call in (lambda: table.get(1), lambda: table.find(), lambda: table.history(1), lambda: table.put(Item(1))):
+        with pytest.raises(Unavailable, match="a table cannot be read: locked"):
+            call()
 
 
 # by a client

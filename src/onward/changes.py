@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 
 from onward.document import Action, Document, Documents, Edit, Query
-from onward.errors import OutsideUnit, Refused
+from onward.errors import OutsideUnit, Refused, StoreAway, StoreUncertain, Unavailable
 from onward.undo import Undo
 
 Where = tuple[str, str]
@@ -20,7 +20,10 @@ Where = tuple[str, str]
 
 
 class Pending:
-    """What a lane has changed and not committed, over what the store holds. Read by threads, changed on the loop."""
+    """What a lane has changed and not committed, over what the store holds. Read by threads, changed on the loop.
+
+    A store that is away is an outage to those who read (`Unavailable`): it says nothing of their records.
+    """
 
     def __init__(self, store: Documents) -> None:
         self._store = store
@@ -29,14 +32,17 @@ class Pending:
 
     def get(self, table: str, key: str) -> Document | None:
         found = self._over.get((table, key))
-        return self._store.get(table, key) if found is None else found
+        with _store_is_outside():
+            return self._store.get(table, key) if found is None else found
 
     def find(self, query: Query) -> Sequence[Document]:
-        return overlaid(self._store.find, query, self._over)
+        with _store_is_outside():
+            return overlaid(self._store.find, query, self._over)
 
     def history(self, table: str, key: str) -> Sequence[Edit]:
         more = list(self._history.get((table, key), ()))
-        return followed(self._store.history(table, key), more)
+        with _store_is_outside():
+            return followed(self._store.history(table, key), more)
 
     def take(self, edits: Sequence[Edit]) -> bool:
         """Takes over what a unit has changed; not if another unit of this lane has changed one of its documents since
@@ -187,6 +193,14 @@ def followed(before: Sequence[Edit], after: Sequence[Edit]) -> list[Edit]:
     """A history and what follows it, each version once: what was being committed may be in both."""
     last = before[-1].version if before else 0
     return [*before, *(edit for edit in after if edit.version > last)]
+
+
+@contextlib.contextmanager
+def _store_is_outside() -> Iterator[None]:
+    try:
+        yield
+    except (StoreAway, StoreUncertain) as error:
+        raise Unavailable(f"a table cannot be read: {error}") from error
 
 
 def _with_limit(query: Query, limit: int) -> Query:

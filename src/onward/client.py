@@ -19,7 +19,7 @@ from msgspec import UNSET, UnsetType
 
 from onward import stores
 from onward.app import App, topics_of
-from onward.changes import Changes, bound
+from onward.changes import Changes
 from onward.client_table import ClientTable
 from onward.clock import Clock, SystemClock
 from onward.codec import Codec
@@ -30,10 +30,12 @@ from onward.errors import BadRecord, Conflict, OnwardError, Refused
 from onward.log import Commit, Log
 from onward.loop import Calls, LoopThread
 from onward.names import full_name
+from onward.open_table import OpenTable
 from onward.resource import Resources
-from onward.table import OpenTable, Table
+from onward.table import Table
 from onward.task import task_of
 from onward.task_run import run_task
+from onward.together import Together
 from onward.topic import Topic
 from onward.units import instant_text
 from onward.worker import spec_of
@@ -303,53 +305,3 @@ class Client:
         opened, self._opened = self._opened, None
         if opened is not None:
             await opened.close()
-
-
-class Together:
-    """What a `client.commit()` block gathers; for one thread."""
-
-    def __init__(self, client: Client) -> None:
-        self._client = client
-        self._records: list[Outside] = []
-        self._changes = client._changes()
-        self._bound = bound(self._changes)
-
-    def put(
-        self,
-        topic: Topic[T] | str,
-        *values: T,
-        key: Any = UNSET,
-        headers: dict[str, str] | UnsetType = UNSET,
-        time: datetime | str | UnsetType = UNSET,
-    ) -> None:
-        """As `client.put`, kept with the block's end; a plain call also under `async with`."""
-        self._records += self._client._records(topic, values, key, headers, time)
-
-    def table(self, table: Table[Any] | str) -> OpenTable:
-        """A table whose calls, plain ones, read what this block has changed, and change with its end. Within the block
-        the table itself does the same."""
-        return self._client._table(table).through(self._changes)
-
-    def __enter__(self) -> Together:
-        self._client._expect(awaited=False)
-        self._bound.__enter__()
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self._bound.__exit__(None, None, None)
-        if kind is None:
-            self._client._do(self._client._keep(self._records, self._changes.edits))
-
-    async def __aenter__(self) -> Together:
-        self._client._expect(awaited=True)
-        self._bound.__enter__()
-        return self
-
-    async def __aexit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self._bound.__exit__(None, None, None)
-        if kind is None:
-            await self._client._do(self._client._keep(self._records, self._changes.edits))

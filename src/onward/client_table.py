@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from onward.table import OpenTable, Table
+from onward.open_table import OpenTable
+from onward.table import Table
 
 Do = Callable[[Callable[[OpenTable], Any]], Any]
 

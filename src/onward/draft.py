@@ -111,4 +111,6 @@ def relay_text(commit: Commit) -> tuple[str, str]:
 def relay_from(outputs: str, rest: str, lease: Lease) -> Commit:
     """The commit that a ledger row holds, under the lease of who relays it."""
     appends: Any = msgspec.json.decode(outputs, type=list[Append])
+    # What a unit has emitted there goes where it was to go then, or never.
+    appends = [append._replace(partitions=0) for append in appends]
     return msgspec.structs.replace(msgspec.json.decode(rest, type=Commit), appends=appends, lease=lease)

@@ -273,7 +273,7 @@ def _blocks(topic: Topic[Any], partition: int, rows: list[Row]) -> list[Append]:
             _check_size(topic, row, len(raw))
     check_finite(topic.name, topic.type, rows, entries)
     keys = codec.key_summary([row[KEY] for row in rows])
-    return [Append(topic.name, partition, len(rows), entries, keys, _origins(rows))]
+    return [Append(topic.name, partition, len(rows), entries, keys, _origins(rows), topic.partitions)]
 
 
 def _origins(rows: list[Row]) -> Span | None:
@@ -293,7 +293,7 @@ def _raw_blocks(topic: Topic[Any], partition: int, records: list[Outside]) -> li
         if part and (record is None or len(part) == BLOCK_RECORDS or size + len(record[2]) > BLOCK_BYTES):
             entries = b"[" + b",".join([raw for _, _, raw in part]) + b"]"
             keys = codec.key_summary([key for _, key, _ in part])
-            made.append(Append(topic.name, partition, len(part), entries, keys))
+            made.append(Append(topic.name, partition, len(part), entries, keys, None, topic.partitions))
             part, size = [], 0
         if record is not None:
             part.append(record)

@@ -111,6 +111,16 @@ class CannotRead(Refused):
         )
 
 
+class OtherPartitions(Refused):
+    """A topic has another number of partitions than who wants to write to it believes; nothing was kept."""
+
+    def __init__(self, topic: str, has: int, believed: int) -> None:
+        super().__init__(
+            f"topic {topic} has {has} partitions in the store, this program was started with {believed}; say "
+            f"partitions={has} and start it again, or a key's records would lose their order"
+        )
+
+
 class ForeignLibrary(Refused):
     """A second SQLite library in this process has, or wants, a file that Onward has open.
 

@@ -42,7 +42,7 @@ T = TypeVar("T")
 READ_RECORDS = 1_000
 READ_BYTES = 1_000_000
 WINDOW_RECORDS = 10_000
-MOST_CAREFUL = 10
+MOST_HALVED = 10
 """Conflicts in a row after which units are as small as they get: each halves them, each commit doubles them."""
 
 CAREFUL = 2 * READ_RECORDS
@@ -56,9 +56,17 @@ GATHER = 0.1
 
 
 class Lane:
-    """One stage and partition. `run` returns when it was stopped and its work is committed, or its lease is lost."""
+    """One stage and partition. `run` returns when it was stopped and its work is committed, or its lease is lost.
 
-    def __init__(self, crew: Crew, claim: Claim, within: Within | None, stage: Stage | None = None) -> None:
+    Args:
+        stage: in place of the crew's.
+        again: whether the lane before it, in this process, ended by a conflict: then what it left as running has not
+            failed.
+    """
+
+    def __init__(
+        self, crew: Crew, claim: Claim, within: Within | None, stage: Stage | None = None, *, again: bool = False
+    ) -> None:
         stage = stage or crew.stage
         self.stage: Stage = stage
         self.lease = claim.lease
@@ -107,7 +115,8 @@ class Lane:
         self._writing: Commit | None = None
         self._singly = self._suspects = 0
         self._pending = Pending(crew.log.tables) if crew.has_tables else None
-        self._careful = crew.conflicts.get(self.partition, 0)
+        self._halved = crew.conflicts.get(self.partition, 0)
+        self._again = again
         self.conflicted = False
         self._large = self._record_size = 0
         self._reading = False
@@ -413,7 +422,7 @@ class Lane:
             return True
         if self._within is not None:
             return bool(self._units or self._flying or self._requests) or self._committing or not self._draft.empty
-        if self._careful and (self._units or self._committing or not self._draft.empty):
+        if self._halved and (self._units or self._committing or not self._draft.empty):
             return True
         if self._requests and not self._flying:
             return True  # they wait for a moment when all is committed, which new work would put off for ever
@@ -480,7 +489,7 @@ class Lane:
         stage = self.stage
         if self._uncommitted_enough():
             return False
-        most = 1 if probe or self._singly or self._notes else max(1, (stage.batch or self._share()) >> self._careful)
+        most = 1 if probe or self._singly or self._notes else max(1, (stage.batch or self._share()) >> self._halved)
         most = self._most(self._within_bound(most))
         busy: set[str] = set() if stage.unordered else self._busy
         if stage.fill:
@@ -588,13 +597,18 @@ class Lane:
         self._busy -= unit.keys
         self._draft.add(draft)
         self._commit()
-        while row.offset in self._unwritten and not self.lost:
+        while row.offset in self._unwritten and not (self.lost or self.conflicted):
             await self._landed.wait()
 
     async def _take_up(self) -> None:
         """What was running when the holder before was gone has failed, as far as anybody knows."""
         if offsets := [offset for offset, row in self._parking.rows.items() if row.state == "running"]:
             copies = await self._copies(offsets)
+            if self._again:
+                for row in (untouched(copy, self._crew.now()) for copy in copies):
+                    self._draft.park[row.offset] = row
+                    self._parking.put(row)
+                return
             unit = Unit(chunk_of_copies(copies, self._crew.reader), copies)
             called = gone(self.stage, len(unit))
             draft = self._settled(unit, called)
@@ -634,6 +648,8 @@ class Lane:
                 await self._repeats.find(unit, self._crew.now())
             if self._to_be_noted(unit):
                 await self._note(unit)
+                if self.conflicted:
+                    return
             if self._within is not None:
                 await self._call_within(unit, arguments)
                 return
@@ -876,12 +892,12 @@ class Lane:
         except Conflict as error:
             # What was called after it may rest on it, too: all that is not committed is called again, by a new lane.
             self.conflicted = True
-            self._crew.conflicts[self.partition] = min(self._careful + 1, MOST_CAREFUL)
+            self._crew.conflicts[self.partition] = min(self._halved + 1, MOST_HALVED)
             self._crew.observe(Conflicted(self.stage.name, self.partition, str(error)))
             return
         if commit.tables and self._pending is not None:
             self._pending.committed(commit.tables)
-            self._careful = self._crew.conflicts[self.partition] = max(0, self._careful - 1)
+            self._halved = self._crew.conflicts[self.partition] = max(0, self._halved - 1)
         if self._repeats is not None:
             self._repeats.kept(commit.marks)
         self._crew.committed(commit.appends)

@@ -117,7 +117,10 @@ class Block(NamedTuple):
 
 class Append(NamedTuple):
     """A block of at least one record to be written; `keys` is the summary that `codec.key_summary` makes, `origins`
-    the narrowest span of input offsets that its records were made from, None where they came from outside."""
+    the narrowest span of input offsets that its records were made from, None where they came from outside.
+
+    `partitions` is how many its topic was taken to have when the partition was chosen; 0 where that is not said.
+    """
 
     topic: str
     partition: int
@@ -125,6 +128,7 @@ class Append(NamedTuple):
     entries: bytes
     keys: bytes | None
     origins: Span | None = None
+    partitions: int = 0
 
 
 class Totals(Struct, frozen=True):
@@ -411,7 +415,8 @@ class Log(Protocol):
                 kept now. That other offsets are finished once only is for the holder to see to.
             Conflict: a document in `tables` has another version than the one that it was changed on; nothing was
                 kept. Of a commit that was kept before, `AlreadyCommitted` says so first.
-            Refused: a topic, partition or table that nobody has declared; nothing was kept.
+            Refused: a topic, partition or table that nobody has declared, or a topic that has another number of
+                partitions than an append was made for; nothing was kept.
         """
 
     @property

@@ -43,7 +43,8 @@ class Pace:
         self._line = asyncio.Lock()
         self._loop = asyncio.get_running_loop()
         self._listeners: list[Callable[[], None]] = []
-        self._closed = asyncio.Event()
+        self._awake = asyncio.Event()
+        self._closed = False
 
     def listen(self, listener: Callable[[], None], unit: int) -> None:
         """Has somebody told when there is more; `unit` is how many they would rather have at once."""
@@ -107,8 +108,9 @@ class Pace:
                     await asyncio.wait([self._drawing])
                 elif not self.may(1):
                     self._clock.idle(self._from)
-                    await self._clock.wait(self._closed, self._from)
-                if self._closed.is_set():
+                    self._awake.clear()
+                    await self._clock.wait(self._awake, self._from)
+                if self._closed:
                     raise asyncio.CancelledError
             self.spend(1)
 
@@ -121,6 +123,7 @@ class Pace:
 
     def close(self) -> None:
         """Ends all waiting."""
-        self._closed.set()
+        self._closed = True
+        self._awake.set()
         if self._drawing is not None:
             self._drawing.cancel()

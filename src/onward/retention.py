@@ -99,9 +99,9 @@ class Retention:
 
     async def run(self) -> None:
         """Until it is cancelled."""
-        never = asyncio.Event()
         while True:
-            await self._clock.wait(never, self._clock.now() + EVERY)
+            # A new event each time: a clock that is advanced by hand sets it.
+            await self._clock.wait(asyncio.Event(), self._clock.now() + EVERY)
             try:
                 await self.sweep()
             except (StoreAway, StoreUncertain):

@@ -679,7 +679,7 @@ class Worker:
             crew.trouble = ""
             lane = await self._ran(crew, claim, within)
             while lane.again:
-                lane = await self._ran(crew, await self._claimed_again(*wanted), within)
+                lane = await self._ran(crew, await self._claimed_again(*wanted), within, again=True)
             if lane.lost:
                 self.leases.held.pop(wanted, None)
             else:
@@ -692,10 +692,10 @@ class Worker:
                 await self.leases.give_back(*wanted, f"stopped{why}")
             raise
 
-    async def _ran(self, crew: Crew, claim: Claim, within: Within | None) -> Lane:
+    async def _ran(self, crew: Crew, claim: Claim, within: Within | None, *, again: bool = False) -> Lane:
         """A lane that has run, and replays beside it."""
         stage, partition = crew.stage, claim.lease.partition
-        lane = Lane(crew, claim, within)
+        lane = Lane(crew, claim, within, again=again)
         self.begin(crew, lane)
         target = within.target if within is not None else None
         replays = self._replays[stage.name, partition] = Replays(self, crew, lane, target)

@@ -25,6 +25,11 @@ def test_a_loader_is_one_short_file_without_sql_and_dry_runs_at_once(command: Co
     assert sorted(os.listdir(command.folder)) == ["prices-data", "prices.py"] + ["__pycache__"] * (
         "__pycache__" in os.listdir(command.folder)
     )
+    [deliver] = [
+        s for s in command.document("run", "prices.py", "--dry-run")["stages"] if s["name"] == "prices.deliver"
+    ]
+    assert (deliver["records"], deliver["done"]) == (6, 6)
+    assert not (command.folder / "prices.db").exists() and not (command.folder / "onward.db").exists()
     command("run", "prices.py", "--once")
     assert len(command.lines("read", "changes")) == 6
     assert "customer ||--o{ purchase" in command("prices.py", "diagram").stdout

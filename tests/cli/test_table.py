@@ -22,7 +22,7 @@ app = App("shop")
 orders = app.topic("orders", Order, key="customer", partitions=2)
 accounts = app.table("accounts", Account, key="customer", index=["cents"], lifecycle=Lifecycle({"good": "bad"}))
 
-@app.stage(orders, retry=Retry(attempts=1))
+@app.stage(orders, retry=Retry(first="10ms", most="10ms"))
 def book(order: Order) -> None:
     time.sleep(0.0005)
     for key in (order.customer, "all"):

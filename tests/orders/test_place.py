@@ -1,6 +1,8 @@
+from importlib.resources import files
+
 import pytest
 
-from onward.settings import masked, resolve
+from onward.settings import _fields, masked, resolve
 from onward_apps.orders.place import Nats, Source, Target
 from onward_apps.orders.settings import Settings, given, settings_of
 
@@ -97,3 +99,11 @@ def test_a_loader_has_defaults_of_its_own_and_flags_win():
     made = resolve("x", settings_of("in", "sqlite:///x.db"), environment={"SOURCE": "env"}, given=given(dry_run=True))
     assert (str(made[0].source), str(made[0].target), made[0].dry_run) == ("env", "sqlite:///x.db", True)
     assert given(source=None, min_sleep=0) == {"min_sleep": "0"}
+
+
+def test_the_sample_environment_is_one():
+    lines = (files("onward_apps.orders") / "config.env.sample").read_text().splitlines()
+    environment = dict(line.split("=", 1) for line in lines if not line.startswith("#"))
+    made = read(**environment)
+    assert set(environment) == {env for *_, env in _fields(Settings)}
+    assert made.source.url == "s3://lake/data?endpoint=https%3A%2F%2Fs3.example.org"

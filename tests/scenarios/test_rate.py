@@ -170,3 +170,33 @@ def test_a_call_that_waits_for_a_budget_ends_with_the_grace(ground: Ground) -> N
     asyncio.run(work())
     assert called == [1]
     ground.recount()
+
+
+def test_a_call_that_waits_for_a_budget_goes_on_when_its_time_has_come(ground: Ground) -> None:
+    app = App("paced")
+    numbers = app.topic("numbers", int)
+    registry = app.rate("registry", "1/h")
+    called: list[int] = []
+
+    @app.stage(numbers)
+    async def call(number: int) -> None:
+        await registry()
+        called.append(number)
+
+    async def work() -> None:
+        async with ground.running(app) as worker:
+            for count in (1, 2):
+                await until(lambda count=count: len(called) == count)  # type: ignore[misc]
+                pace = worker._paces["paced.registry"]
+                await until(lambda pace=pace: pace.at is not None)  # type: ignore[misc]
+                ground.clock.advance(1800.0)
+                await asyncio.sleep(0)
+                assert len(called) == count
+                # The store's own clock goes on by itself: to it the hour is not over yet, so the answer is no promise.
+                ground.sql("DELETE FROM budget")
+                ground.clock.advance(1800.0)
+
+    ground.put(app, numbers, 1, 2, 3)
+    ground.clock = HandClock(NOW)
+    asyncio.run(work())
+    ground.recount()

@@ -64,7 +64,8 @@ def test_a_stop_while_the_store_is_locked(ground: Ground, tmp_path: Path, once: 
     with (tmp_path / "stderr").open("w") as stderr:
         worker = subprocess.Popen([*command, *["--once"] * once], env=environment(), stderr=stderr)
     try:
-        asyncio.run(until(lambda: opened(worker.pid, ground.path)))
+        asyncio.run(until(lambda: worker.poll() is not None or opened(worker.pid, ground.path), 40))
+        assert worker.poll() is None, (tmp_path / "stderr").read_text()
         begun = time.monotonic()
         worker.send_signal(number)
         assert worker.wait(30) == 0, (tmp_path / "stderr").read_text()

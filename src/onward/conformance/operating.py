@@ -19,7 +19,7 @@ from onward.conformance.case import (
     raises,
     scenario,
 )
-from onward.errors import InUse, Refused
+from onward.errors import InUse, OtherPartitions, Refused
 from onward.log import MEETING, Attempt, Commit, Forgetting, Request, SourceState, StageSpec, Totals
 
 
@@ -167,6 +167,11 @@ class Operating(Suite):
         await self._right(case)
         with raises(Refused):
             await case.log.declare(app_spec())
+        before = await case.everything()
+        with raises(OtherPartitions):  # somebody who has learned of the topic before
+            await case.log.commit(Commit(appends=[append("d")._replace(partitions=2)]))
+        assert await case.everything() == before
+        await case.log.commit(Commit(appends=[append("d")._replace(partitions=3)]))
 
     @scenario
     async def test_fewer_partitions(self, case: Case) -> None:

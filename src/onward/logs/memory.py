@@ -16,7 +16,7 @@ from msgspec.structs import replace
 
 from onward import process
 from onward.clock import Clock
-from onward.errors import AlreadyCommitted, GoneTooLong, LeaseLost, Refused, StartNeeded
+from onward.errors import AlreadyCommitted, GoneTooLong, LeaseLost, OtherPartitions, Refused, StartNeeded
 from onward.limit import Seat, granted
 from onward.log import (
     MEETING,
@@ -115,6 +115,9 @@ class MemoryLog(MemoryBooks):
         lease, now = commit.lease, self._clock.now()
         for append in commit.appends:
             self.store.part(append.topic, append.partition)
+            known = self.store.topics[append.topic].partitions
+            if append.partitions not in (0, known):
+                raise OtherPartitions(append.topic, known, append.partitions)
         if lease is not None:
             if not self._holds(lease):
                 raise LeaseLost(lease.stage, lease.partition, lease.token)

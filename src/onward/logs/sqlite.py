@@ -20,7 +20,7 @@ import msgspec
 
 from onward import process
 from onward.clock import Clock, SystemClock
-from onward.errors import AlreadyCommitted, LeaseLost, Refused, StoreNewer
+from onward.errors import AlreadyCommitted, LeaseLost, OtherPartitions, Refused, StoreNewer
 from onward.limit import Seat, granted
 from onward.log import (
     MEETING,
@@ -414,6 +414,8 @@ class SQLiteLog:
             raise Refused(
                 f"topic {append.topic} partition {append.partition} is not declared; run the app that declares it"
             )
+        if append.partitions not in (0, known[0][1]):
+            raise OtherPartitions(append.topic, known[0][1], append.partitions)
         offset = end_of(connection, append.topic, append.partition)
         row = {
             "topic": append.topic,
