@@ -72,7 +72,8 @@ def forget_rest(connection: apsw.Connection, what: Forgetting, now: str) -> list
         for statement in (SQL.pause_delete, SQL.gone_delete):
             connection.execute(statement, {"name": name})
     for topic in what.topics:
-        for statement in (SQL.forget_topic, SQL.forget_shape, SQL.forget_topic_progress, SQL.forget_topic_source):
+        for part in ("topic", "retained", "shape", "topic_progress", "topic_source"):
+            statement = getattr(SQL, f"forget_{part}")
             connection.execute(statement, {"name": topic})
     for name, text in rows(connection, SQL.app_all):
         if name in what.apps:
