@@ -293,7 +293,7 @@ def _raw_blocks(topic: Topic[Any], partition: int, records: list[Outside]) -> li
         if part and (record is None or len(part) == BLOCK_RECORDS or size + len(record[2]) > BLOCK_BYTES):
             entries = b"[" + b",".join([raw for _, _, raw in part]) + b"]"
             keys = codec.key_summary([key for _, key, _ in part])
-            made.append(Append(topic.name, partition, len(part), entries, keys, None, topic.partitions))
+            made.append(Append(topic.name, partition, len(part), entries, keys, partitions=topic.partitions))
             part, size = [], 0
         if record is not None:
             part.append(record)

@@ -72,9 +72,8 @@ def forget_rest(connection: apsw.Connection, what: Forgetting, now: str) -> list
         for statement in (SQL.pause_delete, SQL.gone_delete):
             connection.execute(statement, {"name": name})
     for topic in what.topics:
-        for part in ("topic", "retained", "shape", "topic_progress", "topic_source"):
-            statement = getattr(SQL, f"forget_{part}")
-            connection.execute(statement, {"name": topic})
+        for part in ("topic", "shape", "retained", "topic_progress", "topic_source"):
+            connection.execute(getattr(SQL, f"forget_{part}"), {"name": topic})
     for name, text in rows(connection, SQL.app_all):
         if name in what.apps:
             for part in ("", "_documents", "_entries", "_tables", "_runs"):
