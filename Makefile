@@ -32,3 +32,4 @@ bench: setup
 
 backlog: setup
 	$(BIN)/python bench/backlog.py
+	$(BIN)/python bench/look.py

@@ -260,3 +260,22 @@ def test_each_key_keeps_its_order_in_its_partition(given_: list[tuple[str, int]]
             assert [n for _, n in mine] == sorted(n for _, n in mine)
             assert {partition for partition, _ in mine} <= {partition_of(key, 3)}
         assert all(append.count == 1 or len(append.entries) <= BLOCK_BYTES + 2 for append in appends)
+
+
+class Weighed(Struct):
+    name: str
+    weight: float | None
+
+
+@pytest.mark.parametrize("yielded", [False, True])
+def test_a_number_that_json_cannot_say_fails_its_record_alone(yielded: bool) -> None:
+    topic: Topic[Any] = Topic("app.weighed", Weighed, key="name")
+    of = emitter(topic)
+    given = [Weighed("a", 1.0), Weighed("b", float("nan")), Weighed("c", None)]
+    results: list[Any] = [Yields([of.kept(value)]) for value in given] if yielded else given
+    made = emitted(of, results)
+    assert [value["name"] for value in values(made)] == ["a", "c"]
+    [(index, error)] = made.refused
+    assert index == 1 and "app.weighed has nan at weight" in str(error)
+    with pytest.raises(BadOutput, match="nan at weight"):
+        of.encoded(given[1], NOW)

@@ -11,6 +11,7 @@ from msgspec import UNSET
 from onward import codec
 from onward.codec import HEADERS, KEY, ORIGIN, TIME, Codec, Entry
 from onward.errors import BadOutput, RecordTooLarge
+from onward.finite import check_finite
 from onward.log import Append, Span
 from onward.outcome import OUTCOMES, Drop, Outcome
 from onward.record import Outgoing, Record
@@ -107,7 +108,9 @@ class Emitter:
         try:
             topic, (_, key, time, headers, value) = self._row(out, None, _INPUTS)
             headers = dict(headers) if isinstance(headers, dict) else headers
-            return Kept(topic, key, time, headers, msgspec.Raw(codec.encode(value)))
+            raw = codec.encode(value)
+            check_finite(topic.name, topic.type, [("", "", "", "", value)], raw)
+            return Kept(topic, key, time, headers, msgspec.Raw(raw))
         except Exception:
             return out
 
@@ -144,6 +147,7 @@ class Emitter:
         except (TypeError, ValueError) as error:
             raise BadOutput(f"a value for topic {topic.name} cannot be written as JSON: {error}") from error
         _check_size(topic, row, len(raw))
+        check_finite(topic.name, topic.type, [row], raw)
         return topic, row[KEY], raw
 
     def pack(self, records: Sequence[Outside]) -> list[Append]:
@@ -197,7 +201,9 @@ class Emitter:
                 rows = [self._row(out, origin, entry) for out in outs if out is not None]
                 for topic, row in rows:
                     if not _is_small(topic, row):
-                        _check_size(topic, row, len(codec.encode(row)))
+                        raw = codec.encode(row)
+                        _check_size(topic, row, len(raw))
+                        check_finite(topic.name, topic.type, [row], raw)
             except Exception as error:
                 made.refused.append((index, error))
                 continue
@@ -265,6 +271,7 @@ def _blocks(topic: Topic[Any], partition: int, rows: list[Row]) -> list[Append]:
     if len(entries) - 2 > topic.max_record:
         for row, raw in zip(rows, codec.split(entries), strict=True):
             _check_size(topic, row, len(raw))
+    check_finite(topic.name, topic.type, rows, entries)
     keys = codec.key_summary([row[KEY] for row in rows])
     return [Append(topic.name, partition, len(rows), entries, keys, _origins(rows), topic.partitions)]
 
@@ -286,7 +293,7 @@ def _raw_blocks(topic: Topic[Any], partition: int, records: list[Outside]) -> li
         if part and (record is None or len(part) == BLOCK_RECORDS or size + len(record[2]) > BLOCK_BYTES):
             entries = b"[" + b",".join([raw for _, _, raw in part]) + b"]"
             keys = codec.key_summary([key for _, key, _ in part])
-            made.append(Append(topic.name, partition, len(part), entries, keys, None, topic.partitions))
+            made.append(Append(topic.name, partition, len(part), entries, keys, partitions=topic.partitions))
             part, size = [], 0
         if record is not None:
             part.append(record)

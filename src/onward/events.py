@@ -66,6 +66,16 @@ class Failed(Event):
 
 
 @dataclass(frozen=True, slots=True)
+class Waiting(Event):
+    """A record waits for a person, as its handler has said."""
+
+    stage: str
+    position: str
+    key: str | None
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
 class Tripped(Event):
     stage: str
     reason: str

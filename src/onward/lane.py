@@ -19,7 +19,7 @@ from onward.call import Called, Caller, Unit, batch_name, run_through
 from onward.changes import Changes, Pending
 from onward.draft import Draft
 from onward.errors import AlreadyCommitted, Broken, Conflict, LeaseLost, TimedOut, Unavailable
-from onward.events import Committed, Conflicted, Failed, Full, Recovered, Stuck, Tripped
+from onward.events import Committed, Conflicted, Failed, Full, Recovered, Stuck, Tripped, Waiting
 from onward.failure import Failure, message_of
 from onward.filling import Filling
 from onward.log import Claim, Commit, Parked, Request
@@ -844,6 +844,9 @@ class Lane:
         for failure in called.failures:
             row = draft.park[unit.chunk.offsets[failure.index]]
             position = f"{self.stage.topic.name}:{self.partition}:{row.offset}"
+            if row.state == "waiting":
+                self._crew.observe(Waiting(self.stage.name, position, row.key, row.reason))
+                continue
             reason = row.reason or row.error
             self._crew.observe(
                 Failed(self.stage.name, position, row.key, row.attempts, row.state, reason, failure.error)

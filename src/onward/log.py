@@ -117,10 +117,8 @@ class Block(NamedTuple):
 
 class Append(NamedTuple):
     """A block of at least one record to be written; `keys` is the summary that `codec.key_summary` makes, `origins`
-    the narrowest span of input offsets that its records were made from, None where they came from outside.
-
-    `partitions` is how many its topic was taken to have when the partition was chosen; 0 where that is not said.
-    """
+    the narrowest span of input offsets that its records were made from, None where they came from outside; `partitions`
+    how many its topic was taken to have when the partition was chosen, 0 where that is not said."""
 
     topic: str
     partition: int

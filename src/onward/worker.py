@@ -163,6 +163,16 @@ class Report(Struct):
     def failed(self) -> bool:
         return bool(self.died or self.sources_failed or self.tripped or self.away or self.troubles)
 
+    @property
+    def why(self) -> str:
+        """What has failed, in one line; empty if nothing has."""
+        found = [f"{self.died} {'record' if self.died == 1 else 'records'} died"] if self.died else []
+        if self.sources_failed:
+            found.append(f"{self.sources_failed} {'call' if self.sources_failed == 1 else 'calls'} of sources failed")
+        found += [f"{name} is tripped" for name in self.tripped]
+        found += ["the store was away for too long"] if self.away else []
+        return "; ".join([*found, *self.troubles]).replace("\n", " ")
+
 
 class Worker:
     """Runs once: `await run()`; `stop()` from the same loop ends it gracefully."""

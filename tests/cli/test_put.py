@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import signal
 import subprocess
 import sys
 
@@ -103,3 +104,21 @@ def test_what_comes_slowly_is_in_at_once(command: Command) -> None:
     process.communicate(_orders(2))
     assert process.returncode == 0
     assert len(command.lines("read", "orders")) == 2
+
+
+def test_an_interrupt_says_how_many_are_in(command: Command) -> None:
+    process = subprocess.Popen(
+        [sys.executable, "-m", "onward", "put", "orders", "--app", SHOP], cwd=command.folder, env=command.environment,
+        stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+    )  # fmt: skip
+    command.started.append(process)
+    assert process.stdin is not None and process.stderr is not None
+    process.stdin.write(_orders(1, 2, 3))
+    process.stdin.flush()
+    until(lambda: (command.folder / "onward.db").exists() and len(command.lines("read", "orders")) == 3)
+    process.send_signal(signal.SIGINT)
+    assert process.wait(30) == 130
+    assert "interrupted; 3 records of standard input are in shop.orders" in process.stderr.read().splitlines()[-1]
+    process.stdin.close()
+    process.stderr.close()
+    assert len(command.lines("read", "orders")) == 3

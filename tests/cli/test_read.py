@@ -67,3 +67,10 @@ def test_a_topic_that_is_not_there(command: Command) -> None:
     _filled(command, 1)
     ended = command("read", "parcels", exits=2)
     assert ended.stderr == "Error: there is no topic 'parcels'; there are shop.bills, shop.orders\n"
+
+
+def test_keys_are_one_field_of_one_line(command: Command) -> None:
+    command("put", "orders", "--app", SHOP, said=json.dumps({"customer": "a\tb\nc\\\x1b[31m", "number": 1}) + "\n")
+    [line] = command("read", "orders").stdout.splitlines()
+    assert line.split("\t")[2] == "a\\tb\\nc\\\\\\x1b[31m"
+    assert command.lines("read", "orders")[0]["key"] == "a\tb\nc\\\x1b[31m"

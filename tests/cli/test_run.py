@@ -39,6 +39,7 @@ def test_off_a_terminal_log_lines_are_json_and_prints_go_to_stderr(command: Comm
 
 def test_what_stays_is_printed_and_a_death_exits_1(command: Command) -> None:
     ended = command("run", SHOP, "--once", "--set", "bad=7", exits=1)
+    assert ended.stderr.splitlines()[-1] == "Error: 1 record died"
     assert ended.stdout.splitlines()[0] == "What stays:"
     assert ended.stdout.splitlines()[2].split() == ["shop.bill", "0", "0", "1", "0", "0", "2"]
     again = command.document("run", SHOP, "--once")
@@ -213,6 +214,7 @@ def test_two_processes_deliver_all_and_share_the_work(command: Command) -> None:
 def test_a_death_in_any_process_exits_1(command: Command) -> None:
     ended = command("run", SHOP, "--once", "--processes", "2", "--set", "bad=7", exits=1)
     assert "What stays:" in ended.stdout
+    assert ended.stderr.splitlines()[-1] == "Error: a process has failed, and has said above why"
     command.accounted()
 
 

@@ -15,7 +15,7 @@ from rich.text import Text
 
 from onward.app import App
 from onward.cli import show
-from onward.events import Committed, Event, Failed, Progressed
+from onward.events import Committed, Event, Failed, Progressed, Waiting
 from onward.log import Survey
 from onward.observers.logging import write_lines
 from onward.status import status
@@ -91,7 +91,7 @@ class Progress:
                 self._records.update(self._record_bars[position], completed=done, total=total)
                 if total is not None and done >= total:
                     self._forget(position)
-            case Failed(_, position):
+            case Failed(_, position) | Waiting(_, position):
                 self._forget(position)
             case Committed(stage, partition, next_):
                 for position in [one for one in self._record_bars if self._done(one, stage, partition, next_)]:

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import os
+import signal
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from typing import IO, Annotated, Any
 
@@ -17,6 +20,7 @@ from onward.errors import AppNotFound, BadRecord, Refused, StoreAway, StoreNotFo
 from onward.log import Commit, Log, Survey, TopicSpec
 from onward.names import full_name
 from onward.put import BadLine, Desk, batches
+from onward.run import STOPPING, leave
 from onward.status import EMPTY
 from onward.topic import Topic
 from onward.worker import spec_of
@@ -48,19 +52,63 @@ def put(
             try:
                 if declared is not None:
                     runner.run(log.declare(spec_of(declared)))
-                count = _put(runner, log, Desk(found, records=records), name, stream)
+                with Interrupt() as interrupt:
+                    count = _put(runner, log, Desk(found, records=records), name, stream, interrupt)
             finally:
                 runner.run(log.close())
+    if interrupt.heard is not None:
+        show.failed(f"interrupted; {count} records of {name} are in {found.name}, the rest is not")
+        leave(128 + interrupt.heard)
     if json:
         show.document({"topic": found.name, "records": count})
     else:
         show.note(f"{count} records are in {found.name}")
 
 
-def _put(runner: asyncio.Runner, log: Log, desk: Desk, name: str, stream: IO[bytes]) -> int:
+class Interrupt:
+    """What a signal says while records are put: it ends a wait for input at once, and a commit is finished first, so
+    that what is in is known. A second one ends the process."""
+
+    def __init__(self) -> None:
+        self.heard: int | None = None
+        self._reading = False
+        self._before: dict[int, Any] = {}
+
+    def __enter__(self) -> Interrupt:
+        self._before = {number: signal.signal(number, self._come) for number in STOPPING}
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        for number, handler in self._before.items():
+            signal.signal(number, handler)
+
+    def batches(self, stream: IO[bytes]) -> Iterator[list[tuple[int, bytes]]]:
+        """The batches of a stream until a signal comes."""
+        found = batches(stream)
+        while self.heard is None:
+            self._reading = True
+            try:
+                lines = next(found, None) if self.heard is None else None
+            except KeyboardInterrupt:
+                return
+            finally:
+                self._reading = False
+            if lines is None:
+                return
+            yield lines
+
+    def _come(self, number: int, frame: object) -> None:
+        if self.heard is not None:
+            os._exit(128 + number)
+        self.heard = number
+        if self._reading:
+            raise KeyboardInterrupt
+
+
+def _put(runner: asyncio.Runner, log: Log, desk: Desk, name: str, stream: IO[bytes], interrupt: Interrupt) -> int:
     """Reads outside of the event loop, so that an interrupt ends a wait for input."""
     count = 0
-    for lines in batches(stream):
+    for lines in interrupt.batches(stream):
         taken, bad = [], None
         for number, line in lines:
             try:

@@ -83,7 +83,7 @@ def _write(records: list[Kept], *, json: bool) -> None:
                 Text.assemble(
                     (f"{record.topic}:{record.partition}:{record.offset}", "dim"),
                     " ",
-                    (record.key or "", "bold"),
+                    (show.in_line(record.key or ""), "bold"),
                     " ",
                     bytes(record.value).decode(),
                 ),
@@ -95,7 +95,7 @@ def _write(records: list[Kept], *, json: bool) -> None:
             print(
                 place,
                 record.time,
-                record.key if record.key is not None else "-",
+                show.in_line(record.key) if record.key is not None else "-",
                 bytes(record.value).decode(),
                 sep="\t",
             )

@@ -103,6 +103,8 @@ def run(
         running.again(*["--failed"] * failed)
     if once and child is None and ended.survey is not None:
         left_over(url, found, ended.survey, json=json)
+    if once and failed:
+        show.failed(ended.report.why or "something failed in a process that this one has replaced")
     running.leave(int(failed))
 
 
@@ -155,6 +157,8 @@ def _several(apps: Sequence[App], url: str, count: int, health: Address | None, 
         code = parent.run()
     if once:
         left_over(url, apps, asyncio.run(_survey(url)), json=json)
+    if once and code == 1:
+        show.failed("a process has failed, and has said above why")
     running.leave(code)
 
 

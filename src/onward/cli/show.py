@@ -69,6 +69,11 @@ def fail(error: OnwardError) -> NoReturn:
     leave(error.exit_code)
 
 
+def failed(why: str) -> None:
+    """Tells, as the last line, why a command ends with exit code 1."""
+    err.print(Text.assemble(("Error: ", "bold red"), masked(why)), soft_wrap=True)
+
+
 class Column:
     """One column of a table; numbers stand at its right edge."""
 

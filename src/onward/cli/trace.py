@@ -73,10 +73,7 @@ def _place(what: str, survey: Survey) -> Range | None:
     place = Range.parse(what)
     if place is None:
         return None
-    topics = {topic.topic: topic.partitions for topic in survey.topics}
+    topics = [topic.topic for topic in survey.topics]
     if "." not in place.topic and not any(name.partition(".")[2] == place.topic for name in topics):
         return None
-    place = place._replace(topic=full_name("topic", place.topic, topics))
-    if place.partition >= topics[place.topic]:
-        raise Refused(f"topic {place.topic} has partitions 0 to {topics[place.topic] - 1}, not {place.partition}")
-    return place
+    return place._replace(topic=full_name("topic", place.topic, topics))

@@ -367,6 +367,6 @@ class MemoryLog(MemoryBooks):
         block = Block(end, append.count, append.entries, secrets.token_hex(4))
         self.store.places += 1
         origin = (lease.partition, append.origins) if lease is not None and append.origins is not None else None
-        maker = lease.stage if lease is not None else None
+        maker = stage_of(lease.stage) if lease is not None else None
         written = Written(block, now, self.store.places, append.keys, maker, origin)
         self.store.part(append.topic, append.partition).append(written)

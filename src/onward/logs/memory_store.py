@@ -322,6 +322,7 @@ class MemoryStore:
         for id_ in old:
             del self.requests[id_]
             self.answers.pop(id_, None)
+            self.carried.pop(id_, None)
             self.answered.pop(id_, None)
         for name in names:
             self.paused.pop(name, None)

@@ -429,7 +429,7 @@ class SQLiteLog:
             "size": len(append.entries),
             "keys": append.keys,
             "entries": append.entries,
-            "maker": lease.stage if lease is not None else None,
+            "maker": stage_of(lease.stage) if lease is not None else None,
             "origin_partition": lease.partition if lease is not None and append.origins else None,
             "origin_first": append.origins[0] if append.origins else None,
             "origin_end": append.origins[1] if append.origins else None,

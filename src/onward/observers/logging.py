@@ -123,8 +123,10 @@ def _said(event: Event) -> tuple[int, str]:
         case events.Failed(state="retrying", error=None):
             return DEBUG, "comes again later, as it asked for"
         case events.Failed():
-            level = ERROR if event.state == "dead" else INFO if event.state == "waiting" else WARNING
+            level = ERROR if event.state == "dead" else WARNING
             return level, f"attempt {event.attempt}, now {event.state}: {event.reason}"
+        case events.Waiting(_, _, _, reason):
+            return INFO, f"waits for a person: {reason or 'no reason given'}"
         case events.Tripped(_, reason, probe_in):
             return ERROR, f"tripped, tries one record again in {probe_in:.1f} s: {reason}"
         case events.Recovered():
