@@ -324,7 +324,10 @@ class WorkerGone(OnwardError):
     """A worker was gone before the call that it made ended: it may be what the call did to it."""
 
     def __init__(self, stage: str) -> None:
-        super().__init__(f"the worker that called {stage} for it was gone before the call ended")
+        super().__init__(
+            f"the worker that called {stage} for it was gone before the call ended; if it ends every worker, drop it, "
+            "or say isolate=True, so that it ends its own process only"
+        )
 
 
 class Unavailable(OnwardError):

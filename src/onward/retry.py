@@ -28,6 +28,10 @@ class Retry(Struct, frozen=True):
         bound = min(units.duration(self.most), units.duration(self.first) * 2.0 ** min(attempt - 1, 60))
         return chance() * bound
 
+    def within(self, seconds: float) -> float:
+        """The nearest wait to so many seconds that is not under `first` and not over `most`."""
+        return min(units.duration(self.most), max(units.duration(self.first), seconds))
+
     def gives_up(self, attempt: int, error: BaseException) -> bool:
         """Whether a record dies when attempt number `attempt` failed with this error."""
         if self.reject and isinstance(error, self.reject):

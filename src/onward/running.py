@@ -1,7 +1,7 @@
 """Records whose call is noted in the store before it is made: they are parked as `running` while it lasts.
 
 So it is for a stage with `long=True`; and for a record that was in hand when its worker was gone, so that one that
-takes its worker along is named, and dies by policy.
+takes its worker along is named, and others go on.
 """
 
 from __future__ import annotations

@@ -9,7 +9,7 @@ import msgspec
 from onward.call import Called, Unit
 from onward.codec import KEY
 from onward.draft import Draft
-from onward.errors import BadRecord, CallFailed
+from onward.errors import BadRecord, CallFailed, WorkerGone
 from onward.failure import Failure, storable, traceback_of
 from onward.log import Attempt, Parked, State
 from onward.outcome import Drop, Hold, Later, Reject
@@ -102,9 +102,13 @@ def _verdict(
         return "waiting", now, attempts, outcome.reason
     if isinstance(outcome, Reject | Drop):
         return "dead", now, attempts + 1, outcome.reason
-    attempts += 1
     error = failure.error
     assert error is not None
+    if isinstance(error, WorkerGone) and not stage.long:
+        # Perhaps the call did it, perhaps somebody who ended the process just then. So it never dies of that; it is
+        # tried again, each time after as long as it has been known, and others go on meanwhile.
+        return "retrying", now + stage.retry.within(now - before.since), attempts, ""
+    attempts += 1
     if (
         isinstance(error, BadRecord)
         or (isinstance(error, CallFailed) and error.final)

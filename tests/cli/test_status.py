@@ -15,7 +15,7 @@ def test_the_document(command: Command) -> None:
     document = command.document("status")
     assert list(document) == ["store", "apps"] and document["store"] == "sqlite:///onward.db"
     [shop] = document["apps"]
-    assert list(shop) == ["app", "sources", "stages", "topics"] and shop["app"] == "shop"
+    assert list(shop) == ["app", "sources", "stages", "topics", "replays"] and shop["app"] == "shop"
     [source] = shop["sources"]
     assert list(source) == ["name", "cursor", "emitted", "last_run", "next_run", "state"]
     assert source["name"] == "shop.arrive" and source["cursor"] == 20 and source["emitted"] == 20

@@ -32,7 +32,8 @@ CHANGING = [
     ("run", SHOP, "--once"), ("run", SHOP, "--once", "--processes", "2"), ("run", SHOP, "--dry-run", "--once"),
     ("put", "orders", "--app", SHOP), ("parked", "drop", "--all"), ("pause", "bill"), ("resume", "bill"),
     ("forget", "bill", "--yes"), ("repartition", "orders", "3"), ("backup", "copy.db"), ("status", "shop"),
-    ("parked", "show"), ("parked", "retry"), ("read", "orders", "--key", "c"),
+    ("parked", "show"), ("parked", "retry"), ("read", "orders", "--key", "c"), ("trace", "c"), ("review", "list"),
+    ("replay", "bill", "--from", "start"), ("replay", "list"), ("table", "accounts"), ("task", SHOP),
 ]  # fmt: skip
 
 
