@@ -13,7 +13,7 @@ from onward.app import App
 from onward.codec import KEY, VALUE
 from onward.log import STATES, Claim, Parked, PartitionFacts, ReplayFacts, SourceState, State, Totals
 from onward.logs.overlay import Overlay
-from onward.worker import Plan, Report
+from onward.plan import Plan, Report
 
 
 class Reason(Struct, frozen=True):

@@ -20,8 +20,8 @@ from onward.codec import Codec
 from onward.events import Event, Withheld
 from onward.log import STATES, Replay
 from onward.observers.logging import LoggingObserver
+from onward.plan import Plan
 from onward.settings import masked
-from onward.worker import Plan
 from onward.would import DryRun, StageWould
 
 FIRST = 20
