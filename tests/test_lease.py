@@ -9,10 +9,11 @@ from typing import Any
 import pytest
 
 from onward import lease as lease_
+from onward.claim import Met
 from onward.errors import StoreAway, StoreUncertain
 from onward.events import ClocksDiffer, Event
 from onward.lease import Leases, Wanted
-from onward.log import Claim, Lease, Met, SourceState, Totals
+from onward.log import Claim, Lease, SourceState, Totals
 
 
 class Log:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from onward.app import App
-from onward.log import AppSpec, SourceSpec, StageSpec, TableSpec, TaskSpec, TopicSpec
+from onward.log import AppSpec, SourceSpec, StageSpec, TableSpec, TopicSpec
 from onward.shape import shape_text
+from onward.spec import TaskSpec
 
 
 def spec_of(app: App) -> AppSpec:

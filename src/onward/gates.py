@@ -18,9 +18,10 @@ from msgspec import Struct
 from onward.bound import Left
 from onward.errors import StoreAway, StoreUncertain
 from onward.events import Waits
-from onward.log import AppSpec, Backlog, Books
+from onward.log import AppSpec, Books
 from onward.source import Source
 from onward.stage import Stage
+from onward.survey import Backlog
 from onward.topic import Topic
 
 if TYPE_CHECKING:

@@ -10,9 +10,10 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from onward import process
+from onward.claim import Met
 from onward.errors import StoreAway, StoreUncertain
 from onward.events import ClocksDiffer, LeaseGone, LeaseTaken
-from onward.log import Claim, Lease, Met
+from onward.log import Claim, Lease
 
 if TYPE_CHECKING:
     from onward.duties import Duties

@@ -6,10 +6,11 @@ import asyncio
 from collections.abc import Collection
 from typing import TYPE_CHECKING
 
+from onward.claim import stage_of
 from onward.crew import Crew
 from onward.lane import Lane
 from onward.lease import Wanted
-from onward.log import Lease, stage_of
+from onward.log import Lease
 
 if TYPE_CHECKING:
     from onward.intake import Intake
