@@ -26,12 +26,14 @@ import msgspec
 
 from onward import App, Retry
 from onward.codec import Codec, encode, key_summary
+from onward.declaration import spec_of
 from onward.log import Append, Commit
 from onward.logs.sqlite import SQLiteLog
 from onward.logs.sqlite_books import SQLiteBooks
+from onward.plan import Plan
 from onward.process import spare_the_collector
 from onward.sqlite.connection import PAGES_BEFORE_CHECKPOINT, File
-from onward.worker import Plan, Worker, spec_of
+from onward.worker import Worker
 
 CASES = {
     "100 bytes": {"size": 100, "block": 1000, "failing": 0},

@@ -26,11 +26,13 @@ import msgspec
 
 from onward import App
 from onward.codec import encode
+from onward.declaration import spec_of
 from onward.events import Committed
 from onward.log import Append, Commit
 from onward.logs.sqlite import SQLiteLog
 from onward.logs.sqlite_books import SQLiteBooks
-from onward.worker import Plan, Worker, spec_of
+from onward.plan import Plan
+from onward.worker import Worker
 
 
 class Ping(msgspec.Struct):

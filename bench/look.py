@@ -23,9 +23,9 @@ from msgspec import Struct
 
 from onward import App
 from onward.codec import encode, key_summary
+from onward.declaration import spec_of
 from onward.log import Append, Commit, Totals
 from onward.logs.sqlite import SQLiteLog
-from onward.worker import spec_of
 
 BOUNDS = {"status": 0.05, "trace": 1.0}
 """Seconds beyond `onward --version`."""

@@ -10,7 +10,8 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 
-from onward.log import BlockRow, Books, Evidence, Survey
+from onward.log import BlockRow, Books, Survey
+from onward.survey import Evidence
 
 
 async def recount(books: Books, *, empty: bool = False) -> None:

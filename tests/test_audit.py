@@ -5,20 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 from onward.audit import breaches
-from onward.log import (
-    AppSpec,
-    BlockRow,
-    Evidence,
-    PartitionFacts,
-    Retained,
-    SourceState,
-    Span,
-    State,
-    Survey,
-    TopicFacts,
-    TopicSpec,
-    Totals,
-)
+from onward.log import AppSpec, BlockRow, PartitionFacts, SourceState, Span, State, Survey, TopicSpec, Totals
+from onward.survey import Evidence, Retained, TopicFacts
 
 Parked = tuple[int, str | None, State]
 

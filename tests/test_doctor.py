@@ -7,11 +7,11 @@ import asyncio
 import pytest
 
 from onward import App
+from onward.declaration import spec_of
 from onward.doctor import misfits
 from onward.errors import Refused
 from onward.log import Append, Commit
 from onward.logs.memory import MemoryLog
-from onward.worker import spec_of
 
 
 def _app(*, partitions: int = 1, topic: str = "topic", stage: str | None = "use", start: str | None = None) -> App:

@@ -158,7 +158,7 @@ def test_what_is_due_is_tried_and_shown() -> None:
 
 
 def _once() -> Any:
-    from onward.worker import Plan
+    from onward.plan import Plan
 
     return Plan(stages=("due.work",), once=True, patience=0.0)
 

@@ -12,8 +12,9 @@ from onward.failure import MOST, kind_of, message_of, storable, traceback_of
 from onward.log import Commit
 from onward.logs.sqlite import SQLiteLog
 from onward.logs.sqlite_books import SQLiteBooks
+from onward.plan import Plan
 from onward.settings import MASK
-from onward.worker import Plan, Worker
+from onward.worker import Worker
 
 
 class Odd(Exception):

@@ -9,10 +9,11 @@ from typing import Any
 import pytest
 
 from onward import lease as lease_
+from onward.claim import Met
 from onward.errors import StoreAway, StoreUncertain
 from onward.events import ClocksDiffer, Event
 from onward.lease import Leases, Wanted
-from onward.log import Claim, Lease, Met, SourceState, Totals
+from onward.log import Claim, Lease, SourceState, Totals
 
 
 class Log:
@@ -80,7 +81,7 @@ def running(worker: Worker, leases: Leases, enough: Callable[[], bool]) -> None:
 def alone(work: Callable[[Worker, Any], Awaitable[None]], partitions: int = 1) -> None:
     async def made() -> None:
         worker = Worker()
-        await work(worker, Leases(worker, [("s", n) for n in range(partitions)]))  # type: ignore[arg-type]
+        await work(worker, Leases(worker, worker, [("s", n) for n in range(partitions)]))  # type: ignore[arg-type]
 
     asyncio.run(made())
 
@@ -122,7 +123,7 @@ def test_a_store_in_trouble_ends_nothing(error: Exception) -> None:
     worker = Worker()
 
     async def made() -> Leases:
-        return Leases(worker, [("s", 0)])  # type: ignore[arg-type]
+        return Leases(worker, worker, [("s", 0)])  # type: ignore[arg-type]
 
     leases = asyncio.run(made())
     worker.log.fails = [error]

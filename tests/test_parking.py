@@ -8,7 +8,8 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 from msgspec.structs import replace
 
-from onward.log import STATES, Parked, State
+from onward.commit import STATES
+from onward.log import Parked, State
 from onward.parked import seen
 from onward.parking import AT_HAND, Parking, named
 

@@ -99,7 +99,7 @@ def test_dry(capsys: Any) -> None:
 
         async def dry() -> Any:
             from onward.dryrun import dry_run
-            from onward.worker import Plan
+            from onward.plan import Plan
 
             found = await ranges(run._log, await run._log.standing(), "numbers.double", START, None)
             job = Replay(stage="numbers.double", ranges=found)
@@ -306,7 +306,7 @@ def test_beside_live_work_no_key_is_in_hand_twice() -> None:
 
 
 def test_another_worker_tries_again_what_is_parked_in_the_job() -> None:
-    from onward.worker import Plan
+    from onward.plan import Plan
 
     numbers = Numbers(retry=Retry(attempts=5, first="1h", most="1h"))
     with TestRun(numbers.app) as run:

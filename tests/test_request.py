@@ -10,8 +10,9 @@ from msgspec import Struct
 
 from onward import App
 from onward.codec import Codec, encode
+from onward.commit import Answer
 from onward.errors import Refused
-from onward.log import Answer, Parked, Request
+from onward.log import Parked, Request
 from onward.request import carried_out, copy_name, edited
 from onward.topic import Topic
 

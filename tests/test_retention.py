@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from onward.log import AppSpec, PartitionFacts, StageSpec, Survey, TopicFacts, TopicSpec, Totals
+from onward.log import AppSpec, PartitionFacts, StageSpec, Survey, TopicSpec, Totals
 from onward.retention import due, instants
+from onward.survey import TopicFacts
 
 NOW = 1_000_000.0
 FOR_EVER = 2**62

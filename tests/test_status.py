@@ -2,19 +2,9 @@
 
 from __future__ import annotations
 
-from onward.log import (
-    AppSpec,
-    Held,
-    PartitionFacts,
-    SourceSpec,
-    SourceState,
-    StageSpec,
-    Survey,
-    TopicFacts,
-    TopicSpec,
-    Totals,
-)
+from onward.log import AppSpec, PartitionFacts, SourceSpec, SourceState, StageSpec, Survey, TopicSpec, Totals
 from onward.status import EMPTY, StageStatus, status
+from onward.survey import Held, TopicFacts
 
 SHOP = AppSpec(
     "shop",

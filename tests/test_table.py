@@ -17,10 +17,10 @@ from msgspec import Struct, field
 import onward
 from onward import App, Conflict, Lifecycle, MoveRefused, Table, Unavailable
 from onward.changes import Changes, Pending, bound
+from onward.declaration import spec_of
 from onward.errors import BadDocument, BadOutput, DeclarationError, NoDocument, NotIndexed, Refused, StoreAway
 from onward.log import TableSpec
 from onward.logs.memory_tables import MemoryTables
-from onward.worker import spec_of
 from scenarios.ground import Ground
 
 

@@ -12,11 +12,11 @@ import pytest
 from msgspec import Struct
 
 from onward import App, Client, Secret
+from onward.declaration import spec_of
 from onward.errors import DeclarationError, Refused
-from onward.log import TaskSpec
+from onward.spec import TaskSpec
 from onward.task_run import OUTPUT, RESULT, TaskRun
 from onward.testing import TestRun
-from onward.worker import spec_of
 
 LOG = logging.getLogger("onward.tests")
 

@@ -12,14 +12,16 @@ from msgspec import UNSET, Struct
 from onward import App, Checkpoint, Drop, Hold, Later, Record, Reject, Retry
 from onward.clock import HandClock
 from onward.codec import Codec
+from onward.declaration import spec_of
 from onward.difference import Change
 from onward.emit import Emitter
 from onward.log import Commit, Request
 from onward.logs.memory import MemoryLog
+from onward.plan import Plan
 from onward.record import Range
 from onward.trace import ABSENT, DEPTH, GONE, KEPT, MISSING, OUTPUTS, STEPS, Journey, Passage, Step, tracer
 from onward.units import instant_text
-from onward.worker import Plan, Worker, spec_of
+from onward.worker import Worker
 
 
 class Order(Struct):

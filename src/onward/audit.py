@@ -14,8 +14,9 @@ import msgspec
 from msgspec import Struct
 
 from onward.codec import split
-from onward.log import Block, BlockRow, Books, Evidence, Retained, Span, Survey
+from onward.log import Block, BlockRow, Books, Span, Survey
 from onward.span import length, merged, spans_of
+from onward.survey import Evidence, Retained
 
 NOTHING = Retained(0, 0)
 

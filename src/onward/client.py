@@ -24,6 +24,7 @@ from onward.client_table import ClientTable
 from onward.clock import Clock, SystemClock
 from onward.codec import Codec
 from onward.config import Config
+from onward.declaration import spec_of
 from onward.document import Edit
 from onward.emit import Emitter, Outside
 from onward.errors import BadRecord, Conflict, OnwardError, Refused
@@ -38,7 +39,6 @@ from onward.task_run import run_task
 from onward.together import Together
 from onward.topic import Topic
 from onward.units import instant_text
-from onward.worker import spec_of
 
 T = TypeVar("T")
 

@@ -44,7 +44,7 @@ class Crew:
         self.isolation = worker.isolation(stage)
         self.has_tables = worker.has_tables
         self.conflicts: dict[int, int] = {}
-        self.pace = worker.pace(stage.rate) if stage.rate is not None else None
+        self.pace = worker.budgets.pace(stage.rate) if stage.rate is not None else None
         if self.pace is not None:
             self.pace.listen(self.wake_lanes, stage.batch or 1)
         self._worker = worker

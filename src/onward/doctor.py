@@ -18,12 +18,12 @@ import onward
 from onward import stores
 from onward.app import App
 from onward.config import Config
+from onward.declaration import spec_of
 from onward.errors import OnwardError, StoreNotFound
 from onward.failure import kind_of, message_of
 from onward.log import AppSpec, Survey
 from onward.resource import Resources
 from onward.sqlite.connection import path_of
-from onward.worker import spec_of
 
 LITTLE = 1_000_000_000
 """Bytes; with less than this free a store's disk is said to be nearly full."""

@@ -7,8 +7,9 @@ from typing import Any
 
 import msgspec
 
+from onward.commit import Answer, Mark
 from onward.document import Edit
-from onward.log import Answer, Append, Attempt, Commit, Lease, Mark, Parked, Span, Totals
+from onward.log import Append, Attempt, Commit, Lease, Parked, Span, Totals
 from onward.span import merged, spans_of
 
 

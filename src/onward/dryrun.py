@@ -23,15 +23,17 @@ from onward.clock import Clock
 from onward.errors import Refused, StoreNotFound
 from onward.events import Event, Observer, SourceFailed, Withheld
 from onward.failure import kind_of, message_of
-from onward.log import Books, Replay, Standing
+from onward.log import Books, Replay
 from onward.logs.overlay import Overlay
+from onward.plan import Plan
 from onward.prints import to_stderr
 from onward.process import spare_the_collector
 from onward.ration import NEVER
 from onward.run import Signals
 from onward.sqlite.still import Stills
+from onward.survey import Standing
 from onward.within import SQLiteTarget, Target
-from onward.worker import Plan, Worker
+from onward.worker import Worker
 from onward.would import DryRun, told
 
 EMPTY = Standing((), {}, {}, {}, ())

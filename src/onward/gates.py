@@ -18,9 +18,10 @@ from msgspec import Struct
 from onward.bound import Left
 from onward.errors import StoreAway, StoreUncertain
 from onward.events import Waits
-from onward.log import AppSpec, Backlog, Books
+from onward.log import AppSpec, Books
 from onward.source import Source
 from onward.stage import Stage
+from onward.survey import Backlog
 from onward.topic import Topic
 
 if TYPE_CHECKING:
@@ -181,7 +182,7 @@ class Gates:
         self._told = told
         free = {name for name in self._refused if not self._left(self._parts[name]).nothing}
         self._refused -= free
-        self._worker.wake(free)
+        self._worker.roster.wake(free)
 
     def _left(self, part: Source | Stage) -> Left:
         found = Left()
@@ -198,15 +199,14 @@ class Gates:
         return f"slowed: {by} has tripped" if by else ""
 
     def _is_down(self, stage: str) -> bool:
-        mine = self._worker.tripped(stage)
-        return stage in self._tripped if mine is None else mine
+        return stage in self._tripped or stage in self._worker.roster.tripped
 
     def _left_of(self, topic: Topic[object]) -> Left:
         gate = self._gates[topic.name]
         if gate.closed or topic.bound is None:
             return Left(0, 0)
         spent = self._spent.get(topic.name, Left(0, 0))
-        records, size = self._worker.in_hand(topic.name)
+        records, size = self._worker.roster.in_hand(topic.name)
         return topic.bound.left(gate.records, gate.bytes).less(spent.records + records, spent.bytes + size)
 
     def _holds(self, topic: Topic[object], part: Source | Stage) -> bool:

@@ -10,11 +10,13 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from onward import process
+from onward.claim import Met
 from onward.errors import StoreAway, StoreUncertain
 from onward.events import ClocksDiffer, LeaseGone, LeaseTaken
-from onward.log import Claim, Lease, Met
+from onward.log import Claim, Lease
 
 if TYPE_CHECKING:
+    from onward.duties import Duties
     from onward.worker import Worker
 
 SECONDS = 10.0
@@ -31,8 +33,9 @@ Wanted = tuple[str, int]
 class Leases:
     """Takes what is free, renews what it has, and shares with other workers that want the same."""
 
-    def __init__(self, worker: Worker, wanted: Sequence[Wanted], first: Iterable[str] = ()) -> None:
+    def __init__(self, worker: Worker, duties: Duties, wanted: Sequence[Wanted], first: Iterable[str] = ()) -> None:
         self._worker = worker
+        self._duties = duties
         self._wanted = list(wanted)
         self._first = set(first)
         self._asking: dict[Wanted, asyncio.Future[Claim | None]] = {}
@@ -120,13 +123,13 @@ class Leases:
     async def _renew(self) -> None:
         await self._meet()
         begun = time.monotonic()
-        leases = {lease: self._worker.state_of(lease) for lease in self.held.values()}
+        leases = {lease: self._duties.state_of(lease) for lease in self.held.values()}
         for lost in await self._worker.log.renew(leases, SECONDS):
             if self.held.get((lost.stage, lost.partition)) != lost:
                 continue  # given back meanwhile, or claimed again: what is held now is another one
             del self.held[lost.stage, lost.partition]
             self._worker.observe(LeaseGone(lost.stage, lost.partition))
-            self._worker.lease_lost(lost)
+            self._duties.lease_lost(lost)
         self.safe_until = begun + SECONDS - SPARE
         self._renewed = time.monotonic()
 
@@ -138,7 +141,7 @@ class Leases:
         mine = self._mine()
         now = time.monotonic()
         for wanted in self._wanted:
-            if wanted in self.held or not self._worker.may_take(wanted):
+            if wanted in self.held or not self._duties.may_take(wanted):
                 continue
             # Another worker comes first here; only if it leaves it lying is it ours.
             if wanted not in mine and now - self._free_since.setdefault(wanted, now) < 2 * LOOK + RENEW:
@@ -148,12 +151,12 @@ class Leases:
                 self._free_since.pop(wanted, None)
                 self.held[wanted] = claim.lease
                 self._worker.observe(LeaseTaken(*wanted, claim.lease.token))
-                self._worker.lease_taken(claim)
+                self._duties.lease_taken(claim)
             if self._due:
                 await self._renew()  # to take many may last longer than those that it has
         for wanted in [wanted for wanted in self.held if wanted not in mine]:
             self._free_since[wanted] = now
-            self._worker.hand_over(wanted)
+            self._duties.hand_over(wanted)
 
     def _mine(self) -> set[Wanted]:
         """The leases that are this worker's when all that want one share evenly, each coming to the same answer."""

@@ -10,11 +10,12 @@ from msgspec import Raw, Struct
 from msgspec.structs import replace
 
 from onward.codec import HEADERS, ORIGIN, TIME, VALUE
-from onward.log import Attempt, Books, Fate, Parked, Request
+from onward.log import Attempt, Books, Parked, Request
 from onward.parking import looks
 from onward.record import Position
 from onward.request import copy_name
 from onward.span import spans_of
+from onward.survey import Fate
 from onward.units import instant_text
 
 PAGE = 100

@@ -11,10 +11,10 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 
 from onward.call import Called, Unit
 from onward.codec import VALUE
+from onward.commit import Mark
 from onward.draft import Draft
 from onward.errors import BadRecord
 from onward.failure import message_of
-from onward.log import Mark
 from onward.stage import Stage
 from onward.topic import key_function, key_text
 

@@ -9,8 +9,10 @@ import msgspec
 from msgspec import Struct
 
 from onward.codec import TIME
+from onward.commit import STATES
 from onward.errors import Refused
-from onward.log import STATES, Books, PartitionFacts, Range, ReplayFacts, Standing
+from onward.log import Books, PartitionFacts, Range
+from onward.survey import ReplayFacts, Standing
 from onward.units import instant, instant_text
 
 RECORDS, SIZE = 1_000, 1_000_000

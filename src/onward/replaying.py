@@ -272,14 +272,15 @@ class Replays:
         again = False
         while True:
             lane = self._current = ReplayLane(self._crew, claim, within, job, self._live, again=again)
-            self._worker.begin(self._crew, lane)
+            self._worker.roster.begin(self._crew, lane)
             try:
                 if self._stopping:
                     lane.stop()
                 await lane.run()
             finally:
                 self._live.beside = self._current = None
-                self._worker.end(self._crew, lane)
+                self._worker.roster.end(self._crew, lane)
+                self._worker.look()
             if not lane.again:
                 return lane.closed
             claim, again = await self._resumed(lease, range_), True

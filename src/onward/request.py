@@ -11,10 +11,11 @@ from msgspec.structs import replace
 
 from onward import codec
 from onward.codec import KEY, UNFIT, VALUE, Codec
+from onward.commit import Answer
 from onward.draft import Draft
 from onward.errors import BadRecord, RecordTooLarge, Refused
 from onward.failure import kind_of, message_of
-from onward.log import Answer, Parked, Request
+from onward.log import Parked, Request
 from onward.parking import named
 from onward.review import Review
 from onward.span import spans_of

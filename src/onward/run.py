@@ -21,9 +21,10 @@ from onward.events import Observer, StoreAbsent
 from onward.health import Address, Health, serving
 from onward.log import Survey
 from onward.names import full_name
+from onward.plan import Plan, Report
 from onward.prints import to_stderr
 from onward.process import spare_the_collector
-from onward.worker import Plan, Report, Worker
+from onward.worker import Worker
 
 T = TypeVar("T")
 

@@ -21,8 +21,8 @@ from onward.app import App
 from onward.config import Config
 from onward.errors import StoreAway
 from onward.events import Observer, StoreAbsent
+from onward.plan import Plan
 from onward.run import Signals
-from onward.worker import Plan
 
 
 class Service:

@@ -11,8 +11,10 @@ from typing import Any, TypeVar
 import msgspec
 from msgspec import Struct
 
-from onward.log import STATES, AppSpec, Held, PartitionFacts, SourceState, Survey
+from onward.commit import STATES
+from onward.log import AppSpec, PartitionFacts, SourceState, Survey
 from onward.replay import OVER, ReplayStatus, told
+from onward.survey import Held
 from onward.units import instant_text
 
 RECENT = 60.0

@@ -24,6 +24,7 @@ from onward.client_table import ClientTable
 from onward.clock import HandClock
 from onward.codec import HEADERS, KEY, ORIGIN, TIME, VALUE, Codec
 from onward.decide import decide, reviews_of, waiting
+from onward.declaration import spec_of
 from onward.dryrun import dry_run
 from onward.emit import Emitter
 from onward.errors import OnwardError, RecordDied, Refused, Unavailable
@@ -31,6 +32,7 @@ from onward.events import Event, Failed, SourceFailed, Tripped, Withheld
 from onward.log import Commit, State
 from onward.logs.memory import MemoryLog
 from onward.loop import LoopThread
+from onward.plan import Plan
 from onward.record import Position, Record
 from onward.resource import Resources
 from onward.source import Source
@@ -40,7 +42,7 @@ from onward.task import task_of
 from onward.task_run import run_task
 from onward.topic import Topic
 from onward.window import chunk_of
-from onward.worker import Plan, Worker, spec_of
+from onward.worker import Worker
 from onward.would import DryRun
 
 T = TypeVar("T")

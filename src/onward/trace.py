@@ -18,8 +18,9 @@ from msgspec.structs import replace
 
 from onward.codec import HEADERS, KEY, ORIGIN, TIME, VALUE
 from onward.difference import Change, difference
-from onward.log import Attempt, Books, Fate, Parked, Request, Retained, Stored, Survey
+from onward.log import Attempt, Books, Parked, Request, Survey
 from onward.record import Range
+from onward.survey import Fate, Retained, Stored
 
 STEPS = 1_000
 """Records that are followed in one journey."""

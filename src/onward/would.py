@@ -11,9 +11,11 @@ from msgspec import Raw, Struct, field
 from onward import codec
 from onward.app import App
 from onward.codec import KEY, VALUE
-from onward.log import STATES, Claim, Parked, PartitionFacts, ReplayFacts, SourceState, State, Totals
+from onward.commit import STATES
+from onward.log import Claim, Parked, PartitionFacts, SourceState, State, Totals
 from onward.logs.overlay import Overlay
-from onward.worker import Plan, Report
+from onward.plan import Plan, Report
+from onward.survey import ReplayFacts
 
 
 class Reason(Struct, frozen=True):

@@ -13,10 +13,10 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
 from onward.clock import HandClock
+from onward.commit import STATES
 from onward.conformance.case import append, parked
 from onward.errors import OnwardError
 from onward.log import (
-    STATES,
     AppSpec,
     Attempt,
     Block,

@@ -20,7 +20,8 @@ from msgspec import Struct
 from onward import App, Checkpoint, Database, Drop, Record, Retry
 from onward.logs.sqlite import SQLiteLog
 from onward.logs.sqlite_books import SQLiteBooks
-from onward.worker import Plan, Worker
+from onward.plan import Plan
+from onward.worker import Worker
 
 RECORDS = 240
 KEYS = 12

@@ -26,7 +26,8 @@ from msgspec import Struct
 from onward import App, Database, Drop, Hold, Later, Record, Reject, Retry
 from onward.errors import LeaseLost
 from onward.events import Committed, Event
-from onward.worker import Plan, Worker
+from onward.plan import Plan
+from onward.worker import Worker
 from scenarios.ground import Ground, sql
 
 WRONG = ("fails", "fails", "later", "holds", "rejects", "large", "class", "half")
@@ -165,7 +166,7 @@ async def life(ground: Ground, pipeline: Pipeline, commits: int, how: str) -> No
                 ground.sql("UPDATE lease SET token = token + 1, until = ''")
                 return
             if how == "lost":
-                for lane in list(worker._lanes.values()):
+                for lane in list(worker.roster.lanes.values()):
                     lane.give_up()
             worker.stop()
 

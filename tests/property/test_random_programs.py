@@ -22,16 +22,18 @@ from onward import App, Drop, Later, Record, Reject, Retry
 from onward.audit import breaches
 from onward.clock import HandClock
 from onward.codec import KEY, VALUE, Codec
+from onward.declaration import spec_of
 from onward.emit import Emitter
 from onward.events import Committed, Event
 from onward.log import Commit
 from onward.logs.memory import MemoryLog
+from onward.plan import Plan
 from onward.record import Range
 from onward.topic import Topic
 from onward.trace import Journey, Step, Tracer
 from onward.units import instant_text
 from onward.window import chunk_of
-from onward.worker import Plan, Worker, spec_of
+from onward.worker import Worker
 
 RETRY = Retry(attempts=3, first="1s", most="2s")
 SCRIPTS = ("ok", "ok", "ok", "once", "twice", "dies", "rejected", "dropped", "later", "two")
@@ -193,7 +195,7 @@ class Bench:
             seen += isinstance(event, Committed)
             if commits is not None and seen == commits:
                 if abrupt:
-                    for lane in worker._lanes.values():
+                    for lane in worker.roster.lanes.values():
                         lane.give_up()
                 worker.stop()
 

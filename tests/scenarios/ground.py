@@ -17,13 +17,15 @@ import msgspec
 from onward import App, Topic
 from onward.clock import Clock, HandClock
 from onward.codec import Codec
+from onward.declaration import spec_of
 from onward.emit import Emitter
 from onward.events import Event
 from onward.log import Attempt, Commit, Parked, Request
 from onward.logs.sqlite import SQLiteLog
 from onward.logs.sqlite_books import SQLiteBooks
+from onward.plan import Plan, Report
 from onward.units import instant_text
-from onward.worker import Plan, Report, Worker, spec_of
+from onward.worker import Worker
 from recount import recount
 
 NOW = 1_750_000_000.0

@@ -22,10 +22,11 @@ import pytest
 
 from onward import App, Checkpoint, Retry, Unavailable
 from onward.clock import SystemClock
+from onward.declaration import spec_of
 from onward.events import Tripped, Waits
+from onward.plan import Plan
 from onward.status import AppStatus, status
 from onward.testing import TestRun
-from onward.worker import Plan, spec_of
 from scenarios.ground import BOUND, Ground, environment, until
 
 
@@ -80,7 +81,7 @@ def done(ground: Ground, stage: str) -> int:
 
 
 async def shown(worker: Any, app: App) -> AppStatus:
-    return status("", await worker._books.survey(), [spec_of(app)]).apps[0]
+    return status("", await worker.books.survey(), [spec_of(app)]).apps[0]
 
 
 async def steady(fact: Callable[[], Any], seconds: float = 0.5) -> Any:

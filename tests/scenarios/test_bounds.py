@@ -84,7 +84,7 @@ def test_a_retry_that_is_due_frees_it_by_itself(ground: Ground, within: bool) ->
             for start in range(0, 6_000, 500):
                 await append(worker.log, app.topics["full.in"], records(500, start=start))
             await until(lambda: ground.seen.of(Full))
-            await until(lambda: all(lane.idle for lane in worker._lanes.values()))
+            await until(lambda: all(lane.idle for lane in worker.roster.lanes.values()))
             ground.clock.advance(1.0)
             bad.clear()
             ground.clock.advance(1.0)
@@ -125,7 +125,7 @@ def test_dropping_frees_it_too(ground: Ground) -> None:
                 await append(worker.log, app.topics["full.in"], records(500, start=start))
             while len(ground.values(app.topics["full.out"])) < 2_700:
                 await until(lambda: ground.seen.of(Full) or len(ground.values(app.topics["full.out"])) == 2_700)
-                await worker._books.ask([request("full.work", "drop", key="k3")])
+                await worker.books.ask([request("full.work", "drop", key="k3")])
                 await until(lambda: not ground.sql("SELECT 1 FROM request WHERE result IS NULL"))
 
     asyncio.run(story())

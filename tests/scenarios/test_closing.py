@@ -14,7 +14,7 @@ from collections.abc import AsyncIterator, Iterator
 import pytest
 
 from onward import App
-from onward.worker import Plan
+from onward.plan import Plan
 from scenarios.ground import BOUND, Ground, until
 
 

@@ -23,7 +23,7 @@ from onward.dryrun import dry_run
 from onward.errors import Refused, StoreNotFound
 from onward.events import Withheld
 from onward.logs.sqlite_books import SQLiteBooks
-from onward.worker import Plan
+from onward.plan import Plan
 from onward.would import DryRun
 from scenarios.ground import BOUND, Ground, Seen, environment, sql
 

@@ -44,8 +44,8 @@ def test_a_batch_goes_as_soon_as_it_is_full(ground: Ground) -> None:
 
     async def work() -> None:
         async with ground.running(app) as worker:
-            await until(lambda: worker._lanes)
-            lane = next(iter(worker._lanes.values()))
+            await until(lambda: worker.roster.lanes)
+            lane = next(iter(worker.roster.lanes.values()))
             for number in range(2):
                 await append(worker.log, numbers, [number])
                 await until(lambda number=number: lane.pending == number + 1 and lane.idle)  # type: ignore[misc]

@@ -19,8 +19,8 @@ import pytest
 
 from onward import App, load
 from onward.events import Progressed
+from onward.plan import Plan
 from onward.testing import TestRun
-from onward.worker import Plan
 from scenarios.ground import Ground, append, until
 
 PROGRAM = """
@@ -245,8 +245,8 @@ def test_a_process_that_is_killed_while_it_is_idle_costs_nothing(ground: Ground)
         assert app.settings_class is not None
         settings = {"apart": app.settings_class(ground.folder)}
         async with ground.running(app, settings=settings) as worker:
-            await until(lambda: worker._crews and worker._crews["apart.bill"].isolation._idle)  # type: ignore[union-attr]
-            isolation = worker._crews["apart.bill"].isolation
+            await until(lambda: worker.roster.crews and worker.roster.crews["apart.bill"].isolation._idle)  # type: ignore[union-attr]
+            isolation = worker.roster.crews["apart.bill"].isolation
             assert isolation is not None
             os.kill(isolation._idle[0].process.pid, signal.SIGKILL)
             await isolation._idle[0].process.wait()

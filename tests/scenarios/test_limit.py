@@ -46,9 +46,9 @@ def test_one_worker_keeps_to_the_limit(ground: Ground) -> None:
         app = program(3, gate)
         async with ground.running(app) as worker:
             await until(lambda: gate.inside == 3)
-            lane = next(iter(worker._lanes.values()))
+            lane = next(iter(worker.roster.lanes.values()))
             await until(lambda: lane.pending)
-            assert "waits for one of the 3 calls" in worker.state_of(lane.lease)
+            assert "waits for one of the 3 calls" in worker.roster.state_of(lane.lease)
             gate.open.set()
             await until(lambda: gate.passed == 40)
             assert gate.most == 3
@@ -66,7 +66,7 @@ def test_two_workers_share_the_limit(ground: Ground) -> None:
         async with ground.running(app) as one:
             await until(lambda: len(one.leases.held) == 4 and gate.inside == 4)
             async with ground.running(app) as other:
-                await until(lambda: other._crews)
+                await until(lambda: other.roster.crews)
                 gate.open.set()
                 await until(lambda: gate.passed >= 100)
                 assert gate.most == 4

@@ -15,8 +15,8 @@ import pytest
 
 from onward import App, Retry, Unavailable
 from onward.logs.sqlite_books import SQLiteBooks
+from onward.plan import Plan
 from onward.testing import TestRun
-from onward.worker import Plan
 from scenarios.ground import Ground, append, request, until
 
 
@@ -60,7 +60,7 @@ def test_a_record_is_running_while_its_call_lasts(ground: Ground) -> None:
             await until(lambda: numbers(ground, app) == [-1, -2])
             await until(lambda: ground.states() == {"running": 2, "behind": 1})
             await recount(ground)
-            worker.hand_over(("long.work", 0))  # it keeps it, and takes what comes
+            worker.duties.hand_over(("long.work", 0))  # it keeps it, and takes what comes
             await append(worker.log, app.topics["long.jobs"], [job(-3)])
             await until(lambda: numbers(ground, app) == [-1, -2, -3])
             gate.open.set()
@@ -128,7 +128,7 @@ def test_it_is_taken_over_when_its_worker_is_gone_and_that_counts(ground: Ground
             # As a process that dies: nothing is given back, and what it does later is refused.
             over = "2020-01-01T00:00:00.000000Z"
             ground.sql("UPDATE lease SET worker = 'vm/0/0/gone', token = token + 1, until = :over", over=over)
-            await until(lambda: next(iter(worker._lanes.values()), None) is None or gate.open.set())
+            await until(lambda: next(iter(worker.roster.lanes.values()), None) is None or gate.open.set())
             worker.stop()
             await running
 

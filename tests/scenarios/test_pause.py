@@ -86,15 +86,15 @@ def test_what_is_in_hand_is_finished(ground: Ground) -> None:
     async def story() -> None:
         async with ground.running(app) as worker:
             assert await asyncio.to_thread(begun.wait, 20)
-            await worker._books.pause("p.one", "ann", NOW)
-            await until(lambda: "p.one" in worker._paused)
+            await worker.books.pause("p.one", "ann", NOW)
+            await until(lambda: "p.one" in worker.watch.paused)
             await append(worker.log, app.topics["p.first"], [2])
             go_on.set()
             await until(lambda: ("p.one", 0) not in worker.leases.held)
             assert ground.values(app.topics["p.second"]) == [1]
             await until(lambda: ground.values(app.topics["p.third"]) == [1])  # the others go on
             assert (await asyncio.to_thread(states, ground))["p.one"].startswith("paused by ann")
-            await worker._books.resume("p.one")
+            await worker.books.resume("p.one")
             await until(lambda: ground.values(app.topics["p.third"]) == [1, 2])
             assert (await asyncio.to_thread(states, ground))["p.one"] in ("idle", "running")
 
@@ -136,11 +136,11 @@ def test_a_source_is_paused_and_resumed_while_it_runs(ground: Ground) -> None:
     async def story() -> None:
         async with ground.running(app) as worker:
             await until(lambda: ground.values(app.topics["p.numbers"]) == [1])
-            await worker._books.pause("p.count", "ann", NOW)
+            await worker.books.pause("p.count", "ann", NOW)
             await until(lambda: ("p.count", 0) not in worker.leases.held)
-            assert "p.count" in worker._paused
+            assert "p.count" in worker.watch.paused
             ground.clock.advance(100)
-            await worker._books.resume("p.count")
+            await worker.books.resume("p.count")
             await until(lambda: ground.values(app.topics["p.numbers"]) == [1, 2])
 
     asyncio.run(story())

@@ -7,8 +7,8 @@ from itertools import pairwise
 
 from onward import App
 from onward.clock import HandClock, SystemClock
+from onward.plan import Plan
 from onward.testing import TestRun
-from onward.worker import Plan
 from scenarios.ground import NOW, Ground, until
 
 
@@ -138,9 +138,9 @@ def test_a_lane_that_waits_for_its_rate_stops_at_once(ground: Ground) -> None:
     async def work() -> None:
         async with ground.running(app, plan=Plan(grace=0.0)) as worker:
             await until(lambda: called)
-            lane = next(iter(worker._lanes.values()))
+            lane = next(iter(worker.roster.lanes.values()))
             await until(lambda: lane.idle)
-            assert worker.state_of(lane.lease) == "running, waits for its rate of 1/h"
+            assert worker.roster.state_of(lane.lease) == "running, waits for its rate of 1/h"
 
     ground.put(app, numbers, 1, 2, 3)
     ground.clock = HandClock(NOW)
@@ -163,7 +163,7 @@ def test_a_call_that_waits_for_a_budget_ends_with_the_grace(ground: Ground) -> N
     async def work() -> None:
         async with ground.running(app, plan=Plan(grace=0.1)) as worker:
             await until(lambda: called)
-            await until(lambda: worker._paces["paced.registry"].at is not None)
+            await until(lambda: worker.budgets.paces["paced.registry"].at is not None)
 
     ground.put(app, numbers, 1, 2)
     ground.clock = HandClock(NOW)
@@ -187,7 +187,7 @@ def test_a_call_that_waits_for_a_budget_goes_on_when_its_time_has_come(ground: G
         async with ground.running(app) as worker:
             for count in (1, 2):
                 await until(lambda count=count: len(called) == count)  # type: ignore[misc]
-                pace = worker._paces["paced.registry"]
+                pace = worker.budgets.paces["paced.registry"]
                 await until(lambda pace=pace: pace.at is not None)  # type: ignore[misc]
                 ground.clock.advance(1800.0)
                 await asyncio.sleep(0)

@@ -124,7 +124,7 @@ def test_a_request_while_the_record_is_in_hand(ground: Ground, action: str) -> N
             await until(lambda: ground.states().get("retrying"))
             ground.clock.advance(60.0)
             await until(begun.is_set)
-            await worker._books.ask([request("desk.work", action, key="k5", offset=5)])
+            await worker.books.ask([request("desk.work", action, key="k5", offset=5)])
             await append(worker.log, source, records(10, start=30))
             await until(lambda: 39 in calls)
             assert answers(ground) == [None]
@@ -163,7 +163,7 @@ def test_a_request_is_carried_out_soon_however_busy_the_holder_is(ground: Ground
     async def story() -> int:
         async with ground.running(app) as worker:
             await until(lambda: ground.sql("SELECT 1 FROM progress WHERE next > 200"))
-            await worker._books.ask([request("desk.work", "retry", key="k5")])
+            await worker.books.ask([request("desk.work", "retry", key="k5")])
             await until(lambda: answers(ground) != [None])
             return int(ground.sql("SELECT max(next) FROM progress")[0][0])
 

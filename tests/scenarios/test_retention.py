@@ -17,13 +17,14 @@ from hypothesis import strategies as st
 
 from onward import App, Retry
 from onward.audit import breaches
+from onward.declaration import spec_of
 from onward.errors import GoneTooLong
 from onward.events import Swept
 from onward.logs.sqlite import SQLiteLog
 from onward.logs.sqlite_books import SQLiteBooks
+from onward.plan import Plan
 from onward.process import new_name
 from onward.retention import EVERY, Retention
-from onward.worker import Plan, spec_of
 from scenarios.ground import NOW, Ground, LeapClock, until
 
 HOUR = 3600.0

@@ -16,9 +16,10 @@ from typing import Any
 
 from onward import App, Checkpoint
 from onward.clock import SystemClock
+from onward.declaration import spec_of
+from onward.plan import Plan
 from onward.status import status
 from onward.units import instant_text
-from onward.worker import Plan, spec_of
 from scenarios.ground import NOW, Ground, until
 
 HOUR = 3600.0

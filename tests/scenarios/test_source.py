@@ -25,7 +25,7 @@ import pytest
 from onward import App, Checkpoint
 from onward.errors import SourceTooGreedy
 from onward.events import SourceFailed
-from onward.worker import Plan
+from onward.plan import Plan
 from scenarios.ground import BOUND, Ground, environment, sql, until
 
 

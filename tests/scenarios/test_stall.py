@@ -15,10 +15,11 @@ from typing import Any
 import pytest
 
 from onward import App, Checkpoint
+from onward.declaration import spec_of
 from onward.errors import SourceStalled, StoreUncertain
 from onward.events import SavedFailed, SourceFailed
+from onward.plan import Plan
 from onward.status import status
-from onward.worker import Plan, spec_of
 from scenarios.ground import BOUND, Ground, until
 
 
@@ -74,7 +75,7 @@ def test_a_hung_source_loses_its_lease_and_commits_nothing_later(ground: Ground,
             await until(lambda: ("feed.bring", 0) not in first.leases.held)
             (event,) = ground.seen.of(SourceFailed)
             assert isinstance(event.error, SourceStalled)
-            books = first._books
+            books = first.books
             (shown,) = status("", await books.survey(), [spec_of(app)]).apps[0].sources
             assert "yielded nothing for 60 s" in shown.state
             claim = await first.log.claim("feed.bring", 0, "another/1/2/3", 0.5)
@@ -155,7 +156,7 @@ def test_waiting_for_room_is_no_stall(ground: Ground) -> None:
             commit = worker.log.commit
 
             async def slow(what: Any) -> None:
-                feed = worker._intakes["feed.bring"]._feed
+                feed = worker.roster.intakes["feed.bring"]._feed
                 if feed is not None and not feed.has_room():
                     waited.append(60.0)
                     ground.clock.advance(60.0)
@@ -279,7 +280,7 @@ def test_after_an_uncertain_commit_nothing_is_brought_twice(ground: Ground) -> N
 
             worker.log.commit = uncertain  # type: ignore[method-assign]
             task = asyncio.create_task(worker.run())
-            await until(lambda: failed[0] and not worker._tasks)
+            await until(lambda: failed[0] and not worker.roster.tasks)
             asyncio.get_running_loop().call_later(6.0, gate.set)
             await until(lambda: cursor(ground) == "20", 2 * BOUND)
             worker.stop()

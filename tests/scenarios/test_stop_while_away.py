@@ -20,7 +20,7 @@ import pytest
 
 from onward import App
 from onward.log import Claim
-from onward.worker import Plan
+from onward.plan import Plan
 from scenarios.ground import Ground, environment, until
 
 PROGRAM = """

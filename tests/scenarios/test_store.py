@@ -16,9 +16,9 @@ import pytest
 
 from onward import App, Retry
 from onward.audit import breaches
+from onward.declaration import spec_of
 from onward.errors import ForeignLibrary
 from onward.logs.sqlite import SQLiteLog
-from onward.worker import spec_of
 from scenarios.ground import NOW, Ground, append, until
 
 

@@ -13,14 +13,14 @@ from typing import Any, ClassVar
 
 import pytest
 
-from onward import App, Checkpoint
-from onward import worker as worker_
+from onward import App, Checkpoint, duties, watch
 from onward.errors import StoreAway, StoreUncertain
 from onward.events import StoreAbsent
 from onward.log import Survey
 from onward.logs.sqlite import SQLiteLog
 from onward.logs.sqlite_books import SQLiteBooks
-from onward.worker import Plan, Report, Worker
+from onward.plan import Plan, Report
+from onward.worker import Worker
 from scenarios.ground import BOUND, Ground, append, until
 
 Fault = Callable[..., Exception | None]
@@ -115,7 +115,7 @@ def passing() -> tuple[App, Any, Any]:
 
 
 def test_a_source_whose_commit_is_uncertain_is_taken_up_again(ground: Ground, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(worker_, "TROUBLE", 0.0)
+    monkeypatch.setattr(duties, "TROUBLE", 0.0)
     app, topic = bringing()
 
     async def during(worker: Worker) -> None:
@@ -177,7 +177,7 @@ def test_a_stop_ends_a_worker_that_waits_for_its_store(ground: Ground, where: st
 def test_a_look_that_fails_does_not_end_the_worker(
     ground: Ground, monkeypatch: pytest.MonkeyPatch, error: Exception
 ) -> None:
-    monkeypatch.setattr(worker_, "LOOK", 0.0)
+    monkeypatch.setattr(watch, "LOOK", 0.0)
     app, source, out = passing()
 
     async def during(worker: Worker) -> None:

@@ -14,13 +14,13 @@ from msgspec.structs import replace
 import onward
 from onward import App, Conflict, Database, Drop, Hold, Later, Lifecycle, MoveRefused, Record, Reject, Retry
 from onward.changes import Changes
+from onward.declaration import spec_of
 from onward.document import Query
 from onward.errors import OutsideUnit, Refused
 from onward.events import Conflicted, Failed
 from onward.log import Commit
 from onward.logs.overlay import Overlay
 from onward.testing import TestRun
-from onward.worker import spec_of
 from scenarios.ground import Ground
 
 

@@ -17,7 +17,7 @@ import pytest
 from onward import App, Database, Retry
 from onward.events import LeaseGone, LeaseTaken
 from onward.logs.sqlite import SQLiteLog
-from onward.worker import Plan
+from onward.plan import Plan
 from scenarios.ground import Ground, append, sql, until
 
 
@@ -76,9 +76,9 @@ def test_what_is_finished_ahead_is_not_done_again(ground: Ground, calm: Ground, 
         async with ground.running(app, plan=Plan(grace=0.05)) as worker:
             await append(worker.log, app.topics["ahead.in"], records(2_000, 2_000))
             await until(lambda: ahead(ground) >= 500)
-            await until(lambda: all(not lane._tasks or len(lane._tasks) == 1 for lane in worker._lanes.values()))
+            await until(lambda: all(not lane._tasks or len(lane._tasks) == 1 for lane in worker.roster.lanes.values()))
             if how == "the lease is lost":
-                next(iter(worker._lanes.values())).give_up()
+                next(iter(worker.roster.lanes.values())).give_up()
                 ground.sql("UPDATE lease SET until = ''")
                 worker.stop()
 
@@ -182,7 +182,7 @@ def test_a_worker_that_wakes_after_its_lease_is_gone_commits_nothing(ground: Gro
             if kind == "emitting":
                 assert outputs(ground, app) == per_key(range(60), 10)
             slow.go.set()
-            await until(lambda: ground.seen.of(LeaseGone) or not first._tasks)
+            await until(lambda: ground.seen.of(LeaseGone) or not first.roster.tasks)
 
     asyncio.run(story())
     ground.run(app)

@@ -17,12 +17,13 @@ from onward.cli.progress import Progress, log_lines
 from onward.cli.run import ran
 from onward.cli.status import drawn
 from onward.config import Config
+from onward.declaration import spec_of
 from onward.errors import OnwardError, Refused
 from onward.log import Survey
 from onward.observers.logging import LoggingObserver
+from onward.plan import Plan
 from onward.run import Ended
 from onward.status import Status, status
-from onward.worker import Plan, spec_of
 
 FOLDER = "onward-demo"
 _BESIDE = ("-wal", "-shm", "-queue", "-turn")

@@ -17,11 +17,12 @@ from onward.app import App
 from onward.cli import show
 from onward.cli.show import Column
 from onward.codec import Codec
+from onward.commit import STATES
 from onward.events import Event, Withheld
-from onward.log import STATES, Replay
+from onward.log import Replay
 from onward.observers.logging import LoggingObserver
+from onward.plan import Plan
 from onward.settings import masked
-from onward.worker import Plan
 from onward.would import DryRun, StageWould
 
 FIRST = 20

@@ -17,11 +17,12 @@ from onward.cli.edited import Edited, declared
 from onward.cli.show import Column
 from onward.config import Config
 from onward.errors import Refused
-from onward.log import Books, Fate
+from onward.log import Books
 from onward.names import full_name
 from onward.parked import Asked, Choice, Found, ask, ask_edit, chosen
 from onward.record import Position
 from onward.run import leave
+from onward.survey import Fate
 from onward.units import instant_text
 
 T = TypeVar("T")

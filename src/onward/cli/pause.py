@@ -12,8 +12,9 @@ import typer
 from onward import stores
 from onward.cli import options, show
 from onward.config import Config
-from onward.log import Books, Paused, Survey
+from onward.log import Books, Survey
 from onward.names import full_name
+from onward.survey import Paused
 from onward.units import instant_text
 
 Name = Annotated[

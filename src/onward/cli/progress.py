@@ -15,11 +15,11 @@ from rich.text import Text
 
 from onward.app import App
 from onward.cli import show
+from onward.declaration import spec_of
 from onward.events import Committed, Event, Failed, Progressed, Waiting
 from onward.log import Survey
 from onward.observers.logging import write_lines
 from onward.status import status
-from onward.worker import spec_of
 
 BARS = 10
 """How many records with a progress of their own are drawn at once."""

@@ -16,6 +16,7 @@ from onward import load, stores
 from onward.app import App
 from onward.cli import options, show
 from onward.config import Config
+from onward.declaration import spec_of
 from onward.errors import AppNotFound, BadRecord, Refused, StoreAway, StoreNotFound
 from onward.log import Commit, Log, Survey, TopicSpec
 from onward.names import full_name
@@ -23,7 +24,6 @@ from onward.put import BadLine, Desk, batches
 from onward.run import STOPPING, leave
 from onward.status import EMPTY
 from onward.topic import Topic
-from onward.worker import spec_of
 
 
 def put(

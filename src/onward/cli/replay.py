@@ -19,7 +19,7 @@ from onward.config import Config, assigned
 from onward.errors import Refused
 from onward.log import Books, Replay, Survey
 from onward.names import full_name
-from onward.worker import Plan
+from onward.plan import Plan
 
 SCREEN = 20
 

@@ -19,14 +19,15 @@ from onward.cli import options, show
 from onward.cli.progress import Progress, log_lines
 from onward.cli.show import Column
 from onward.config import Config, assigned
+from onward.declaration import spec_of
 from onward.errors import Refused
 from onward.health import Address, address, serving
 from onward.log import Survey
 from onward.observers.logging import LoggingObserver
 from onward.parent import Parent
+from onward.plan import Plan
 from onward.run import Ended
 from onward.status import StageStatus, status
-from onward.worker import Plan, spec_of
 
 
 def run(

@@ -15,11 +15,11 @@ from onward import load, stores
 from onward.cli import options, show
 from onward.cli.show import Column, table
 from onward.config import Config
+from onward.declaration import spec_of
 from onward.errors import AppNotFound, StoreNotFound
 from onward.log import AppSpec, Survey
 from onward.status import EMPTY, AppStatus, Status
 from onward.status import status as status_of
-from onward.worker import spec_of
 
 INTERVAL = 1.0
 

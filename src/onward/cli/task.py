@@ -17,6 +17,7 @@ from onward.cli.show import Column
 from onward.client import Client
 from onward.clock import SystemClock
 from onward.config import Config, assigned
+from onward.declaration import spec_of
 from onward.errors import OnwardError, Refused, StoreNotFound
 from onward.failure import kind_of, message_of
 from onward.loop import Calls
@@ -25,7 +26,6 @@ from onward.resource import Resources
 from onward.task import Task, task_of
 from onward.task_run import TaskRun, run_task
 from onward.units import instant_text
-from onward.worker import spec_of
 
 RECENT = 20
 """Runs in a list, unless said."""

@@ -19,18 +19,7 @@ from onward.conformance.case import (
     scenario,
 )
 from onward.errors import LeaseLost, Refused, StartNeeded
-from onward.log import (
-    OVERLAP,
-    AppSpec,
-    Attempt,
-    Commit,
-    Request,
-    SourceSpec,
-    SourceState,
-    StageSpec,
-    TopicSpec,
-    Totals,
-)
+from onward.log import OVERLAP, AppSpec, Attempt, Commit, Request, SourceSpec, SourceState, StageSpec, TopicSpec, Totals
 from onward.shape import fingerprint
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from onward import codec
+from onward.commit import Answer
 from onward.conformance.case import (
     FEED,
     IN,
@@ -17,7 +18,7 @@ from onward.conformance.case import (
     parked,
     scenario,
 )
-from onward.log import Answer, Append, Attempt, Commit, Lease, Request, Span, StageSpec, Totals
+from onward.log import Append, Attempt, Commit, Lease, Request, Span, StageSpec, Totals
 
 
 def made_of(origins: Span, *values: object, partition: int = 0) -> Append:

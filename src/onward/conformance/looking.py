@@ -21,17 +21,7 @@ from onward.conformance.case import (
     parked,
     scenario,
 )
-from onward.log import (
-    Attempt,
-    BlockRow,
-    Commit,
-    PartitionFacts,
-    Request,
-    SourceState,
-    StageSpec,
-    State,
-    Totals,
-)
+from onward.log import Attempt, BlockRow, Commit, PartitionFacts, Request, SourceState, StageSpec, State, Totals
 
 
 class Looking(Suite):

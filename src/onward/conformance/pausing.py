@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from onward.conformance.case import FEED, IN, OTHER, WORK, Case, Suite, app_spec, scenario
-from onward.log import Paused, StageSpec
+from onward.log import StageSpec
+from onward.survey import Paused
 
 
 class Pausing(Suite):

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from onward.commit import Mark
 from onward.conformance.case import LEASE, OTHER, WORK, Case, Suite, app_spec, finishing, raises, scenario
 from onward.conformance.leasing import name_of_a_dead_worker
 from onward.errors import LeaseLost
-from onward.log import AppSpec, Mark, StageSpec
+from onward.log import AppSpec, StageSpec
 from onward.rate import AHEAD
 
 

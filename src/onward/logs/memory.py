@@ -15,26 +15,24 @@ from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from msgspec.structs import replace
 
 from onward import process
+from onward.claim import Met, News, stage_of
 from onward.clock import Clock
+from onward.commit import Answer
 from onward.errors import AlreadyCommitted, GoneTooLong, LeaseLost, OtherPartitions, Refused, Renamed, StartNeeded
 from onward.limit import Seat, granted
 from onward.log import (
     MEETING,
-    Answer,
     Append,
     AppSpec,
     Block,
     Claim,
     Commit,
     Lease,
-    Met,
-    News,
     Parked,
     Replay,
     SourceState,
     StageSpec,
     TopicSpec,
-    stage_of,
 )
 from onward.logs.memory_books import MemoryBooks
 from onward.logs.memory_store import EMPTY, LeaseRow, MemoryStore, ProgressRow, StageRows, TopicRows, Written

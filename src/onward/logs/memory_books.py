@@ -15,24 +15,16 @@ from onward.forget import check, writers
 from onward.log import (
     AppSpec,
     Attempt,
-    Backlog,
     Block,
     BlockRow,
-    Evidence,
     Forgetting,
     Lease,
     Parked,
     PartitionFacts,
-    Paused,
     Replay,
-    ReplayFacts,
     Request,
     SourceState,
-    StageStanding,
-    Standing,
     Survey,
-    TopicFacts,
-    TopicStanding,
 )
 from onward.logs.memory_store import EMPTY, LeaseRow, MemoryStore, StageRows, TopicRows, Where
 from onward.logs.memory_tables import MemoryTables
@@ -40,6 +32,7 @@ from onward.logs.memory_trail import MemoryTrail
 from onward.repartition import Left
 from onward.repartition import check as check_left
 from onward.span import length
+from onward.survey import Backlog, Evidence, Paused, ReplayFacts, StageStanding, Standing, TopicFacts, TopicStanding
 from onward.task_run import TaskRun
 
 

@@ -12,6 +12,8 @@ from typing import NamedTuple
 from msgspec.structs import replace
 
 from onward import process
+from onward.claim import stage_of
+from onward.commit import Mark
 from onward.errors import Refused
 from onward.forget import without
 from onward.limit import Seat
@@ -23,23 +25,18 @@ from onward.log import (
     Block,
     Claim,
     Forgetting,
-    Held,
     Lease,
-    Mark,
     Parked,
-    Paused,
     Replay,
     Request,
-    Retained,
     SourceState,
     Span,
-    Stored,
     Totals,
-    stage_of,
 )
 from onward.logs.memory_tables import MemoryTables
 from onward.rate import Account
 from onward.span import merged
+from onward.survey import Held, Paused, Retained, Stored
 from onward.task_run import TaskRun
 
 EMPTY = b"[]"

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 
 from onward.codec import may_hold
-from onward.log import Fate, Retained, Spot, Stored
 from onward.logs.memory_store import MemoryStore, StageRows, Written
 from onward.span import holds
+from onward.survey import Fate, Retained, Spot, Stored
 
 
 class MemoryTrail:

@@ -12,25 +12,14 @@ from collections.abc import Collection, Mapping, Sequence
 from msgspec.structs import replace
 
 from onward import codec
+from onward.claim import stage_of
 from onward.clock import Clock
 from onward.errors import Broken
-from onward.log import (
-    Append,
-    Block,
-    Books,
-    Claim,
-    Commit,
-    Lease,
-    Parked,
-    SourceState,
-    StageStanding,
-    Standing,
-    TopicStanding,
-    stage_of,
-)
+from onward.log import Append, Block, Books, Claim, Commit, Lease, Parked, SourceState
 from onward.logs.memory import MemoryLog
 from onward.logs.memory_store import EMPTY, LeaseRow, MemoryStore, ProgressRow, StageRows, TopicRows, Written
 from onward.logs.overlay_tables import TablesOver
+from onward.survey import StageStanding, Standing, TopicStanding
 
 SHOWN = 20
 """So many records of each topic are kept to be shown."""

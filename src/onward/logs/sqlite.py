@@ -19,23 +19,11 @@ import apsw
 import msgspec
 
 from onward import process
+from onward.claim import Met, News, stage_of
 from onward.clock import Clock, SystemClock
 from onward.errors import AlreadyCommitted, LeaseLost, OtherPartitions, Refused, StoreNewer
 from onward.limit import Seat, granted
-from onward.log import (
-    MEETING,
-    QUICK,
-    Append,
-    AppSpec,
-    Block,
-    Claim,
-    Commit,
-    Lease,
-    Met,
-    News,
-    Parked,
-    stage_of,
-)
+from onward.log import MEETING, QUICK, Append, AppSpec, Block, Claim, Commit, Lease, Parked
 from onward.logs.sqlite_declare import declare
 from onward.logs.sqlite_life import fold, old_of, retain
 from onward.logs.sqlite_rows import (

@@ -17,27 +17,18 @@ from onward.errors import Refused, StoreNewer
 from onward.log import (
     AppSpec,
     Attempt,
-    Backlog,
     Block,
     BlockRow,
-    Evidence,
     Forgetting,
-    Held,
     Lease,
     Parked,
     PartitionFacts,
-    Paused,
     Range,
     Replay,
-    ReplayFacts,
     Request,
     SourceState,
-    StageStanding,
-    Standing,
     State,
     Survey,
-    TopicFacts,
-    TopicStanding,
 )
 from onward.logs.sqlite_forget import forget_rest, forget_some
 from onward.logs.sqlite_life import folded_of
@@ -70,6 +61,17 @@ from onward.span import length
 from onward.sqlite.connection import File, away, path_of, rows
 from onward.sqlite.hints import tell
 from onward.sqlite.turn import Turn
+from onward.survey import (
+    Backlog,
+    Evidence,
+    Held,
+    Paused,
+    ReplayFacts,
+    StageStanding,
+    Standing,
+    TopicFacts,
+    TopicStanding,
+)
 from onward.task_run import TaskRun
 from onward.units import instant, instant_text
 

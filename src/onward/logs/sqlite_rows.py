@@ -9,26 +9,12 @@ from typing import Any
 import apsw
 import msgspec
 
-from onward.log import (
-    Answer,
-    AppSpec,
-    Attempt,
-    Block,
-    Claim,
-    Lease,
-    Mark,
-    Parked,
-    Range,
-    Replay,
-    Request,
-    SourceState,
-    Span,
-    Stored,
-    Totals,
-    stage_of,
-)
+from onward.claim import stage_of
+from onward.commit import Answer, Mark
+from onward.log import AppSpec, Attempt, Block, Claim, Lease, Parked, Range, Replay, Request, SourceState, Span, Totals
 from onward.sql import Statements
 from onward.sqlite.connection import rows
+from onward.survey import Stored
 from onward.task_run import TaskRun
 from onward.units import instant, instant_text
 

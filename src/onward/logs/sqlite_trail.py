@@ -8,7 +8,6 @@ from typing import TypeVar
 import apsw
 
 from onward.codec import may_hold
-from onward.log import Fate, Retained, Spot, Stored
 from onward.logs.sqlite_rows import (
     SQL,
     Row,
@@ -22,6 +21,7 @@ from onward.logs.sqlite_rows import (
 )
 from onward.span import holds
 from onward.sqlite.connection import rows
+from onward.survey import Fate, Retained, Spot, Stored
 from onward.units import instant
 
 T = TypeVar("T")
