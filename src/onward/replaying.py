@@ -10,16 +10,15 @@ from __future__ import annotations
 import asyncio
 import copy
 from collections.abc import Collection, Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from msgspec.structs import replace
 
-from onward.call import Called, Unit
-from onward.draft import Draft
 from onward.events import Replayed
 from onward.failure import kind_of, message_of
-from onward.lane import READ_BYTES, READ_RECORDS, Lane
+from onward.lane import Lane
 from onward.log import Block, Claim, Commit, Lease, Parked, Range, Replay
+from onward.reading import READ_BYTES, READ_RECORDS, Reading
 from onward.span import spans_of
 from onward.window import Chunk, chunk_of
 from onward.within import Target, Within
@@ -56,6 +55,37 @@ class Trickle:
         return self._at + max(0.0, (1.0 - self._left) / self._rate)
 
 
+class RangeReading(Reading):
+    """Reads what is to be replayed: the records up to `end`, of one key or of all."""
+
+    def __init__(self, *of: Any, end: int, key: str | None, **how: Any) -> None:
+        super().__init__(*of, **how)
+        self._end = end
+        self._key = key
+
+    async def _read(self) -> None:
+        window, topic = self._window, self._stage.topic.name
+        blocks = await self._crew.patiently(
+            lambda: self._crew.log.read(topic, self._partition, window.reach, READ_RECORDS, READ_BYTES)
+        )
+        window.add(*self._of_job(blocks))
+
+    def _of_job(self, blocks: Sequence[Block]) -> tuple[Chunk, int]:
+        """The records that are to be replayed, and where reading goes on. What is kept no more is passed over."""
+        window, end, key = self._window, self._end, self._key
+        start = max(window.reach, blocks[0].offset) if blocks else end
+        window.finish([(window.reach, min(start, end))], 0, 0)
+        if start >= end:
+            return Chunk((), [], (), 0), end
+        chunk = chunk_of(blocks, start, window.skip, self._crew.reader)
+        mine, others = [], []
+        for index, offset in enumerate(chunk.offsets):
+            if offset < end:
+                (mine if key is None or chunk.keys[index] == key else others).append(index)
+        window.finish(spans_of([chunk.offsets[index] for index in others]), 0, 0)
+        return chunk.part(mine), min(blocks[-1].offset + blocks[-1].count, end)
+
+
 class ReplayLane(Lane):
     """A replay in one partition. `run` returns when it is over (then it is `closed`), stopped, or its lease is lost."""
 
@@ -69,7 +99,17 @@ class ReplayLane(Lane):
         super().__init__(crew, claim, within, stage, again=again)
         self._end = next(one.end for one in replay.ranges if one.partition == self.partition)
         self._live = self.beside = live
-        self._busy = live._busy
+        self._hand.keys = live._hand.keys
+        self._reading = RangeReading(
+            crew,
+            stage,
+            self.partition,
+            self._hand,
+            spawn=self._spawn,
+            may_hold=lambda size: crew.may_hold(self, size),
+            end=self._end,
+            key=replay.key,
+        )
         self._trickle = Trickle(replay.rate / len(replay.ranges), crew.now()) if replay.rate else None
         self._cancelled = replay.cancelled
         self._closing = False
@@ -102,33 +142,6 @@ class ReplayLane(Lane):
     def _may_try(self, row: Parked) -> bool:
         return row.state == "retrying" and (row.key is None or row.key not in self._live.parked_keys)
 
-    # its range
-
-    async def _read(self) -> None:
-        window, topic = self._window, self.stage.topic.name
-        try:
-            blocks = await self._crew.patiently(
-                lambda: self._crew.log.read(topic, self.partition, window.reach, READ_RECORDS, READ_BYTES)
-            )
-            window.add(*self._of_job(blocks))
-        finally:
-            self._reading = False
-
-    def _of_job(self, blocks: Sequence[Block]) -> tuple[Chunk, int]:
-        """The records that are to be replayed, and where reading goes on. What is kept no more is passed over."""
-        window, end, key = self._window, self._end, self.replay.key
-        start = max(window.reach, blocks[0].offset) if blocks else end
-        window.finish([(window.reach, min(start, end))], 0, 0)
-        if start >= end:
-            return Chunk((), [], (), 0), end
-        chunk = chunk_of(blocks, start, window.skip, self._crew.reader)
-        mine, others = [], []
-        for index, offset in enumerate(chunk.offsets):
-            if offset < end:
-                (mine if key is None or chunk.keys[index] == key else others).append(index)
-        window.finish(spans_of([chunk.offsets[index] for index in others]), 0, 0)
-        return chunk.part(mine), min(blocks[-1].offset + blocks[-1].count, end)
-
     # beside live work
 
     @property
@@ -160,13 +173,10 @@ class ReplayLane(Lane):
         self._trickle.spend(before - self._window.pending)
         return handed
 
-    def _settled(self, unit: Unit, called: Called) -> Draft:
-        draft = super()._settled(unit, called)
-        for offset, row in draft.park.items():
-            if row.state == "waiting":
-                why = f"it would wait for a person, which no replay does: {row.reason}"
-                draft.park[offset] = replace(row, state="dead", reason=why)
-        return draft
+    def _parked_as(self, row: Parked) -> Parked:
+        if row.state != "waiting":
+            return row
+        return replace(row, state="dead", reason=f"it would wait for a person, which no replay does: {row.reason}")
 
     # its end
 
@@ -177,23 +187,23 @@ class ReplayLane(Lane):
             left = [offset for offset, row in self._parking.rows.items() if row.state != "dead"]
             next_ = self._window.next
             self._spawn(
-                self._close(Commit(lease=self.lease, next=next_, totals=self._totals, unpark=left, closes=True))
+                self._close(Commit(lease=self.lease, next=next_, totals=self._commits.totals, unpark=left, closes=True))
             )
 
     @property
     def _over(self) -> bool:
-        if self._tasks or self._committing or not self._draft.empty:
+        if self._tasks or self._commits.under_way or not self._commits.draft.empty:
             return False
         if self._cancelled:
             return True
         return self._window.next >= self._end and all(row.state == "dead" for row in self._parking.rows.values())
 
     async def _close(self, commit: Commit) -> None:
-        await self._write(commit)
+        await self._commits.write(commit)
         if not self.lost:
             self.closed = self._stopping = True
             failed = len(self._parking.rows) - len(commit.unpark)
-            number, done = self.replay.number, self._totals.done
+            number, done = self.replay.number, self._commits.totals.done
             self._crew.observe(Replayed(self.stage.name, self.partition, number, done, failed))
 
 
