@@ -12,34 +12,23 @@ import asyncio
 from collections.abc import Callable, Collection, Coroutine, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from onward.call import Unit
 from onward.commits import Commits
 from onward.draft import Draft
-from onward.filling import Filling
 from onward.hand import Hand
+from onward.handing import Handing
 from onward.log import Claim, Commit, Parked, Request
 from onward.parking import Parking
-from onward.reading import READ_RECORDS, Reading
+from onward.reading import Reading
 from onward.repeats import Repeats
 from onward.request import carried_out
-from onward.running import is_suspect, untouched
-from onward.settle import behind
+from onward.running import untouched
 from onward.stage import Stage
-from onward.window import Chunk, Window
+from onward.window import Window
 from onward.within import Within
 from onward.work import Work
 
 if TYPE_CHECKING:
     from onward.crew import Crew
-
-CAREFUL = 2 * READ_RECORDS
-"""So many records are noted before they are called when holders were gone in a row."""
-
-RETRIES = 16
-"""Parked records that are tried together while it is not known how large they are."""
-
-GATHER = 0.1
-"""Seconds for which records that are due may wait for others while new ones are worked on."""
 
 
 class Lane:
@@ -47,12 +36,21 @@ class Lane:
 
     Args:
         stage: in place of the crew's.
+        reading, handing: make the parts that read ahead and hand out.
         again: whether the lane before it, in this process, ended by a conflict: then what it left as running has not
             failed.
     """
 
     def __init__(
-        self, crew: Crew, claim: Claim, within: Within | None, stage: Stage | None = None, *, again: bool = False
+        self,
+        crew: Crew,
+        claim: Claim,
+        within: Within | None,
+        stage: Stage | None = None,
+        *,
+        reading: Callable[..., Reading] = Reading,
+        handing: Callable[..., Handing] = Handing,
+        again: bool = False,
     ) -> None:
         stage = stage or crew.stage
         self.stage: Stage = stage
@@ -60,6 +58,7 @@ class Lane:
         self.partition = claim.lease.partition
         self._crew = crew
         self._within = within
+        self._requests: dict[int, Request] = {}
         rows = crew.ration.parked(claim.parked, crew.horizon)
         keep, room = stage.on_dead == "hold", lambda: crew.room // 4
         self._parking = Parking(rows, ordered=not stage.unordered, dead_hold=keep, room=room)
@@ -68,7 +67,7 @@ class Lane:
         self._hand = Hand(self._window, self._parking)
         repeats = Repeats(stage, self._seen) if stage.dedupe is not None else None
         self._commits = Commits(crew, claim, self._window, repeats, spawn=self._spawn, give_up=self.give_up)
-        self._reading = Reading(
+        self._reading = reading(
             crew,
             stage,
             self.partition,
@@ -88,20 +87,26 @@ class Lane:
             parked_as=self._parked_as,
             give_up=self.give_up,
         )
-        # Where a unit fails as one, or a hanging call parks its record alone, none before it of its key may be left.
-        alone = crew.isolation is not None or (stage.timeout is not None and not stage.handler.is_async)
-        whole = stage.whole if stage.batch else alone
-        self._one_per_key = whole and not stage.unordered
+        self._handing = handing(
+            crew,
+            stage,
+            self._hand,
+            self._commits,
+            self._reading,
+            self._work,
+            self._requests,
+            within=within is not None,
+            careful=claim.crashes > 1 and within is None and crew.isolation is None,
+            slot=lambda: crew.slot(self),
+            spawn=self._spawn_in_slot,
+        )
         self._end = claim.next
-        self._requests: dict[int, Request] = {}
         self._answered: set[int] = set()
         self._wake = asyncio.Event()
         self._tasks: set[asyncio.Task[Any]] = set()
         self.beside: Lane | None = None
         """Another lane of the same stage and partition; no key is in hand in both."""
-        self._careful = CAREFUL if claim.crashes > 1 and within is None and crew.isolation is None else 0
         self._left: set[int] = set()
-        self._filling = Filling(stage.batch or 1, stage.fill or 0.0)
         self._again = again
         self._stopping = False
         self._error: BaseException | None = None
@@ -115,11 +120,6 @@ class Lane:
     def _parked_as(self, row: Parked) -> Parked:
         """What a row is parked as that calls have given."""
         return row
-
-    @property
-    def _blocked(self) -> Collection[str]:
-        """Keys whose records are set aside when they come."""
-        return self.parked_keys
 
     @property
     def parked_keys(self) -> Collection[str]:
@@ -234,25 +234,7 @@ class Lane:
     def next_due(self) -> float | None:
         """When something may be done that waits for a time: a retry, a probe, a batch that fills, what the rate lets
         through; None while nothing does."""
-        due = self._tried_next
-        if (filled := self._filling.until) is not None and not self._crew.breaker.tripped:
-            due = filled if due is None else min(due, filled)
-        pace = self._crew.pace
-        if pace is None or (slow := pace.at) is None:
-            return due
-        if self._window.pending:
-            return slow if due is None or not self._filling.until else max(slow, due)
-        return None if due is None else max(slow, due)
-
-    @property
-    def _tried_next(self) -> float | None:
-        due = self._parking.next_due()
-        breaker = self._crew.breaker
-        if not breaker.tripped:
-            return due
-        if self._window.pending or (self._window.reach < self._end and not self.halted):
-            return breaker.probe_at  # what is not parked may probe, whenever what is parked is due
-        return None if due is None else max(breaker.probe_at, due)
+        return self._handing.next_due(more=self._window.reach < self._end and not self.halted)
 
     # its life
 
@@ -296,7 +278,7 @@ class Lane:
             return
         self._answer()
         self._reading.start(self._end)
-        self._hand_out()
+        self._handing.start()
 
     def _spawn(
         self, work: Coroutine[Any, Any, None], let_go: Callable[[asyncio.Task[Any]], None] | None = None
@@ -333,183 +315,6 @@ class Lane:
                 self._crew.wake_lanes()
 
         self._spawn(work, let_go)
-
-    # handing out
-
-    def _hand_out(self) -> None:
-        breaker = self._crew.breaker
-        while not self._uncommitted_enough() and not self._crew.left.nothing:
-            new = self._filling.ready(self._window.pending, self._crew.now())
-            if not self._paced(new or breaker.tripped):
-                return
-            if breaker.tripped:
-                if breaker.probing or self._crew.now() < breaker.probe_at or not self._crew.slot(self):
-                    return
-                if not self._probe():
-                    self._crew.slot_free()
-                    return
-                continue
-            if not (new or self._due()) or not self._crew.slot(self):
-                return
-            # While there is new work, what is due gathers for a moment: a hundred retries in one unit cost no more
-            # than one. Not where nothing is read: then nothing would come that looks again.
-            more = new or self._reading.under_way
-            if not (((not more or self._due(GATHER)) and self._retry_due()) or (new and self._hand_live())):
-                self._crew.slot_free()
-                return
-
-    def _uncommitted_enough(self) -> bool:
-        """Bounds what a crash would repeat, and keeps units of a target's transaction strictly one after another."""
-        if self._crew.behind_lease():
-            return True
-        if self._within is not None:
-            return (
-                bool(self._hand.units or self._hand.flying or self._requests)
-                or self._commits.under_way
-                or not self._commits.draft.empty
-            )
-        if self._commits.halved and (self._hand.units or self._commits.under_way or not self._commits.draft.empty):
-            return True
-        if self._requests and not self._hand.flying:
-            return True  # they wait for a moment when all is committed, which new work would put off for ever
-        if self._commits.under_way and self._commits.draft.size > self._crew.room // 2:
-            return True
-        most = 1 if self.stage.effect else 8
-        return (
-            self._commits.draft.units >= most + (0 if self.stage.effect else self.stage.parallel)
-            and self._commits.under_way
-        )
-
-    def _paced(self, new: bool) -> bool:
-        """Whether the stage's rate lets something through; asks for more of it where there is work."""
-        pace = self._crew.pace
-        if pace is None or pace.may(1):
-            return True
-        wanted = (new and self._window.pending) or int(self._due())
-        if wanted and pace.wanting:
-            pace.ask(wanted)
-        return False
-
-    def _most(self, most: int) -> int:
-        return most if self._crew.pace is None else self._crew.pace.may(most)
-
-    def _due(self, since: float = 0.0) -> bool:
-        due = self._parking.next_due()
-        return due is not None and due + since <= self._crew.now()
-
-    def _retry_due(self, most: int = READ_RECORDS) -> bool:
-        """Hands out parked records that are due; one group at a time where calls act outside or are batches."""
-        if self._requests or not self._due() or self._uncommitted_enough():
-            return False
-        most = min(most, self._crew.room // self._hand.record_size if self._hand.record_size else RETRIES)
-        groups = self._parking.take(
-            self._crew.now(), self._most(max(1, most)), self._hand.flying | self._commits.unwritten
-        )
-        groups = [group for group in groups if self._may_fly(group)]
-        if not groups:
-            return False
-        if self._one_per_key:
-            groups = [group[:1] if self._parking.rows[group[0]].batch is None else group for group in groups]
-        if self._notes or any(is_suspect(self._parking.rows[group[0]]) for group in groups):
-            groups = [groups[0][:1]]
-        if self.stage.batch:
-            groups = groups[:1]
-            if self._parking.rows[groups[0][0]].batch is None:
-                groups[0] = groups[0][: self.stage.batch]
-        offsets = sorted(offset for group in groups for offset in group)
-        if self._crew.pace is not None:
-            self._crew.pace.spend(len(offsets))
-        self._hand.flying.update(offsets)
-        keys = {key for offset in offsets if (key := self._parking.rows[offset].key) is not None}
-        self._hand.keys |= keys
-        probe = self._crew.breaker.tripped
-        self._spawn_in_slot(self._work.retry(offsets, keys, probe=probe), probe=probe)
-        return True
-
-    def _may_fly(self, group: Sequence[int]) -> bool:
-        keys = {self._parking.rows[offset].key for offset in group}
-        return self.stage.unordered or not (keys & self._hand.keys)
-
-    def _hand_live(self, *, probe: bool = False, skip: int = 0) -> bool:
-        stage = self.stage
-        if self._uncommitted_enough():
-            return False
-        most = (
-            1
-            if probe or self._hand.singly or self._notes
-            else max(1, (stage.batch or self._share()) >> self._commits.halved)
-        )
-        most = self._most(self._within_bound(most))
-        busy: set[str] = set() if stage.unordered else self._hand.keys
-        if stage.fill:
-            self._window.gather(most)
-        chunk, blocked = self._window.take(most, busy, self._blocked, one_per_key=self._one_per_key, skip=skip)
-        if blocked:
-            self._park_behind(blocked)
-        if chunk is not None and blocked and self._within is not None:
-            # The unit would move `next` in the target past records whose parking the store does not have yet.
-            self._window.give_back(chunk)
-            return False
-        if chunk is None:
-            return False
-        unit = Unit(chunk, probe=probe)
-        unit.skipped = skip
-        unit.note = self._notes
-        self._careful = max(0, self._careful - 1)
-        self._filling.handed_out()
-        if self._crew.pace is not None:
-            self._crew.pace.spend(len(unit))
-        self._hand.singly = max(0, self._hand.singly - 1)
-        if stage.parallel > 1 and not stage.unordered:
-            unit.keys = {key for entry in chunk.entries if (key := entry[1]) is not None}
-            self._hand.keys |= unit.keys
-        self._hand.units.add(unit)  # in hand from now on, and not only when its task has begun
-        self._spawn_in_slot(self._work.do(unit), probe=probe)
-        return True
-
-    def _within_bound(self, most: int) -> int:
-        """So many records that what they emit stays within the bounds, if each gives one of its own size."""
-        left = self._crew.left
-        size = max(1, self._window.size // max(1, self._window.held))
-        return max(1, int(min(most, left.records, left.bytes // size)))
-
-    def _share(self) -> int:
-        """How many records one slot takes, so that all slots get some."""
-        if self.stage.parallel == 1:
-            return READ_RECORDS
-        return max(1, min(READ_RECORDS, -(-self._window.pending // self.stage.parallel)))
-
-    def _park_behind(self, chunks: Sequence[Chunk]) -> None:
-        draft, now = Draft(), self._crew.now()
-        for chunk in chunks:
-            unit = Unit(chunk)
-            for index in range(len(chunk)):
-                row = self._set_aside(behind(unit, index, now))
-                draft.park[row.offset] = row
-        draft.units = 1
-        for chunk in chunks:
-            self._window.finish([(offset, offset + 1) for offset in chunk.offsets], len(chunk), chunk.size)
-        for row in draft.park.values():
-            self._parking.put(row)
-        self._commits.add(draft)
-        self._commits.start()
-
-    def _set_aside(self, row: Parked) -> Parked:
-        return row
-
-    def _probe(self) -> bool:
-        breaker = self._crew.breaker
-        breaker.probing = True
-        # Another record each time, or one that is bad by itself would keep the stage down after the outage.
-        handed = self._hand_live(probe=True, skip=breaker.probes - 1) or self._hand_live(probe=True)
-        handed = handed or self._retry_due(most=1)
-        breaker.probing = handed
-        return handed
-
-    @property
-    def _notes(self) -> bool:
-        """Whether each call is noted in the store before it is made."""
-        return self.stage.long or self._careful > 0
 
     # requests
 

@@ -9,13 +9,15 @@ from __future__ import annotations
 
 import asyncio
 import copy
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Sequence
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from msgspec.structs import replace
 
 from onward.events import Replayed
 from onward.failure import kind_of, message_of
+from onward.handing import Handing
 from onward.lane import Lane
 from onward.log import Block, Claim, Commit, Lease, Parked, Range, Replay
 from onward.reading import READ_BYTES, READ_RECORDS, Reading
@@ -58,8 +60,8 @@ class Trickle:
 class RangeReading(Reading):
     """Reads what is to be replayed: the records up to `end`, of one key or of all."""
 
-    def __init__(self, *of: Any, end: int, key: str | None, **how: Any) -> None:
-        super().__init__(*of, **how)
+    def __init__(self, end: int, key: str | None, *wiring: Any, **more: Any) -> None:
+        super().__init__(*wiring, **more)
         self._end = end
         self._key = key
 
@@ -86,6 +88,60 @@ class RangeReading(Reading):
         return chunk.part(mine), min(blocks[-1].offset + blocks[-1].count, end)
 
 
+class ReplayHanding(Handing):
+    """Hands out beside live work: no key that has something parked there, and at a rate of its own."""
+
+    def __init__(
+        self, live: Lane, trickle: Trickle | None, cancelled: Callable[[], bool], *wiring: Any, **more: Any
+    ) -> None:
+        super().__init__(*wiring, **more)
+        self._beside = live
+        self._trickle = trickle
+        self._cancelled = cancelled
+
+    def next_due(self, *, more: bool) -> float | None:
+        due = super().next_due(more=more)
+        rows = self._parking.rows.values()
+        if due is not None and self._beside.parked_keys and not any(self._may_try(row) for row in rows):
+            due = None  # whoever frees the key wakes it
+        if self._trickle is not None and self._window.pending and self._trickle.may(self._crew.now()) < 1:
+            slow = self._trickle.next()
+            due = slow if due is None else min(slow, due)
+        return due
+
+    def _may_try(self, row: Parked) -> bool:
+        return row.state == "retrying" and (row.key is None or row.key not in self._beside.parked_keys)
+
+    @property
+    def _blocked(self) -> Collection[str]:
+        live = self._beside.parked_keys
+        return {*super()._blocked, *live} if live else super()._blocked
+
+    def _set_aside(self, row: Parked) -> Parked:
+        return replace(row, state="dead", reason=OVERTAKES) if row.key in self._beside.parked_keys else row
+
+    def _may_fly(self, group: Sequence[int]) -> bool:
+        keys = {self._parking.rows[offset].key for offset in group}
+        return not any(key in self._beside.parked_keys for key in keys if key is not None) and super()._may_fly(group)
+
+    def _uncommitted_enough(self) -> bool:
+        return self._cancelled() or super()._uncommitted_enough()
+
+    def _most(self, most: int) -> int:
+        most = super()._most(most)
+        return most if self._trickle is None else min(most, self._trickle.may(self._crew.now()))
+
+    def _live(self, *, probe: bool = False, skip: int = 0) -> bool:
+        if self._trickle is None:
+            return super()._live(probe=probe, skip=skip)
+        if self._trickle.may(self._crew.now()) < 1:
+            return False
+        before = self._window.pending
+        handed = super()._live(probe=probe, skip=skip)
+        self._trickle.spend(before - self._window.pending)
+        return handed
+
+
 class ReplayLane(Lane):
     """A replay in one partition. `run` returns when it is over (then it is `closed`), stopped, or its lease is lost."""
 
@@ -96,24 +152,17 @@ class ReplayLane(Lane):
         stage.on_dead = "pass"  # a job comes to its end: what fails for good is counted, and holds nobody up
         stage.dedupe = None  # a replay is a repeat, and meant to be
         self.replay = replay
-        super().__init__(crew, claim, within, stage, again=again)
-        self._end = next(one.end for one in replay.ranges if one.partition == self.partition)
-        self._live = self.beside = live
+        end = next(one.end for one in replay.ranges if one.partition == claim.lease.partition)
+        trickle = Trickle(replay.rate / len(replay.ranges), crew.now()) if replay.rate else None
+        reading = partial(RangeReading, end, replay.key)
+        handing = partial(ReplayHanding, live, trickle, lambda: self._cancelled)
+        super().__init__(crew, claim, within, stage, reading=reading, handing=handing, again=again)
+        self._end = end
         self._hand.keys = live._hand.keys
-        self._reading = RangeReading(
-            crew,
-            stage,
-            self.partition,
-            self._hand,
-            spawn=self._spawn,
-            may_hold=lambda size: crew.may_hold(self, size),
-            end=self._end,
-            key=replay.key,
-        )
-        self._trickle = Trickle(replay.rate / len(replay.ranges), crew.now()) if replay.rate else None
         self._cancelled = replay.cancelled
         self._closing = False
         self.closed = False
+        self.beside = live
         live.beside = self
 
     @property
@@ -127,51 +176,6 @@ class ReplayLane(Lane):
         """Ends when what is in hand is done."""
         self._cancelled = True
         self.wake()
-
-    @property
-    def next_due(self) -> float | None:
-        due = super().next_due
-        rows = self._parking.rows.values()
-        if due is not None and self._live.parked_keys and not any(self._may_try(row) for row in rows):
-            due = None  # whoever frees the key wakes it
-        if self._trickle is not None and self._window.pending and self._trickle.may(self._crew.now()) < 1:
-            slow = self._trickle.next()
-            due = slow if due is None else min(slow, due)
-        return due
-
-    def _may_try(self, row: Parked) -> bool:
-        return row.state == "retrying" and (row.key is None or row.key not in self._live.parked_keys)
-
-    # beside live work
-
-    @property
-    def _blocked(self) -> Collection[str]:
-        live = self._live.parked_keys
-        return {*super()._blocked, *live} if live else super()._blocked
-
-    def _set_aside(self, row: Parked) -> Parked:
-        return replace(row, state="dead", reason=OVERTAKES) if row.key in self._live.parked_keys else row
-
-    def _may_fly(self, group: Sequence[int]) -> bool:
-        keys = {self._parking.rows[offset].key for offset in group}
-        return not any(key in self._live.parked_keys for key in keys if key is not None) and super()._may_fly(group)
-
-    def _uncommitted_enough(self) -> bool:
-        return self._cancelled or super()._uncommitted_enough()
-
-    def _most(self, most: int) -> int:
-        most = super()._most(most)
-        return most if self._trickle is None else min(most, self._trickle.may(self._crew.now()))
-
-    def _hand_live(self, *, probe: bool = False, skip: int = 0) -> bool:
-        if self._trickle is None:
-            return super()._hand_live(probe=probe, skip=skip)
-        if self._trickle.may(self._crew.now()) < 1:
-            return False
-        before = self._window.pending
-        handed = super()._hand_live(probe=probe, skip=skip)
-        self._trickle.spend(before - self._window.pending)
-        return handed
 
     def _parked_as(self, row: Parked) -> Parked:
         if row.state != "waiting":
