@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Coroutine, Sequence
 from typing import TYPE_CHECKING, Any, Protocol
 
+from onward.answering import Answering
 from onward.call import Unit
 from onward.commits import Commits
 from onward.draft import Draft
@@ -44,7 +45,6 @@ class Handing:
     """Of one stage and partition.
 
     Args:
-        requests: what was asked for and is not carried out.
         within: whether the stage commits in another database.
         careful: whether each call is to be noted for a while, as holders were gone in a row.
         slot: takes a call slot; false where none is free.
@@ -58,7 +58,7 @@ class Handing:
         commits: Commits,
         reading: Reading,
         work: Work,
-        requests: Collection[object],
+        answering: Answering,
         *,
         within: bool,
         careful: bool,
@@ -73,7 +73,7 @@ class Handing:
         self._commits = commits
         self._reading = reading
         self._work = work
-        self._requests = requests
+        self._answering = answering
         self._within = within
         self._careful = CAREFUL if careful else 0
         self._slot = slot
@@ -134,13 +134,13 @@ class Handing:
             return True
         if self._within:
             return (
-                bool(self._hand.units or self._hand.flying or self._requests)
+                bool(self._hand.units or self._hand.flying or self._answering.open)
                 or self._commits.under_way
                 or not self._commits.draft.empty
             )
         if self._commits.halved and (self._hand.units or self._commits.under_way or not self._commits.draft.empty):
             return True
-        if self._requests and not self._hand.flying:
+        if self._answering.open and not self._hand.flying:
             return True  # they wait for a moment when all is committed, which new work would put off for ever
         if self._commits.under_way and self._commits.draft.size > self._crew.room // 2:
             return True
@@ -169,7 +169,7 @@ class Handing:
 
     def _parked(self, most: int = READ_RECORDS) -> bool:
         """Hands out parked records that are due; one group at a time where calls act outside or are batches."""
-        if self._requests or not self._due() or self._uncommitted_enough():
+        if self._answering.open or not self._due() or self._uncommitted_enough():
             return False
         most = min(most, self._crew.room // self._hand.record_size if self._hand.record_size else RETRIES)
         groups = self._parking.take(

@@ -12,15 +12,14 @@ import asyncio
 from collections.abc import Callable, Collection, Coroutine, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
+from onward.answering import Answering
 from onward.commits import Commits
-from onward.draft import Draft
 from onward.hand import Hand
 from onward.handing import Handing
 from onward.log import Claim, Commit, Parked, Request
 from onward.parking import Parking
 from onward.reading import Reading
 from onward.repeats import Repeats
-from onward.request import carried_out
 from onward.running import untouched
 from onward.stage import Stage
 from onward.window import Window
@@ -57,8 +56,6 @@ class Lane:
         self.lease = claim.lease
         self.partition = claim.lease.partition
         self._crew = crew
-        self._within = within
-        self._requests: dict[int, Request] = {}
         rows = crew.ration.parked(claim.parked, crew.horizon)
         keep, room = stage.on_dead == "hold", lambda: crew.room // 4
         self._parking = Parking(rows, ordered=not stage.unordered, dead_hold=keep, room=room)
@@ -87,6 +84,9 @@ class Lane:
             parked_as=self._parked_as,
             give_up=self.give_up,
         )
+        self._answering = Answering(
+            crew, stage, self._hand, self._commits, self._work, units=within is not None, spawn=self._spawn
+        )
         self._handing = handing(
             crew,
             stage,
@@ -94,14 +94,13 @@ class Lane:
             self._commits,
             self._reading,
             self._work,
-            self._requests,
+            self._answering,
             within=within is not None,
             careful=claim.crashes > 1 and within is None and crew.isolation is None,
             slot=lambda: crew.slot(self),
             spawn=self._spawn_in_slot,
         )
         self._end = claim.next
-        self._answered: set[int] = set()
         self._wake = asyncio.Event()
         self._tasks: set[asyncio.Task[Any]] = set()
         self.beside: Lane | None = None
@@ -141,8 +140,7 @@ class Lane:
 
     def asked(self, request: Request) -> None:
         """Somebody asks for something; each request is carried out once."""
-        if request.id not in self._requests and request.id not in self._answered:
-            self._requests[request.id] = request
+        if self._answering.asked(request):
             self.wake()
 
     def stop(self) -> None:
@@ -276,7 +274,7 @@ class Lane:
         self._reading.let_go(self._commits.under_way)
         if self._stopping or self._hand.stuck:
             return
-        self._answer()
+        self._answering.start()
         self._reading.start(self._end)
         self._handing.start()
 
@@ -315,39 +313,6 @@ class Lane:
                 self._crew.wake_lanes()
 
         self._spawn(work, let_go)
-
-    # requests
-
-    def _answer(self) -> None:
-        """Carries out what was asked when no parked record is in hand, so that holder and asker do not race."""
-        busy = self._hand.flying or self._commits.under_way or (self._within is not None and self._hand.units)
-        if self._requests and not busy:
-            self._hand.flying.add(-1)
-            self._spawn(self._carry_out(list(self._requests.values())))
-
-    async def _carry_out(self, requests: list[Request]) -> None:
-        # Several are open: who asked last had seen what was parked before the first of them was carried out.
-        as_of = dict(self._parking.rows)
-        try:
-            for request in requests:
-                draft = await self._carried_out(request, as_of)
-                for offset in draft.unpark:
-                    self._parking.remove(offset)
-                for row in draft.park.values():
-                    self._parking.put(row)
-                self._work.promote(draft, set(self._parking.blocked))
-                self._commits.add(draft)
-                self._answered.add(request.id)
-                del self._requests[request.id]
-        finally:
-            self._hand.flying.discard(-1)
-
-    async def _carried_out(self, request: Request, as_of: Mapping[int, Parked]) -> Draft:
-        rows: Sequence[Parked] = [r for r in self._parking.matching(request.match, as_of) if r.state != "running"]
-        if request.action != "drop" and rows:
-            rows = await self._work.copies([row.offset for row in rows])
-        stage, now = self.stage, self._crew.now()
-        return carried_out(request, rows, stage.topic, self._crew.reader, now, stage.review)
 
     async def _seen(self, marks: Sequence[str], since: float) -> Mapping[str, int]:
         log, stage = self._crew.log, self.stage.name
