@@ -9,17 +9,18 @@ from __future__ import annotations
 
 import asyncio
 import copy
-from collections.abc import Collection, Sequence
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Collection, Sequence
+from functools import partial
+from typing import TYPE_CHECKING, Any
 
 from msgspec.structs import replace
 
-from onward.call import Called, Unit
-from onward.draft import Draft
 from onward.events import Replayed
 from onward.failure import kind_of, message_of
-from onward.lane import READ_BYTES, READ_RECORDS, Lane
+from onward.handing import Handing
+from onward.lane import Lane
 from onward.log import Block, Claim, Commit, Lease, Parked, Range, Replay
+from onward.reading import READ_BYTES, READ_RECORDS, Reading
 from onward.span import spans_of
 from onward.window import Chunk, chunk_of
 from onward.within import Target, Within
@@ -56,6 +57,91 @@ class Trickle:
         return self._at + max(0.0, (1.0 - self._left) / self._rate)
 
 
+class RangeReading(Reading):
+    """Reads what is to be replayed: the records up to `end`, of one key or of all."""
+
+    def __init__(self, end: int, key: str | None, *wiring: Any, **more: Any) -> None:
+        super().__init__(*wiring, **more)
+        self._end = end
+        self._key = key
+
+    async def _read(self) -> None:
+        window, topic = self._window, self._stage.topic.name
+        blocks = await self._crew.patiently(
+            lambda: self._crew.log.read(topic, self._partition, window.reach, READ_RECORDS, READ_BYTES)
+        )
+        window.add(*self._of_job(blocks))
+
+    def _of_job(self, blocks: Sequence[Block]) -> tuple[Chunk, int]:
+        """The records that are to be replayed, and where reading goes on. What is kept no more is passed over."""
+        window, end, key = self._window, self._end, self._key
+        start = max(window.reach, blocks[0].offset) if blocks else end
+        window.finish([(window.reach, min(start, end))], 0, 0)
+        if start >= end:
+            return Chunk((), [], (), 0), end
+        chunk = chunk_of(blocks, start, window.skip, self._crew.reader)
+        mine, others = [], []
+        for index, offset in enumerate(chunk.offsets):
+            if offset < end:
+                (mine if key is None or chunk.keys[index] == key else others).append(index)
+        window.finish(spans_of([chunk.offsets[index] for index in others]), 0, 0)
+        return chunk.part(mine), min(blocks[-1].offset + blocks[-1].count, end)
+
+
+class ReplayHanding(Handing):
+    """Hands out beside live work: no key that has something parked there, and at a rate of its own."""
+
+    def __init__(
+        self, live: Lane, trickle: Trickle | None, cancelled: Callable[[], bool], *wiring: Any, **more: Any
+    ) -> None:
+        super().__init__(*wiring, **more)
+        self._beside = live
+        self._trickle = trickle
+        self._cancelled = cancelled
+
+    def next_due(self, *, more: bool) -> float | None:
+        due = super().next_due(more=more)
+        rows = self._parking.rows.values()
+        if due is not None and self._beside.parked_keys and not any(self._may_try(row) for row in rows):
+            due = None  # whoever frees the key wakes it
+        if self._trickle is not None and self._window.pending and self._trickle.may(self._crew.now()) < 1:
+            slow = self._trickle.next()
+            due = slow if due is None else min(slow, due)
+        return due
+
+    def _may_try(self, row: Parked) -> bool:
+        return row.state == "retrying" and (row.key is None or row.key not in self._beside.parked_keys)
+
+    @property
+    def _blocked(self) -> Collection[str]:
+        live = self._beside.parked_keys
+        return {*super()._blocked, *live} if live else super()._blocked
+
+    def _set_aside(self, row: Parked) -> Parked:
+        return replace(row, state="dead", reason=OVERTAKES) if row.key in self._beside.parked_keys else row
+
+    def _may_fly(self, group: Sequence[int]) -> bool:
+        keys = {self._parking.rows[offset].key for offset in group}
+        return not any(key in self._beside.parked_keys for key in keys if key is not None) and super()._may_fly(group)
+
+    def _uncommitted_enough(self) -> bool:
+        return self._cancelled() or super()._uncommitted_enough()
+
+    def _most(self, most: int) -> int:
+        most = super()._most(most)
+        return most if self._trickle is None else min(most, self._trickle.may(self._crew.now()))
+
+    def _live(self, *, probe: bool = False, skip: int = 0) -> bool:
+        if self._trickle is None:
+            return super()._live(probe=probe, skip=skip)
+        if self._trickle.may(self._crew.now()) < 1:
+            return False
+        before = self._window.pending
+        handed = super()._live(probe=probe, skip=skip)
+        self._trickle.spend(before - self._window.pending)
+        return handed
+
+
 class ReplayLane(Lane):
     """A replay in one partition. `run` returns when it is over (then it is `closed`), stopped, or its lease is lost."""
 
@@ -66,14 +152,17 @@ class ReplayLane(Lane):
         stage.on_dead = "pass"  # a job comes to its end: what fails for good is counted, and holds nobody up
         stage.dedupe = None  # a replay is a repeat, and meant to be
         self.replay = replay
-        super().__init__(crew, claim, within, stage, again=again)
-        self._end = next(one.end for one in replay.ranges if one.partition == self.partition)
-        self._live = self.beside = live
-        self._busy = live._busy
-        self._trickle = Trickle(replay.rate / len(replay.ranges), crew.now()) if replay.rate else None
+        end = next(one.end for one in replay.ranges if one.partition == claim.lease.partition)
+        trickle = Trickle(replay.rate / len(replay.ranges), crew.now()) if replay.rate else None
+        reading = partial(RangeReading, end, replay.key)
+        handing = partial(ReplayHanding, live, trickle, lambda: self._cancelled)
+        super().__init__(crew, claim, within, stage, reading=reading, handing=handing, again=again)
+        self._end = end
+        self._hand.keys = live._hand.keys
         self._cancelled = replay.cancelled
         self._closing = False
         self.closed = False
+        self.beside = live
         live.beside = self
 
     @property
@@ -88,85 +177,10 @@ class ReplayLane(Lane):
         self._cancelled = True
         self.wake()
 
-    @property
-    def next_due(self) -> float | None:
-        due = super().next_due
-        rows = self._parking.rows.values()
-        if due is not None and self._live.parked_keys and not any(self._may_try(row) for row in rows):
-            due = None  # whoever frees the key wakes it
-        if self._trickle is not None and self._window.pending and self._trickle.may(self._crew.now()) < 1:
-            slow = self._trickle.next()
-            due = slow if due is None else min(slow, due)
-        return due
-
-    def _may_try(self, row: Parked) -> bool:
-        return row.state == "retrying" and (row.key is None or row.key not in self._live.parked_keys)
-
-    # its range
-
-    async def _read(self) -> None:
-        window, topic = self._window, self.stage.topic.name
-        try:
-            blocks = await self._crew.patiently(
-                lambda: self._crew.log.read(topic, self.partition, window.reach, READ_RECORDS, READ_BYTES)
-            )
-            window.add(*self._of_job(blocks))
-        finally:
-            self._reading = False
-
-    def _of_job(self, blocks: Sequence[Block]) -> tuple[Chunk, int]:
-        """The records that are to be replayed, and where reading goes on. What is kept no more is passed over."""
-        window, end, key = self._window, self._end, self.replay.key
-        start = max(window.reach, blocks[0].offset) if blocks else end
-        window.finish([(window.reach, min(start, end))], 0, 0)
-        if start >= end:
-            return Chunk((), [], (), 0), end
-        chunk = chunk_of(blocks, start, window.skip, self._crew.reader)
-        mine, others = [], []
-        for index, offset in enumerate(chunk.offsets):
-            if offset < end:
-                (mine if key is None or chunk.keys[index] == key else others).append(index)
-        window.finish(spans_of([chunk.offsets[index] for index in others]), 0, 0)
-        return chunk.part(mine), min(blocks[-1].offset + blocks[-1].count, end)
-
-    # beside live work
-
-    @property
-    def _blocked(self) -> Collection[str]:
-        live = self._live.parked_keys
-        return {*super()._blocked, *live} if live else super()._blocked
-
-    def _set_aside(self, row: Parked) -> Parked:
-        return replace(row, state="dead", reason=OVERTAKES) if row.key in self._live.parked_keys else row
-
-    def _may_fly(self, group: Sequence[int]) -> bool:
-        keys = {self._parking.rows[offset].key for offset in group}
-        return not any(key in self._live.parked_keys for key in keys if key is not None) and super()._may_fly(group)
-
-    def _uncommitted_enough(self) -> bool:
-        return self._cancelled or super()._uncommitted_enough()
-
-    def _most(self, most: int) -> int:
-        most = super()._most(most)
-        return most if self._trickle is None else min(most, self._trickle.may(self._crew.now()))
-
-    def _hand_live(self, *, probe: bool = False, skip: int = 0) -> bool:
-        if self._trickle is None:
-            return super()._hand_live(probe=probe, skip=skip)
-        if self._trickle.may(self._crew.now()) < 1:
-            return False
-        before = self._window.pending
-        handed = super()._hand_live(probe=probe, skip=skip)
-        self._trickle.spend(before - self._window.pending)
-        return handed
-
-    def _settled(self, unit: Unit, called: Called) -> Draft:
-        draft = super()._settled(unit, called)
-        for offset, row in draft.park.items():
-            if row.state == "waiting":
-                why = f"it would wait for a person, which no replay does: {row.reason}"
-                draft.park[offset] = replace(row, state="dead", reason=why)
-        return draft
+    def _parked_as(self, row: Parked) -> Parked:
+        if row.state != "waiting":
+            return row
+        return replace(row, state="dead", reason=f"it would wait for a person, which no replay does: {row.reason}")
 
     # its end
 
@@ -177,23 +191,23 @@ class ReplayLane(Lane):
             left = [offset for offset, row in self._parking.rows.items() if row.state != "dead"]
             next_ = self._window.next
             self._spawn(
-                self._close(Commit(lease=self.lease, next=next_, totals=self._totals, unpark=left, closes=True))
+                self._close(Commit(lease=self.lease, next=next_, totals=self._commits.totals, unpark=left, closes=True))
             )
 
     @property
     def _over(self) -> bool:
-        if self._tasks or self._committing or not self._draft.empty:
+        if self._tasks or self._commits.under_way or not self._commits.draft.empty:
             return False
         if self._cancelled:
             return True
         return self._window.next >= self._end and all(row.state == "dead" for row in self._parking.rows.values())
 
     async def _close(self, commit: Commit) -> None:
-        await self._write(commit)
+        await self._commits.write(commit)
         if not self.lost:
             self.closed = self._stopping = True
             failed = len(self._parking.rows) - len(commit.unpark)
-            number, done = self.replay.number, self._totals.done
+            number, done = self.replay.number, self._commits.totals.done
             self._crew.observe(Replayed(self.stage.name, self.partition, number, done, failed))
 
 

@@ -261,7 +261,7 @@ def test_a_lease_that_is_lost_while_probing_does_not_end_the_probing(ground: Gro
             hold["away"] = False
             ground.clock.advance(600.0)
             await until(lambda: hold["waiting"])
-            probing = next(lane for lane in worker.roster.lanes.values() if lane._units)
+            probing = next(lane for lane in worker.roster.lanes.values() if lane._hand.units)
             probing.give_up()
             hold["waiting"].set()
             await until(lambda: (ground.clock.advance(600.0), len(ground.values(out)) == 40)[1])

@@ -128,7 +128,7 @@ def test_another_worker_goes_on_where_it_stood(ground: Ground) -> None:
 
     async def some() -> None:
         async with ground.running(app) as worker:
-            while not any("~" in name and lane._totals.done for (name, _), lane in worker.roster.lanes.items()):
+            while not any("~" in name and lane._commits.totals.done for (name, _), lane in worker.roster.lanes.items()):
                 await asyncio.sleep(0.001)
 
     asyncio.run(asyncio.wait_for(some(), BOUND))
