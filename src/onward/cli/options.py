@@ -2,17 +2,52 @@
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
 from typing import Annotated
 
 import typer
 
-from onward import load, units
+from onward import load, stores, units
+from onward.config import Config
 from onward.errors import Refused
+from onward.log import Survey
 
 
 def installed(incomplete: str) -> list[str]:
     """Completes the name of an app."""
     return [name for name in load.installed() if name.startswith(incomplete)]
+
+
+def stages(incomplete: str) -> list[str]:
+    """Completes the name of a stage or source that the store knows."""
+    survey = _survey()
+    known = {one.stage for one in survey.stages} | set(survey.sources) if survey is not None else set()
+    return _begun(known, incomplete)
+
+
+def topics(incomplete: str) -> list[str]:
+    """Completes the name of a topic that the store knows."""
+    survey = _survey()
+    return _begun({one.topic for one in survey.topics} if survey is not None else set(), incomplete)
+
+
+def _begun(names: set[str], incomplete: str) -> list[str]:
+    """The full names, and the short ones of those whose full name does not begin so."""
+    full = sorted(name for name in names if name.startswith(incomplete))
+    return full or sorted({short for name in names if (short := name.partition(".")[2]).startswith(incomplete)})
+
+
+def _survey() -> Survey | None:
+    """What the store holds that a command would take; None where it cannot be looked at: nobody sees an error here."""
+
+    async def look() -> Survey:
+        async with stores.looking(Config.read().store()) as books:
+            return await books.survey(0.0)
+
+    with contextlib.suppress(Exception):
+        return asyncio.run(look())
+    return None
 
 
 Store = Annotated[

@@ -52,7 +52,13 @@ PositionArgument = Annotated[
 ]
 StageOption = Annotated[
     str | None,
-    typer.Option("--stage", metavar="S", help="Of this stage; in short where only one fits.", show_default=False),
+    typer.Option(
+        "--stage",
+        metavar="S",
+        help="Of this stage; in short where only one fits.",
+        show_default=False,
+        autocompletion=options.stages,
+    ),
 ]
 KeyOption = Annotated[
     str | None,

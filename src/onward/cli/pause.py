@@ -18,7 +18,13 @@ from onward.survey import Paused
 from onward.units import instant_text
 
 Name = Annotated[
-    str, typer.Argument(metavar="STAGE", help="A stage or source; in short where only one fits.", show_default=False)
+    str,
+    typer.Argument(
+        metavar="STAGE",
+        help="A stage or source; in short where only one fits.",
+        show_default=False,
+        autocompletion=options.stages,
+    ),
 ]
 
 

@@ -27,7 +27,10 @@ from onward.topic import Topic
 
 
 def put(
-    topic: Annotated[str, typer.Argument(metavar="TOPIC", help="Where to; in short where only one fits.")],
+    topic: Annotated[
+        str,
+        typer.Argument(metavar="TOPIC", help="Where to; in short where only one fits.", autocompletion=options.topics),
+    ],
     file: Annotated[
         str | None,
         typer.Argument(metavar="[FILE]", help="JSON lines; standard input without it, or with -.", show_default=False),

@@ -22,7 +22,9 @@ SCREEN = 20
 
 
 def read(
-    topic: Annotated[str, typer.Argument(metavar="TOPIC", help="In short where only one fits.")],
+    topic: Annotated[
+        str, typer.Argument(metavar="TOPIC", help="In short where only one fits.", autocompletion=options.topics)
+    ],
     key: Annotated[
         str | None,
         typer.Option(metavar="K", help="Only records of this key.", show_default=False),

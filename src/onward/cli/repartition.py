@@ -14,7 +14,12 @@ from onward.names import full_name
 
 
 def repartition(
-    topic: Annotated[str, typer.Argument(metavar="TOPIC", help="In short where only one fits.", show_default=False)],
+    topic: Annotated[
+        str,
+        typer.Argument(
+            metavar="TOPIC", help="In short where only one fits.", show_default=False, autocompletion=options.topics
+        ),
+    ],
     partitions: Annotated[int, typer.Argument(metavar="N", min=1, help="How many partitions.", show_default=False)],
     json: options.Json = False,
     store: options.Store = None,

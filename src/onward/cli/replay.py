@@ -42,7 +42,9 @@ program = typer.Typer(
 
 @program.command("start", help="Ask for a replay; `start` may be left out.")
 def start(
-    stage: Annotated[str, typer.Argument(metavar="STAGE", help="In short where only one fits.")],
+    stage: Annotated[
+        str, typer.Argument(metavar="STAGE", help="In short where only one fits.", autocompletion=options.stages)
+    ],
     from_: Annotated[
         str, typer.Option("--from", metavar="start|OFFSET|TIME", help="The first record.", show_default=False)
     ],
