@@ -209,7 +209,7 @@ def test_a_store_that_cannot_be_used_is_refused_and_nothing_stays_open(ground: G
     for _ in range(2):
         with pytest.raises(StoreNewer), client:
             pass
-    assert threading.active_count() == before
+    assert threading.active_count() <= before  # one that others had begun may have ended meanwhile
 
 
 def test_the_store_is_the_one_of_the_environment(

@@ -100,7 +100,11 @@ def find(connection: apsw.Connection, query: Query) -> list[Document]:
     if order is None:
         candidates = connection.execute(SQL.document_list, {"table": query.table, "after": None})
         return list(_up_to(query, candidates))
-    return list(_up_to(query, connection.execute(*_ordered(query, order, descending=query.descending))))
+    statement, bound = _ordered(query, order, descending=query.descending)
+    candidates = connection.execute(statement, bound)
+    if statement == SQL.document_by_none:  # all are alike there, in the order of their keys
+        return query.arranged(map(document_from, candidates))
+    return list(_up_to(query, candidates))
 
 
 def document_from(row: Any) -> Document:
