@@ -8,6 +8,7 @@ import pytest
 from msgspec import Struct
 
 from onward import App, Database, Record, Retry, Window
+from onward.declaration import spec_of
 from onward.errors import DeclarationError
 
 
@@ -290,3 +291,72 @@ def test_bounds() -> None:
     app.topic("c", dict, bound="10 records")  # fault: bound='10 records'
     app.topic("d", dict, bound=0)  # fault: lets something pass
     agree(faults(app), marked(test_bounds))
+
+
+@pytest.mark.parametrize(
+    "option",
+    [
+        {"key": ("a", "b")}, {"key": ["a"]}, {"key": 5}, {"partitions": 2.5}, {"partitions": "4"}, {"partitions": True},
+    ],
+)  # fmt: skip
+def test_a_topic_with_an_option_of_the_wrong_kind(option: dict[str, Any]) -> None:
+    app = App("kinds")
+    app.topic("t", dict, **option)
+    with pytest.raises(DeclarationError, match=f"topic kinds.t: {next(iter(option))}="):
+        app.check()
+
+
+@pytest.mark.parametrize(
+    "option",
+    [
+        {"limit": "x"}, {"parallel": "2"}, {"batch": 2.5}, {"parked_most": "100"}, {"retry": 5}, {"to": "t"}, {"to": 5},
+        {"within": 5}, {"dedupe": "k"}, {"idempotency": 5}, {"upgrade": 5},
+    ],
+)  # fmt: skip
+def test_a_stage_with_an_option_of_the_wrong_kind(option: dict[str, Any]) -> None:
+    app = App("kinds")
+    topic = app.topic("t", dict)
+
+    @app.stage(topic, **option)
+    def work(value: dict) -> None: ...
+
+    with pytest.raises(DeclarationError, match=rf"@app.stage\(TOPIC, ...\): {next(iter(option))}=") as caught:
+        app.check()
+    assert "test_check.py:" in str(caught.value)
+
+
+def test_decorators_of_the_wrong_kind_and_without_parentheses() -> None:
+    app = App("kinds")
+    topic = app.topic("t", dict)
+    app.table("k", dict, key=["k"], index="k")  # type: ignore[arg-type]
+
+    @app.stage  # type: ignore[arg-type]
+    def work(value: dict) -> None: ...
+
+    @app.review(topic, choices=[True, False])  # type: ignore[list-item]
+    def decided(value: dict, decision: object) -> None: ...
+
+    @app.source(to=5)  # type: ignore[arg-type]
+    def bring(cursor: int | None): ...
+
+    with pytest.raises(DeclarationError) as caught:
+        app.check()
+    told = [fault.what for fault in caught.value.faults]
+    assert sorted(what.partition("; ")[0].partition("<")[0] for what in told) == [
+        "@app.review(TOPIC, ...): choices=[True, False]", "@app.source(to=TOPIC, ...): to=5",
+        "@app.stage(TOPIC, ...): topic=", "table kinds.k: index='k'", "table kinds.k: key=['k']",
+    ]  # fmt: skip
+    assert not (app.stages or app.sources)
+
+
+def test_what_could_not_be_read_back_reaches_no_store() -> None:
+    app = App("kinds")
+    app.topic("t", dict).was = 5  # type: ignore[assignment]
+    with pytest.raises(DeclarationError, match="of the wrong kind"):
+        spec_of(app)
+
+
+def test_a_class_is_a_function_of_the_value() -> None:
+    app = App("kinds")
+    app.topic("t", int, key=str)
+    app.check()

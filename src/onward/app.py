@@ -13,6 +13,7 @@ from onward.database import Database
 from onward.dedupe import Window
 from onward.errors import DeclarationError, Fault, SettingError
 from onward.handler import place
+from onward.kinds import wrong_kinds
 from onward.lifecycle import Lifecycle
 from onward.rate import Rate
 from onward.resource import Resource
@@ -29,6 +30,20 @@ F = TypeVar("F", bound=Callable[..., Any])
 
 _NAME = re.compile(r"[a-z][a-z0-9_-]{0,62}")
 _DEFAULT_RETRY = Retry()
+
+_NONE = type(None)
+_TOPIC_KINDS: dict[str, tuple[Any, ...]] = {"key": (str, callable, _NONE), "partitions": (int,)}
+_TABLE_KINDS: dict[str, tuple[Any, ...]] = {
+    "key": (str, callable), "lifecycle": (Lifecycle, _NONE), "index": (list, str),
+}  # fmt: skip
+_REVIEW_KINDS: dict[str, tuple[Any, ...]] = {
+    "topic": (Topic,), "to": (Topic, list), "retry": (Retry,), "choices": (list, str),
+}  # fmt: skip
+_STAGE_KINDS: dict[str, tuple[Any, ...]] = {
+    "topic": (Topic,), "to": (Topic, list), "retry": (Retry,), "batch": (int, _NONE), "parallel": (int,),
+    "limit": (int, _NONE), "within": (Database, _NONE), "parked_most": (int,), "dedupe": (Window, _NONE),
+    "idempotency": (str, callable, _NONE), "upgrade": (callable, _NONE),
+}  # fmt: skip
 
 
 class App:
@@ -84,6 +99,8 @@ class App:
         where = _caller()
         full = self._full(name, where)
         made: Topic[T]
+        if self._wrong(where, f"topic {full}", {"key": key, "partitions": partitions}, _TOPIC_KINDS):
+            return Topic(full, type, key=None, where=where)
         try:
             options: dict[str, Any] = {"partitions": partitions, "keep": keep}
             options |= {"max_record": max_record, "bound": bound}
@@ -119,6 +136,9 @@ class App:
         where = _caller()
         full = self._full(name, where)
         before = was and f"{self.name}.{was}"
+        options = {"key": key, "lifecycle": lifecycle, "index": index}
+        if self._wrong(where, f"table {full}", options, _TABLE_KINDS):
+            return Table(full, type, key="", lifecycle=None, index=(), was=None, where=where)
         made: Table[T] = Table(full, type, key=key, lifecycle=lifecycle, index=index, was=before, where=where)
         self._add(self.tables, full, made, where)
         return made
@@ -154,8 +174,12 @@ class App:
             was: the name that the source had before.
         """
 
+        wrong = self._wrong(_caller(), "@app.source(to=TOPIC, ...)", {"to": to}, {"to": (Topic, list)})
+
         def declare(function: F) -> F:
             full = self._full(name or function.__name__, place(function))
+            if wrong:
+                return function
             made = Source(
                 full,
                 function,
@@ -231,8 +255,15 @@ class App:
             was: the name that the stage had before.
         """
 
+        options = {"topic": topic, "to": to, "retry": retry, "batch": batch, "parallel": parallel, "limit": limit}
+        options |= {"within": within, "parked_most": parked_most, "dedupe": dedupe, "idempotency": idempotency}
+        options |= {"upgrade": upgrade}
+        wrong = self._wrong(_caller(), "@app.stage(TOPIC, ...)", options, _STAGE_KINDS)
+
         def declare(function: F) -> F:
             full = self._full(name or function.__name__, place(function))
+            if wrong:
+                return function
             made = Stage(
                 full,
                 function,
@@ -288,8 +319,13 @@ class App:
             parked_most: the most that waits; at that bound it stops reading.
         """
 
+        options = {"topic": topic, "to": to, "retry": retry, "choices": choices}
+        wrong = self._wrong(_caller(), "@app.review(TOPIC, ...)", options, _REVIEW_KINDS)
+
         def declare(function: F) -> F:
             full = name or getattr(function, "__name__", "")
+            if wrong:
+                return function
             self.stage(
                 topic, to=to, retry=retry, timeout=timeout, effect=effect, unordered=newest, parked_most=parked_most,
                 start=start, name=name, was=was,
@@ -383,6 +419,12 @@ class App:
             self._faults.append(
                 Fault(where, f"{name!r} is no name; it begins with a-z and has a-z, 0-9, _ and -, 63 at most")
             )
+
+    def _wrong(self, where: str, who: str, options: dict[str, Any], kinds: dict[str, tuple[Any, ...]]) -> bool:
+        """Whether options are of a kind that they may not be; each is noted as a fault."""
+        found = wrong_kinds(options, kinds)
+        self._faults += [Fault(where, f"{who}: {what}") for what in found]
+        return bool(found)
 
     def _add(self, into: dict[str, Any], full: str, made: Any, where: str) -> None:
         if (before := into.get(full)) is not None:

@@ -2,14 +2,30 @@
 
 from __future__ import annotations
 
+import msgspec
+
 from onward.app import App
+from onward.errors import DeclarationError, Fault
 from onward.log import AppSpec, SourceSpec, StageSpec, TableSpec, TopicSpec
 from onward.shape import shape_text
 from onward.spec import TaskSpec
 
 
 def spec_of(app: App) -> AppSpec:
-    """The app's declaration as the store keeps it."""
+    """The app's declaration as the store keeps it.
+
+    Raises:
+        DeclarationError: a name or option is of a kind that could not be read back; a store with it in would be of use
+            to nobody.
+    """
+    try:
+        return msgspec.json.decode(msgspec.json.encode(_spec_of(app)), type=AppSpec)
+    except (msgspec.ValidationError, TypeError) as error:
+        what = f"a name or option is of the wrong kind: {error}"
+        raise DeclarationError(app.name, [Fault(app.where, what)]) from error
+
+
+def _spec_of(app: App) -> AppSpec:
     return AppSpec(
         app.name,
         tuple(
