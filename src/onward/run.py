@@ -60,6 +60,10 @@ class Signals:
     ) -> None:
         for number, handler in self._before.items():
             signal.signal(number, handler)
+        # Within another of these: one that came too late to be of use here is the other's to heed.
+        outer = getattr(self._before[self.heard], "__self__", None) if self.heard is not None else None
+        if isinstance(outer, Signals) and outer.heard is None:
+            outer._come(self.heard or 0, None)
 
     def _come(self, number: int, frame: FrameType | None) -> None:
         if self.heard is not None:
