@@ -1,1 +1,0 @@
-SELECT name, declaration FROM document_table ORDER BY name
