@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from typing import TypeVar
 
 import msgspec
@@ -19,7 +19,7 @@ import psycopg
 from onward import process
 from onward.claim import Met, News, stage_of
 from onward.clock import Clock, SystemClock
-from onward.errors import StoreAway
+from onward.errors import StoreAway, StoreUncertain
 from onward.limit import Seat, granted
 from onward.log import MEETING, QUICK, AppSpec, Block, Claim, Commit, Lease, Parked
 from onward.logs import postgres_segments
@@ -30,7 +30,7 @@ from onward.logs.postgres_rows import (
     SQL,
     blocks_of,
     claim_of,
-    newest_of,
+    commits_of,
     parked_from,
     replays_open,
     requests_of,
@@ -82,6 +82,7 @@ class PostgresLog:
             connection.close()
         self._writing = Writing(self._database, self._segments)
         self._pens = Pens(self._database, self._writing.keep, self._writing.alone, self._writing.meaning)
+        self._leases = Desk(self._database, "leases")
         self._side = Desk(self._database, "side")
         self._readers = Desk(self._database, "reader", most=READERS)
         self._documents = Desk(self._database, "tables", most=TABLES)
@@ -91,6 +92,7 @@ class PostgresLog:
         self._voice = Voice(lambda: self._readers.read_now(lambda connection: rows(connection, TELL)))
         self._tokens: dict[tuple[str, int], int] = {}
         self._alone = False
+        self._beginning: asyncio.Task[None] | None = None
         self._name = ""
         self._closed = False
 
@@ -98,14 +100,21 @@ class PostgresLog:
         await self._side.write(lambda connection: declare(connection, app, self._instant()), long=True)
 
     async def claim(self, stage: str, partition: int, worker: str, seconds: float) -> Claim | None:
-        return await self._side.write(lambda connection: self._claim(connection, stage, partition, worker, seconds))
+        claimed = await self._leases.write(
+            lambda connection: self._claim(connection, stage, partition, worker, seconds)
+        )
+        if claimed is None:
+            return None
+        claim, kept = claimed
+        self._note(claim.lease, kept)
+        return claim
 
     async def resume(self, lease: Lease, first: int) -> Claim:
-        def work(connection: Connection) -> Claim:
-            self._knows(connection, lease)
-            return claim_of(connection, lease)
+        def work(connection: Connection) -> tuple[Claim, int]:
+            return claim_of(connection, lease), self._kept(connection, lease)
 
-        claim = await self._readers.snapshot(work)
+        claim, kept = await self._readers.snapshot(work)
+        self._note(lease, kept)
         return msgspec.structs.replace(claim, next=max(claim.next, first))
 
     async def renew(self, leases: Mapping[Lease, str], seconds: float) -> Sequence[Lease]:
@@ -118,7 +127,7 @@ class PostgresLog:
                 ]
             return [lease for lease, cursor in changed if not cursor.rowcount]
 
-        return await self._side.write(job) if leases else []
+        return await self._leases.write(job) if leases else []
 
     async def read(self, topic: str, partition: int, offset: int, records: int, size: int) -> Sequence[Block]:
         def work(connection: Connection) -> list[Block]:
@@ -127,7 +136,8 @@ class PostgresLog:
                 found = blocks_of(connection, statement, topic, partition, offset, records, size)
                 if found and found[0].offset <= offset:
                     break
-            return found
+            # There may be a newer segment than those that are known.
+            return found if found or not self._segments.look(connection) else work(connection)
 
         return await self._readers.read(lambda connection: self._with_segments(connection, work))
 
@@ -217,7 +227,7 @@ class PostgresLog:
                     found[name] = Met(json.loads(other_wants), self._machine.now() - other_says)
             return found
 
-        met = await self._side.write(job)
+        met = await self._leases.write(job)
         self._alone = not set(met) - {worker}
         return met
 
@@ -267,12 +277,14 @@ class PostgresLog:
         self._closed = True
         await self._pens.close()
         await self._voice.close()
+        if self._beginning is not None:
+            await asyncio.wait([self._beginning])
         if self._name:  # where that cannot be written others take it for gone a little later
             with contextlib.suppress(StoreAway):
-                await self._side.write(lambda connection: run(connection, SQL.worker_delete, name=self._name))
+                await self._leases.write(lambda connection: run(connection, SQL.worker_delete, name=self._name))
         if self._ear is not None:
             self._ear.close()
-        for desk in (self._side, self._readers, self._documents):
+        for desk in (self._leases, self._side, self._readers, self._documents):
             await desk.close()
 
     # how it is done
@@ -286,10 +298,13 @@ class PostgresLog:
         if not self._alone:
             self._voice.give()
         if self._segments.due(self._clock.now()):
-            self._segments.tried(self._clock.now())
-            asyncio.get_running_loop().run_in_executor(None, self._begin_segment)
+            self._beginning = asyncio.create_task(self._begin_segment())
 
-    def _with_segments(self, connection: Connection, work: postgres_segments.Work[T]) -> T:
+    async def _begin_segment(self) -> None:
+        with contextlib.suppress(StoreAway, StoreUncertain):  # then it is begun later
+            await self._side.write(lambda connection: postgres_segments.begin(connection, self._clock.now()))
+
+    def _with_segments(self, connection: Connection, work: Callable[[Connection], T]) -> T:
         """Does it with the segments that are known; again where one of them is gone."""
         try:
             return work(connection)
@@ -299,7 +314,7 @@ class PostgresLog:
 
     def _claim(
         self, connection: Connection, stage: str, partition: int, worker: str, seconds: float
-    ) -> Claim | None:
+    ) -> tuple[Claim, int] | None:
         bound = {"stage": stage, "partition": partition}
         rows(connection, SQL.lease_lock, **bound)
         held = rows(connection, SQL.lease_get, **bound)
@@ -309,25 +324,34 @@ class PostgresLog:
         if held and held[0][0] != worker and (held[0][2] or 0) > now and not process.is_dead(held[0][0]):
             return None
         lease = Lease(stage, partition, worker, (held[0][1] if held else 0) + 1)
+        if not held:  # new, or forgotten and declared anew
+            self._forget(stage, partition)
+        if lease.token <= (known := self._tokens.get((stage, partition), 0)):
+            raise self._writing.back(f"the lease of {stage} partition {partition}", lease.token - 1, known)
         crashes = _crashes(*held[0], worker) if held else 0
         times = {"until": self._instant(seconds), "taken": self._instant(), "crashes": crashes}
         run(connection, SQL.lease_take, **bound, worker=worker, token=lease.token, **times)
-        self._knows(connection, lease)
-        return msgspec.structs.replace(claim_of(connection, lease), crashes=crashes)
+        # From here on no other one commits, and all that did so is seen.
+        claim = msgspec.structs.replace(claim_of(connection, lease), crashes=crashes)
+        return claim, self._kept(connection, lease)
 
-    def _knows(self, connection: Connection, lease: Lease) -> None:
-        """Notes how far its commits have come, for what comes under it.
+    def _kept(self, connection: Connection, lease: Lease) -> int:
+        """How many commits there are of what it is for.
 
         Raises:
-            WentBack: this handle has seen them further.
+            WentBack: this handle has seen more.
         """
-        where = lease.stage, lease.partition
-        kept = newest_of(connection, *where)
-        known, token = self._writing.kept.get(where, 0), self._tokens.get(where, 0)
-        if kept < known:
+        kept = commits_of(connection, lease.stage, lease.partition)
+        if kept < (known := self._writing.kept.get((lease.stage, lease.partition), 0)):
             raise self._writing.back(f"{lease.stage} partition {lease.partition}", kept, known)
-        if lease.token <= token and "~" not in lease.stage:
-            raise self._writing.back(f"the lease of {lease.stage} partition {lease.partition}", lease.token - 1, token)
+        return kept
+
+    def _forget(self, stage: str, partition: int) -> None:
+        self._writing.kept.pop((stage, partition), None)
+        self._tokens.pop((stage, partition), None)
+
+    def _note(self, lease: Lease, kept: int) -> None:
+        where = lease.stage, lease.partition
         self._writing.kept[where], self._tokens[where] = kept, lease.token
 
 

@@ -64,20 +64,26 @@ class Writing:
 
     def keep(self, connection: Connection, jobs: Sequence[Job]) -> None:
         """Writes commits in one transaction, in order, and commits it."""
-        with connection.pipeline():
-            noted = [self._note(connection, job) for job in jobs]
-            appends = [(job, append) for job in jobs for append in job.commit.appends]
-            if appends:
-                topics, partitions = zip(*{(append.topic, append.partition) for _, append in appends}, strict=True)
-                run(connection, SQL.block_lock, topics=list(topics), partitions=list(partitions))
-            written = [self._append(connection, job, append) for job, append in appends]
-            connection.commit()
+        tables = [job.commit.tables for job in jobs if job.commit.tables]
+        if tables:  # of which answers are looked at on the way
+            with connection.pipeline():
+                noted = [self._note(connection, job) for job in jobs]
+            for edits in tables:
+                write_edits(connection, edits)
+            with connection.pipeline():
+                written = self._append_all(connection, jobs)
+                connection.commit()
+        else:
+            with connection.pipeline():
+                noted = [self._note(connection, job) for job in jobs]
+                written = self._append_all(connection, jobs)
+                connection.commit()
         for where, cursor in noted:
-            if cursor is not None and (row := cursor.fetchone()):
-                self.kept[where] = row[0]
-        for (_, append), cursor in zip(appends, written, strict=True):
-            if row := cursor.fetchone():
-                self.ends[append.topic, append.partition] = max(self.ends.get(where_of(append), row), row, key=_end)
+            if cursor is not None:
+                (self.kept[where],) = cursor.fetchone()
+        for append, cursor in written:
+            row = cursor.fetchone()
+            self.ends[where_of(append)] = max(self.ends.get(where_of(append), row), row, key=_end)
 
     def alone(self, job: Job) -> bool:
         """Documents are locked in order within a commit, not over several."""
@@ -129,17 +135,11 @@ class Writing:
             connection.close()
 
     def _note(self, connection: Connection, job: Job) -> tuple[tuple[str, int], Any]:
-        commit, lease = job.commit, job.commit.lease
+        lease = job.commit.lease
         if lease is None:
-            if commit.tables:
-                write_edits(connection, commit.tables)
             return ("", 0), None
-        stage = {"stage": stage_of(lease.stage), "partition": lease.partition}
-        run(connection, SQL.lease_hold, **stage, token=lease.token)
-        cursor = self._finish(connection, lease, commit, instant_text(job.now))
-        if commit.tables:
-            write_edits(connection, commit.tables)
-        return (lease.stage, lease.partition), cursor
+        run(connection, SQL.lease_hold, stage=stage_of(lease.stage), partition=lease.partition, token=lease.token)
+        return (lease.stage, lease.partition), self._finish(connection, lease, job.commit, instant_text(job.now))
 
     def _finish(self, connection: Connection, lease: Lease, commit: Commit, now: str) -> Any:
         bound: dict[str, Any] = {"stage": lease.stage, "partition": lease.partition}
@@ -153,7 +153,8 @@ class Writing:
             run(connection, SQL.parked_put, **bound, **parked_columns(list(last.values())))
         if commit.promote:
             offsets, dues = zip(*commit.promote, strict=True)
-            run(connection, SQL.parked_promote, **bound, offsets=list(offsets), dues=[instant_text(due) for due in dues])
+            times = [instant_text(due) for due in dues]
+            run(connection, SQL.parked_promote, **bound, offsets=list(offsets), dues=times)
         if commit.attempts:
             run(connection, SQL.attempt_add, **bound, **attempt_columns(commit.attempts))
         if commit.closes:
@@ -187,6 +188,13 @@ class Writing:
             "dropped": msgspec.json.encode(commit.drops).decode() if commit.drops else None,
         }
         return connection.execute(SQL.progress_add, row, binary=True)  # type: ignore[arg-type]
+
+    def _append_all(self, connection: Connection, jobs: Sequence[Job]) -> list[tuple[Append, Any]]:
+        appends = [(job, append) for job in jobs for append in job.commit.appends]
+        if appends:
+            topics, partitions = zip(*{where_of(append) for _, append in appends}, strict=True)
+            run(connection, SQL.block_lock, topics=list(topics), partitions=list(partitions))
+        return [(append, self._append(connection, job, append)) for job, append in appends]
 
     def _append(self, connection: Connection, job: Job, append: Append) -> Any:
         lease = job.commit.lease
