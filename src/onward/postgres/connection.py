@@ -137,12 +137,12 @@ def is_lost(error: psycopg.Error) -> bool:
     return state.startswith("08") or state in ("57P01", "57P02", "57P03", "57P05", "25P03")
 
 
-def rows(connection: Connection, statement: str, **parameters: Any) -> list[tuple[Any, ...]]:
+def rows(connection: Connection, statement: str, /, **parameters: Any) -> list[tuple[Any, ...]]:
     """All rows of a statement, in the types of `onward.postgres.types`."""
     return connection.execute(cast(LiteralString, statement), parameters or None, binary=True).fetchall()
 
 
-def run(connection: Connection, statement: str, **parameters: Any) -> int:
+def run(connection: Connection, statement: str, /, **parameters: Any) -> int:
     """Runs a statement that gives no rows; how many it has changed."""
     return connection.execute(cast(LiteralString, statement), parameters or None).rowcount
 
