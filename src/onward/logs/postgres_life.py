@@ -13,6 +13,7 @@ from typing import NamedTuple
 
 import msgspec
 
+from onward.claim import stage_of
 from onward.log import OVERLAP, Span
 from onward.logs.postgres_rows import SQL, first_of, spans_from, stands_at
 from onward.logs.postgres_segments import COLUMNS, kept, show, table_of
@@ -183,7 +184,7 @@ def fold(connection: Connection, stage: str, partition: int, to: Collection[str]
     """See `onward.log.Log.fold`; within a transaction."""
     rows(connection, SQL.life_lock)
     bound = {"stage": stage, "partition": partition}
-    begin = rows(connection, SQL.begin_get, **bound)
+    begin = rows(connection, SQL.begin_get, stage=stage_of(stage), partition=partition)
     kept_from = first_of(connection, begin[0][1], partition) if begin else 0
     gone = _fold_progress(
         connection, stage, partition, kept_from, min([before, *_oldest_outputs(connection, to)]), most
