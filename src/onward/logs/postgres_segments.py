@@ -26,6 +26,23 @@ def table_of(number: int) -> str:
     return f"onward.block_{number:06d}"
 
 
+KEPT = """SELECT {columns} FROM ({segments}) AS every WHERE size = 2 OR "offset" + count > coalesce(
+    (
+        SELECT retained."offset" FROM onward.retained
+        WHERE retained.topic = every.topic AND retained.partition = every.partition
+    ),
+    0
+)"""
+"""Retention deletes no rows: it notes how far it has come, and what lies before that is kept no more. A segment goes
+when nothing in it is kept. The newest block of a partition stays, with `[]` for its entries."""
+
+
+def kept(numbers: Sequence[int]) -> str:
+    """A query of the blocks in these segments that are kept."""
+    segments = " UNION ALL ".join(f"SELECT {COLUMNS} FROM {table_of(number)}" for number in numbers)
+    return KEPT.format(columns=COLUMNS, segments=segments)
+
+
 class Segments:
     """What there is, the oldest first. A value is replaced as a whole, so threads may share it."""
 
@@ -55,8 +72,7 @@ class Segments:
         texts, numbers = self._texts, self.numbers
         text = texts.get((name, since))
         if text is None:
-            chosen = [number for number in numbers if number >= since] or numbers[-1:]
-            blocks = " UNION ALL ".join(f"SELECT {COLUMNS} FROM {table_of(number)}" for number in chosen)
+            blocks = kept([number for number in numbers if number >= since] or numbers[-1:])
             text = getattr(SQL, name).format(
                 blocks=f"({blocks}) AS block", newest=table_of(numbers[-1]), number=numbers[-1]
             )
@@ -67,8 +83,7 @@ class Segments:
 def show(connection: Connection) -> None:
     """Makes the view anew, of the segments that there are. In a transaction with what has changed."""
     numbers = [number for (number,) in rows(connection, SQL.segment_all)]
-    blocks = " UNION ALL ".join(f"SELECT {COLUMNS} FROM {table_of(number)}" for number in numbers)
-    connection.execute(f"CREATE OR REPLACE VIEW onward.block AS {blocks}")  # type: ignore[arg-type]
+    connection.execute(f"CREATE OR REPLACE VIEW onward.block AS {kept(numbers)}")  # type: ignore[arg-type]
 
 
 def begin(connection: Connection, now: str, before: str) -> bool:

@@ -62,17 +62,32 @@ CREATE INDEX ON onward.block_form (maker, origin_partition, origin_end, origin_f
 WHERE origin_first IS NOT NULL;
 CREATE INDEX ON onward.block_form (maker, origin_partition, origin_end, origin_first)
 WHERE origin_end - origin_first > 10000;
+CREATE TABLE onward.retained (
+    topic text COLLATE "C" NOT NULL,
+    partition integer NOT NULL,
+    "offset" bigint NOT NULL,
+    count bigint NOT NULL,
+    PRIMARY KEY (topic, partition)
+);
 CREATE TABLE onward.segment (
     number integer PRIMARY KEY,
     began timestamptz NOT NULL
 );
 CREATE TABLE onward.block_000001 (LIKE onward.block_form INCLUDING ALL);
 INSERT INTO onward.segment (number, began) VALUES (1, clock_timestamp());
+-- What retention has passed is kept no more, though its segment may be there; the newest of a partition stays, empty.
 CREATE VIEW onward.block AS
 SELECT
     topic, partition, "offset", count, written, nonce, size, seq, maker, origin_partition, origin_first, origin_end,
     keys, entries
-FROM onward.block_000001;
+FROM onward.block_000001 AS every
+WHERE size = 2 OR "offset" + count > coalesce(
+    (
+        SELECT retained."offset" FROM onward.retained
+        WHERE retained.topic = every.topic AND retained.partition = every.partition
+    ),
+    0
+);
 CREATE VIEW onward.record AS
 SELECT
     block.topic AS topic,
@@ -92,13 +107,6 @@ CREATE TABLE onward.shape (
     shape text NOT NULL,
     since timestamptz NOT NULL,
     UNIQUE (topic, fingerprint)
-);
-CREATE TABLE onward.retained (
-    topic text COLLATE "C" NOT NULL,
-    partition integer NOT NULL,
-    "offset" bigint NOT NULL,
-    count bigint NOT NULL,
-    PRIMARY KEY (topic, partition)
 );
 CREATE TABLE onward.source (
     name text COLLATE "C" PRIMARY KEY,
@@ -314,15 +322,14 @@ CREATE TABLE onward.document_history (
     origin text,
     PRIMARY KEY ("table", key, version)
 );
--- One of number and text is set; neither where the field is null.
+-- What indexed fields are, as they are sorted: kind 0 is nothing, 2 a number, 4 a text, of which the beginning is here.
 CREATE TABLE onward.document_entry (
     "table" text COLLATE "C" NOT NULL,
     field text COLLATE "C" NOT NULL,
-    number numeric,
-    text text COLLATE "C",
+    kind smallint NOT NULL,
+    number numeric NOT NULL,
+    text text COLLATE "C" NOT NULL,
     key text COLLATE "C" NOT NULL
 );
-CREATE INDEX document_entry_number ON onward.document_entry ("table", field, number, key) WHERE number IS NOT NULL;
-CREATE INDEX document_entry_text ON onward.document_entry ("table", field, text, key) WHERE text IS NOT NULL;
-CREATE INDEX document_entry_none ON onward.document_entry ("table", field, key) WHERE number IS NULL AND text IS NULL;
+CREATE INDEX document_entry_value ON onward.document_entry ("table", field, kind, number, text, key);
 CREATE INDEX document_entry_key ON onward.document_entry ("table", key);
