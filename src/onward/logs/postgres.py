@@ -22,10 +22,9 @@ from onward.clock import Clock, SystemClock
 from onward.errors import StoreAway, StoreUncertain
 from onward.limit import Seat, granted
 from onward.log import MEETING, QUICK, AppSpec, Block, Claim, Commit, Lease, Parked
-from onward.logs import postgres_segments
 from onward.logs.postgres_commit import Job, Writing
 from onward.logs.postgres_declare import declare
-from onward.logs.postgres_life import fold, retain
+from onward.logs.postgres_life import fold, old_of, retain, tidy
 from onward.logs.postgres_rows import (
     SQL,
     blocks_of,
@@ -37,7 +36,7 @@ from onward.logs.postgres_rows import (
     run_to,
     seen_of,
 )
-from onward.logs.postgres_segments import Segments
+from onward.logs.postgres_segments import Segments, begin
 from onward.logs.postgres_tables import PostgresTables
 from onward.postgres.clock import ServerClock
 from onward.postgres.connection import Connection, Database, rows, run
@@ -92,7 +91,7 @@ class PostgresLog:
         self._voice = Voice(lambda: self._readers.read_now(lambda connection: rows(connection, TELL)))
         self._tokens: dict[tuple[str, int], int] = {}
         self._alone = False
-        self._beginning: asyncio.Task[None] | None = None
+        self._turning: asyncio.Task[None] | None = None
         self._name = ""
         self._closed = False
 
@@ -201,14 +200,16 @@ class PostgresLog:
         most: int | None = None,
         overrun: Collection[str] | None = None,
     ) -> int:
-        return await self._side.write(
+        gone = await self._side.write(
             lambda connection: retain(connection, topic, written_before, offsets, most, overrun), long=True
         )
+        if self._segments.due():
+            await self._turn()
+        return gone
 
     async def fold(self, stage: str, partition: int, to: Collection[str], before: float, most: int) -> int:
-        return await self._side.write(
-            lambda connection: fold(connection, stage, partition, to, before, most), long=True
-        )
+        old = await self._side.snapshot(lambda connection: old_of(connection, stage, partition, to, before, most))
+        return await self._side.write(lambda connection: fold(connection, stage, partition, old)) if old.count else 0
 
     async def meet(self, worker: str, wants: Sequence[str]) -> Mapping[str, Met]:
         self._name = worker
@@ -277,8 +278,8 @@ class PostgresLog:
         self._closed = True
         await self._pens.close()
         await self._voice.close()
-        if self._beginning is not None:
-            await asyncio.wait([self._beginning])
+        if self._turning is not None:
+            await asyncio.wait([self._turning])
         if self._name:  # where that cannot be written others take it for gone a little later
             with contextlib.suppress(StoreAway):
                 await self._leases.write(lambda connection: run(connection, SQL.worker_delete, name=self._name))
@@ -297,12 +298,26 @@ class PostgresLog:
         self._news.set()
         if not self._alone:
             self._voice.give()
-        if self._segments.due(self._clock.now()):
-            self._beginning = asyncio.create_task(self._begin_segment())
+        if self._segments.due():
+            self._turning = asyncio.create_task(self._turn())
 
-    async def _begin_segment(self) -> None:
-        with contextlib.suppress(StoreAway, StoreUncertain):  # then it is begun later
-            await self._side.write(lambda connection: postgres_segments.begin(connection, self._clock.now()))
+    async def _turn(self) -> None:
+        """Begins a new segment if it is time, and lets go of old ones."""
+
+        def unless_read(job: Callable[[Connection], bool]) -> Callable[[Connection], bool]:
+            def work(connection: Connection) -> bool:
+                try:
+                    return job(connection)
+                except psycopg.errors.LockNotAvailable:  # another time
+                    connection.rollback()
+                    return False
+
+            return work
+
+        with contextlib.suppress(StoreAway, StoreUncertain):
+            await self._side.write(unless_read(lambda connection: begin(connection, self._clock.now())))
+            while await self._side.write(unless_read(tidy)) and not self._closed:
+                pass
 
     def _with_segments(self, connection: Connection, work: Callable[[Connection], T]) -> T:
         """Does it with the segments that are known; again where one of them is gone."""
@@ -369,5 +384,3 @@ def _crashes(holder: str, token: int, until: float | None, taken: float, crashes
     if holder == worker or until is None:
         return crashes if until is not None else 0
     return crashes + 1 if until - taken < QUICK else 1
-
-
