@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from importlib import resources
 
 
@@ -20,6 +21,11 @@ class Statements:
             for file in sorted((folder / "migrations").iterdir(), key=lambda file: file.name)
             if file.name.endswith(".sql")
         ]
+
+    @property
+    def all(self) -> Mapping[str, str]:
+        """All of them by name."""
+        return self._texts
 
     def __getattr__(self, name: str) -> str:
         try:
