@@ -6,10 +6,12 @@ import asyncio
 
 from onward import stores
 from onward.audit import Breach, breaches, recounted
+from onward.claim import stage_of
 from onward.cli import options, show
 from onward.cli.status import chosen
 from onward.config import Config
 from onward.exit import leave
+from onward.url import shown
 
 
 def audit(apps: options.Apps = None, json: options.Json = False, store: options.Store = None) -> None:
@@ -18,7 +20,7 @@ def audit(apps: options.Apps = None, json: options.Json = False, store: options.
     stages, topics, found = asyncio.run(_audit(url, apps or []))
     if json:
         told = {"ok": not found, "stages": stages, "topics": topics, "breaches": found}
-        show.document({"store": url, **told})
+        show.document({"store": shown(url), **told})
     else:
         for breach in found:
             print(breach)
@@ -37,6 +39,6 @@ async def _audit(url: str, names: list[str]) -> tuple[int, int, list[Breach]]:
 
         found = await asyncio.to_thread(breaches, survey, evidence, blocks)
         found += await recounted(books, [row for row in blocks if asked(row.topic)])
-    stages = {one.facts.stage for one in evidence if asked(one.facts.stage)}
+    stages = {stage_of(one.facts.stage) for one in evidence if asked(one.facts.stage)}
     topics = {one.topic for one in survey.topics if asked(one.topic)}
     return len(stages), len(topics), [breach for breach in found if asked(breach.name)]
