@@ -24,7 +24,7 @@ from onward.limit import Seat, granted
 from onward.log import MEETING, QUICK, AppSpec, Block, Claim, Commit, Lease, Parked
 from onward.logs.postgres_commit import Job, Writing
 from onward.logs.postgres_declare import declare
-from onward.logs.postgres_life import fold, old_of, retain, tidy
+from onward.logs.postgres_life import fold, retain, tidy
 from onward.logs.postgres_rows import (
     SQL,
     blocks_of,
@@ -208,8 +208,9 @@ class PostgresLog:
         return gone
 
     async def fold(self, stage: str, partition: int, to: Collection[str], before: float, most: int) -> int:
-        old = await self._side.snapshot(lambda connection: old_of(connection, stage, partition, to, before, most))
-        return await self._side.write(lambda connection: fold(connection, stage, partition, old)) if old.count else 0
+        return await self._side.write(
+            lambda connection: fold(connection, stage, partition, to, before, most), long=True
+        )
 
     async def meet(self, worker: str, wants: Sequence[str]) -> Mapping[str, Met]:
         self._name = worker
