@@ -103,8 +103,11 @@ class Writing:
             if token is not None and token < lease.token:
                 return self.back(f"the lease of {lease.stage} partition {lease.partition}", token, lease.token)
             return LeaseLost(lease.stage, lease.partition, lease.token)
-        if error.sqlstate == MOVED:
-            self._look_again()
+        if error.sqlstate == MOVED or isinstance(error, psycopg.errors.UndefinedTable):  # or the segment has gone since
+            try:
+                self._look_again()
+            except psycopg.Error as lost:
+                return self._database.away(lost)
             raise Again from error
         if error.sqlstate == UNKNOWN:
             topic, partition, has, believed = json.loads(detail)
