@@ -74,7 +74,7 @@ class Postgres:
 
     def create(self, database: str = "") -> str:
         """The URL of a new database."""
-        return _create(self.url(), database)
+        return create(self.url(), database)
 
     def remove(self) -> None:
         subprocess.run(
@@ -109,9 +109,9 @@ def postgres_server() -> Iterator[str]:
 @pytest.fixture
 def postgres(postgres_server: str) -> Iterator[str]:
     """The URL of a new, empty database."""
-    url = _create(postgres_server)
+    url = create(postgres_server)
     yield url
-    _drop(postgres_server, url)
+    drop(postgres_server, url)
 
 
 @pytest.fixture
@@ -131,7 +131,8 @@ def own(*settings: str) -> Iterator[Postgres]:
         server.remove()
 
 
-def _create(server: str, database: str = "") -> str:
+def create(server: str, database: str = "") -> str:
+    """The URL of a new database on a server."""
     name = database or f"onward_{os.getpid()}_{next(_numbers)}"
     with psycopg.connect(server, autocommit=True) as connection:
         connection.execute(f'CREATE DATABASE "{name}" TEMPLATE template0')
@@ -139,7 +140,7 @@ def _create(server: str, database: str = "") -> str:
     return f"{head.rpartition('/')[0]}/{name}" + (f"?{query}" if query else "")
 
 
-def _drop(server: str, url: str) -> None:
+def drop(server: str, url: str) -> None:
     with psycopg.connect(server, autocommit=True) as connection:
         connection.execute(f'DROP DATABASE IF EXISTS "{conninfo_to_dict(url)["dbname"]}" WITH (FORCE)')
 

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import logging
 import math
+import re
 import socket
 import time
 from collections.abc import Callable, Iterator, Sequence
 from datetime import UTC, datetime
-
-import apsw
+from typing import Any
 
 from onward import App, Checkpoint, Database, Drop, Hold, Later, Retry, Unavailable, __version__
 from onward.connect.objects import Objects
@@ -24,8 +24,10 @@ from .model import Change, Delivery, Entity, File
 from .needs import missing
 from .report import after_commit
 from .settings import Settings, settings_of
+from .tables import tables_of
 
 DATA_SOURCE = "paper-engine"
+SCHEMA = re.compile("[a-z_][a-z0-9_]{0,62}")
 FULL_LISTING = 3_600.0
 """Seconds after which all is listed again, and not only what is recent; also at the start of a process."""
 
@@ -37,6 +39,7 @@ def loader(
     source: str = "data",
     target: str = "",
     data_source: str = DATA_SOURCE,
+    schema: str = "",
     transactions: str = "",
 ) -> App:
     """An app that delivers the files of these entities.
@@ -46,12 +49,16 @@ def loader(
     Args:
         source, target: where files come from and where they go unless it is set; `sqlite:///NAME.db`.
         data_source: who the change messages are from.
+        schema: where the tables lie in PostgreSQL; `data_source` with `_` for `-` unless it is said.
         transactions: the folder of transaction files, below the source.
 
     Raises:
         ValueError: entities that cannot be delivered together.
     """
     by_name = _checked(entities, transactions)
+    schema = schema or data_source.replace("-", "_")
+    if not SCHEMA.fullmatch(schema):
+        raise ValueError(f"schema {schema!r} cannot name a schema; it matches {SCHEMA.pattern}")
     app = App(name)
     app.settings(settings_of(source, target or f"sqlite:///{name}.db"))
     files = app.topic("files", File, key="table")
@@ -81,7 +88,7 @@ def loader(
     )
     def deliver(
         file: File,
-        tx: apsw.Connection,
+        tx: Any,
         progress: Progress,
         approved: bool,
         dry_run: bool,
@@ -90,16 +97,17 @@ def loader(
     ) -> Delivery | Drop | Hold | Later:
         if settings.dry_run and not dry_run:
             raise Unavailable(f"DRY_RUN is on, so nothing is delivered here; `onward {name} --dry-run` shows it")
-        if load := missing(tx, name, file, place):
+        tables = tables_of(tx, schema)
+        if load := missing(tables, name, file, place):
             log.warning("%s waits for %s, which is not delivered", file.key, load)
             return Later("2m", give_up="1h")
 
         def merged(file: File) -> Delivery:
-            with tx:
+            with tables.savepoint():
                 return merge(
                     file,
                     entities if file.kind == "TXN" else by_name[file.entity],
-                    tx,
+                    tables,
                     process=name,
                     open_=lambda part: place.read(part.key, part.identity),
                     progress=progress,
@@ -128,12 +136,12 @@ def loader(
         if settings.notifications:
             host, at = socket.gethostname(), datetime.now(UTC)
             change = announced(delivery, entities, source=data_source, process=name, host=host, at=at)
-        lines = [f"would persist {delivery.summary}."]
-        for text in lines if dry_run else after_commit(delivery, published=change is not None):
+        lines, target = [f"would persist {delivery.summary}."], settings.target.kind
+        for text in lines if dry_run else after_commit(delivery, target=target, published=change is not None):
             log.info("Delivery %d: %s", delivery.delivery_id, text)
         return change
 
-    app.command(commands(app, entities, transactions=transactions))
+    app.command(commands(app, entities, schema=schema, transactions=transactions))
     return app
 
 

@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Sequence
 
 from .model import EVENTS, Column, Entity
-from .statements import stored_type
+from .targets.sqlite import stored_type
 
 _MEANS = {
     "CREATE": "the key is new",
