@@ -121,16 +121,6 @@ class Target(Secret):
             raise OnwardError(f"the target {self} cannot be reached: {masked(str(error)).strip()}") from None
 
 
-class Nats(Secret):
-    """A NATS server: `nats://user:password@host:4222`; empty for none."""
-
-    def secrets(self) -> Sequence[str]:
-        return _secrets_of(self.reveal())
-
-    def __str__(self) -> str:
-        return _without_secrets(self.reveal())
-
-
 def _conninfo(text: str) -> dict[str, str]:
     try:
         from psycopg import ProgrammingError
