@@ -3,19 +3,15 @@ from pathlib import Path
 
 import pytest
 
-from servers.postgres import create, drop
+from servers.postgres import database
 
 from .target import Target, Targets
 
 
 @pytest.fixture(scope="session")
 def postgres_targets(postgres_server: str) -> Iterator[Targets]:
-    url = create(postgres_server)
-    try:
-        with Targets.postgres(url) as made:
-            yield made
-    finally:
-        drop(postgres_server, url)
+    with database(postgres_server) as url, Targets.postgres(url) as made:
+        yield made
 
 
 @pytest.fixture(params=["sqlite", "postgres"])

@@ -74,7 +74,7 @@ class Postgres:
 
     def create(self, database: str = "") -> str:
         """The URL of a new database."""
-        return create(self.url(), database)
+        return _create(self.url(), database)
 
     def remove(self) -> None:
         subprocess.run(
@@ -109,9 +109,18 @@ def postgres_server() -> Iterator[str]:
 @pytest.fixture
 def postgres(postgres_server: str) -> Iterator[str]:
     """The URL of a new, empty database."""
-    url = create(postgres_server)
-    yield url
-    drop(postgres_server, url)
+    with database(postgres_server) as url:
+        yield url
+
+
+@contextmanager
+def database(server: str) -> Iterator[str]:
+    """The URL of a new, empty database on a server, as long as it is wanted."""
+    url = _create(server)
+    try:
+        yield url
+    finally:
+        _drop(server, url)
 
 
 @pytest.fixture
@@ -131,8 +140,7 @@ def own(*settings: str) -> Iterator[Postgres]:
         server.remove()
 
 
-def create(server: str, database: str = "") -> str:
-    """The URL of a new database on a server."""
+def _create(server: str, database: str = "") -> str:
     name = database or f"onward_{os.getpid()}_{next(_numbers)}"
     with psycopg.connect(server, autocommit=True) as connection:
         connection.execute(f'CREATE DATABASE "{name}" TEMPLATE template0')
@@ -140,7 +148,7 @@ def create(server: str, database: str = "") -> str:
     return f"{head.rpartition('/')[0]}/{name}" + (f"?{query}" if query else "")
 
 
-def drop(server: str, url: str) -> None:
+def _drop(server: str, url: str) -> None:
     with psycopg.connect(server, autocommit=True) as connection:
         connection.execute(f'DROP DATABASE IF EXISTS "{conninfo_to_dict(url)["dbname"]}" WITH (FORCE)')
 
