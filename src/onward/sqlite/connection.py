@@ -133,6 +133,11 @@ def room_for(path: Path) -> tuple[Literal["ok", "warning", "failed"], str]:
     return "ok", f"{free / 1e9:,.1f} GB are free in {folder}"
 
 
+def examine(url: str) -> list[tuple[str, Literal["ok", "warning", "failed"], str]]:
+    """What is to be thought of the place of a file, and what was seen."""
+    return [("disk", *room_for(path_of(url)))]
+
+
 def _make(path: Path) -> None:
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
