@@ -17,6 +17,7 @@ from typing import Any
 import msgspec
 
 from onward.errors import SettingError
+from onward.misfit import misfit
 
 MASK = "***"
 _known_secrets: tuple[str, ...] = ()
@@ -198,10 +199,10 @@ def _unpacked(type_: Any, raw: Any) -> Any:
 def read_file(path: Path) -> dict[str, Any]:
     """The content of an `onward.toml`; empty where there is none."""
     try:
-        return tomllib.loads(path.read_text())
+        return tomllib.loads(path.read_text("utf-8-sig"))
     except FileNotFoundError:
         return {}
-    except (tomllib.TOMLDecodeError, OSError) as error:
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError, OSError) as error:
         raise SettingError(f"{path}: {error}") from error
 
 
@@ -252,7 +253,7 @@ def _read(app: str, name: str, type_: Any, raw: Any, origin: str, environment: M
     except SettingError as error:
         raise SettingError(f"app {app}, setting {name!r} from {origin}: {error}") from None
     except (msgspec.ValidationError, ValueError, TypeError) as error:
-        raise SettingError(f"app {app}, setting {name!r} from {origin} cannot be read: {error}") from None
+        raise SettingError(f"app {app}, setting {name!r} from {origin} cannot be read: {misfit(error)}") from None
 
 
 def converted(raw: Any, type_: Any, dec_hook: Callable[[type, Any], Any] | None = None) -> Any:
@@ -280,7 +281,7 @@ def _dereferenced(text: str, environment: Mapping[str, str]) -> str:
         return found
     if text.startswith("file:"):
         try:
-            return Path(text[5:]).read_text().rstrip("\n")
-        except OSError as error:
-            raise SettingError(f"{text[5:]} cannot be read: {error.strerror}") from None
+            return Path(text[5:]).read_text("utf-8-sig").rstrip("\n")
+        except (OSError, UnicodeDecodeError) as error:
+            raise SettingError(f"{text[5:]} cannot be read: {getattr(error, 'strerror', None) or error}") from None
     return text

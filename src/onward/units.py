@@ -73,13 +73,26 @@ def instant(text: str) -> float:
     Raises:
         ValueError: it is no ISO 8601 date or time.
     """
-    moment = datetime.fromisoformat(text)
+    moment = _moment(text)
     return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp()
 
 
 def moment_text(moment: datetime | str) -> str:
-    """The text of an instant given as a datetime (naive is UTC) or as ISO 8601 text."""
+    """The text of an instant given as a datetime (naive is UTC) or as ISO 8601 text.
+
+    Raises:
+        ValueError: it is no ISO 8601 date or time.
+    """
     if isinstance(moment, str):
-        moment = datetime.fromisoformat(moment)
+        moment = _moment(moment)
     utc = moment.astimezone(UTC) if moment.tzinfo else moment
     return utc.replace(tzinfo=None).isoformat(timespec="microseconds") + "Z"
+
+
+def _moment(text: str) -> datetime:
+    try:
+        return datetime.fromisoformat(text)
+    except ValueError:
+        raise ValueError(
+            f'{text!r} is no time; write ISO 8601, as in "2026-03-01" or "2026-03-01T12:30:00Z" (UTC without an offset)'
+        ) from None

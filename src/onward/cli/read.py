@@ -45,7 +45,7 @@ def read(
     try:
         wanted = wish(key, start)
     except ValueError as error:
-        raise Refused(f"--from {start} is neither an offset nor a time: {error}") from None
+        raise Refused(f"--from is an offset or a time: {error}") from None
     most = SCREEN if limit is None and show.out.is_terminal and not follow else limit
     with contextlib.suppress(KeyboardInterrupt):
         more = asyncio.run(_read(Config.read().store(store), topic, wanted, most, follow=follow, json=json))
