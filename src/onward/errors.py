@@ -43,6 +43,10 @@ class SettingError(Refused):
     """A setting is missing or cannot be read as its type. Never contains the value of a secret."""
 
 
+class NotThere(OnwardError):
+    """One thing was asked for, by key, position or number, and there is none."""
+
+
 class AppNotFound(Refused):
     """No app under the name or path that was given."""
 

@@ -1,10 +1,11 @@
-"""Short names: which of the store's topics and stages somebody means."""
+"""What somebody means by a name, a key or a position, as the store knows it."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 
 from onward.errors import Refused
+from onward.record import Range
 
 
 def full_name(kind: str, name: str, known: Iterable[str]) -> str:
@@ -20,3 +21,17 @@ def full_name(kind: str, name: str, known: Iterable[str]) -> str:
     if fitting:
         raise Refused(f"{kind} {name!r} may be {' or '.join(fitting)}; say which")
     raise Refused(f"there is no {kind} {name!r}; there are {', '.join(names) or 'none'}")
+
+
+def key_or_place(what: str, topics: Collection[str]) -> tuple[str | None, Range | None]:
+    """The key, or the position that somebody means: `TOPIC:PARTITION:OFFSET` or `TOPIC:PARTITION:FIRST-LAST`, the topic
+    in full or, where only one is called so, in short. What has another shape is a key, and so is what would be in short
+    of a topic that there is none of.
+
+    Raises:
+        Refused: there is no such topic, or more than one.
+    """
+    place = Range.parse(what)
+    if place is None or ("." not in place.topic and not any(one.partition(".")[2] == place.topic for one in topics)):
+        return what, None
+    return None, place._replace(topic=full_name("topic", place.topic, topics))
