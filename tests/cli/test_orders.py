@@ -13,7 +13,7 @@ import apsw
 import pytest
 
 from cli.conftest import Command, until
-from s3 import S3
+from servers.s3 import S3
 
 LINE = re.compile(r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d (INFO|WARNING|ERROR) \[\w+\.py:\d+\]: (.*)")
 PORTFOLIO = '{n},"Fund {n}",{n:064x},1,10.5,0.1,1.5,1,2022-04-01,,2022-09-21 16:00:00\n'

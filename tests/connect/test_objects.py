@@ -14,7 +14,7 @@ from onward.connect import objects
 from onward.connect.objects import Folder, Objects, open_objects
 from onward.errors import MissingExtra, ObjectGone, Refused, Unavailable
 from onward.settings import masked
-from s3 import S3, SECRET
+from servers.s3 import S3, SECRET
 
 Put = Callable[[str, bytes], None]
 

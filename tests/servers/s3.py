@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import os
-import socket
 import subprocess
 import sys
-import time
 from collections.abc import Iterator
 from typing import Any
 
 import pytest
+
+from servers import free_port, listening
 
 KEY, SECRET = "AKIA0123", "s3cr=t/+word"
 
@@ -33,9 +33,7 @@ class S3:
 
 @pytest.fixture(scope="session")
 def s3_server() -> Iterator[str]:
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
+    port = free_port()
     server = subprocess.Popen(
         [sys.executable, "-c", "from moto.server import main; main()", "-H", "127.0.0.1", "-p", str(port)],
         stdout=subprocess.DEVNULL,
@@ -43,14 +41,7 @@ def s3_server() -> Iterator[str]:
         env=os.environ | {"MOTO_ENABLE_ISO_REGIONS": "false"},
     )
     try:
-        end = time.monotonic() + 60
-        while True:
-            try:
-                socket.create_connection(("127.0.0.1", port), 1).close()
-                break
-            except OSError:
-                assert server.poll() is None and time.monotonic() < end, "the S3 server did not start"
-                time.sleep(0.05)
+        listening(port, server, "the S3 server")
         yield f"http://127.0.0.1:{port}"
     finally:
         server.kill()
