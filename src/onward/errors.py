@@ -72,8 +72,9 @@ class StoreNewer(Refused):
 class StoreNotFound(Refused):
     """The store that a reading command names does not exist."""
 
-    def __init__(self, store: str) -> None:
-        super().__init__(f"there is no store at {store}; `onward run APP` or `onward put` makes one")
+    def __init__(self, store: str, file: str = "") -> None:
+        where = f"{store} ({file})" if file else store
+        super().__init__(f"there is no store at {where}; `onward run APP` or `onward put` makes one")
 
 
 class StartNeeded(Refused):

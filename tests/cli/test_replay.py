@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+
 import pytest
 
 from .conftest import SHOP, Command
@@ -24,7 +26,11 @@ def test_from_the_start(command: Command) -> None:
     [app] = command.document("status")["apps"]
     assert [(one["number"], one["state"], one["by"]) for one in app["replays"]] == [(1, "waits for a worker", "ann")]
     assert "waits for a worker" in command("status").stdout
-    command("run", SHOP, "--once")
+    lines = [json.loads(line) for line in command("run", SHOP, "--once").stderr.splitlines() if line.startswith("{")]
+    [waits] = [line["message"] for line in lines if line["event"] == "ReplayAwaited"]
+    assert waits.startswith(
+        "replay 1 of 20 records is not over, and this run ends when it is; `onward replay cancel 1`"
+    )
     [one] = command.document("replay", "list")["replays"]
     assert (one["state"], one["offsets"], one["passed"], one["done"], one["emitted"]) == ("done", 20, 20, 20, 20)
     assert (one["by"], one["failures"]) == ("ann", [])

@@ -69,6 +69,12 @@ def test_what_cannot_be_decided(command: Command) -> None:
     assert len(command.lines("review", "list")) == 1
 
 
+def test_the_log_says_what_is_waited_for(command: Command) -> None:
+    _desk(command, "a")
+    command("put", "drafts", "--app", "desk.py", said='{"name": "b"}')
+    assert "waits for a decision, accept or reject" in command("run", "desk.py", "--once").stderr
+
+
 def test_a_retry_leaves_what_waits_for_a_decision(command: Command) -> None:
     _desk(command, "a", "b")
     ended = command("parked", "retry", "a", exits=1)

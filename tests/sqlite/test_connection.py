@@ -51,6 +51,12 @@ def test_a_store_that_cannot_be_made(tmp_path: Path, monkeypatch: pytest.MonkeyP
     assert list(tmp_path.iterdir()) == []
 
 
+def test_a_folder_that_is_not_there_is_not_made(tmp_path: Path) -> None:
+    with pytest.raises(Refused, match=f"there is no folder {tmp_path}/a/b; make it"):
+        File(tmp_path / "a" / "b" / "store.db")
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_where_a_file_stands_in_the_way_of_a_folder(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("x")
     with pytest.raises(Refused, match="cannot be made"):

@@ -26,7 +26,7 @@ def backup(url: str, to: Path) -> int:
     taken = f"{to} is there already; a backup overwrites nothing, name another file"
     if os.path.lexists(to):
         raise Refused(taken)
-    file = File(path_of(url), create=False)
+    file = File(path_of(url), create=False, url=url)
     part = to.with_name(f".{to.name}.{os.getpid()}.part")
     try:
         with contextlib.suppress(FileNotFoundError):

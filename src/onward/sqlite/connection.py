@@ -37,13 +37,21 @@ class File:
     """A database file and the connections of this process to it. Closing it closes them all.
 
     Every commit is on disk when it returns (`synchronous=FULL`). Checkpoints are never automatic.
+
+    Args:
+        create: makes the file where there is none, in a folder that is there.
+        url: how it was named.
+
+    Raises:
+        StoreNotFound: there is none, and it is not to be made.
+        Refused: it cannot be made or written, or lies where it would not be safe.
     """
 
-    def __init__(self, path: Path, *, create: bool = True) -> None:
+    def __init__(self, path: Path, *, create: bool = True, url: str | None = None) -> None:
         with guard.turn:
             if not path.exists():
                 if not create:
-                    raise StoreNotFound(f"sqlite:///{path}")
+                    raise StoreNotFound(url or f"sqlite:///{path}", str(path))
                 _make(path)
             _refuse_network(path)
             _refuse_unwritable(path)
@@ -119,10 +127,10 @@ def rows(connection: apsw.Connection, statement: str, **parameters: Any) -> list
 
 
 def _make(path: Path) -> None:
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise Refused(f"{path} cannot be made: {_why(path.parent, error)}; name another place by --store") from error
+    if not path.parent.is_dir():
+        raise Refused(
+            f"{path} cannot be made: there is no folder {path.parent}; make it, if it is the one that is meant"
+        )
     try:
         # Only one that is not there: closing a descriptor of another would drop our locks on it.
         os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o644))
