@@ -9,12 +9,14 @@ import getpass
 import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from onward import settings
-from onward.app import App
 from onward.errors import Refused, SettingError
 from onward.settings import Setting
+
+if TYPE_CHECKING:
+    from onward.app import App
 
 FILE = "onward.toml"
 DEFAULT_STORE = "sqlite:///onward.db"

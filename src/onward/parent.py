@@ -16,8 +16,8 @@ from collections.abc import Callable, Sequence
 from types import FrameType
 
 from onward.events import Event, Observer, ProcessEnded
+from onward.exit import STOPPING
 from onward.health import Health
-from onward.run import STOPPING
 
 FIRST_WAIT, LONGEST_WAIT = 1.0, 30.0
 """Seconds until a child that died is started again."""

@@ -9,7 +9,7 @@ from onward.audit import Breach, breaches, recounted
 from onward.cli import options, show
 from onward.cli.status import chosen
 from onward.config import Config
-from onward.run import leave
+from onward.exit import leave
 
 
 def audit(apps: options.Apps = None, json: options.Json = False, store: options.Store = None) -> None:

@@ -12,8 +12,8 @@ from onward.cli.show import Column
 from onward.config import Config
 from onward.doctor import Finding
 from onward.errors import Refused
+from onward.exit import leave
 from onward.prints import to_stderr
-from onward.run import leave
 
 _COLUMNS = [Column("check"), Column("state"), Column("what")]
 

@@ -14,15 +14,14 @@ import typer
 from onward import stores
 from onward.cli import options, show
 from onward.cli.aside import answers_of, fate_of, whole
-from onward.cli.edited import Edited, declared
 from onward.cli.show import Column
 from onward.config import Config
 from onward.decide import reviews_of
 from onward.errors import NotThere, Refused
+from onward.exit import leave
 from onward.log import Books
 from onward.names import full_name, key_or_place
 from onward.parked import Asked, Choice, Found, ask, ask_edit, chosen
-from onward.run import leave
 
 T = TypeVar("T")
 
@@ -210,6 +209,8 @@ def edit(
 
     async def work(books: Books) -> bool:
         found = await _one(books, which, said)
+        from onward.cli.edited import Edited, declared  # it may load the app
+
         new = Edited(found, declared(found, app)).text(value, file)
         if new is None:
             show.note("nothing was changed")
