@@ -15,13 +15,20 @@ CENTURY = 100 * 366 * 86400.0
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
-@lru_cache(maxsize=256)
 def duration(text: str | timedelta | float) -> float:
     """Seconds from text of one number and `ms|s|m|h|d`, a timedelta, or plain seconds.
 
     Raises:
         ValueError: it is none of these, or negative.
     """
+    try:
+        return _duration(text)
+    except TypeError:  # it cannot even be looked up
+        raise ValueError(f"{text!r} is no duration") from None
+
+
+@lru_cache(maxsize=256)
+def _duration(text: str | timedelta | float) -> float:
     if isinstance(text, timedelta):
         seconds = text.total_seconds()
     elif isinstance(text, int | float) and not isinstance(text, bool):
