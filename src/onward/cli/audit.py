@@ -10,6 +10,7 @@ from onward.cli import options, show
 from onward.cli.status import chosen
 from onward.config import Config
 from onward.exit import leave
+from onward.url import shown
 
 
 def audit(apps: options.Apps = None, json: options.Json = False, store: options.Store = None) -> None:
@@ -18,7 +19,7 @@ def audit(apps: options.Apps = None, json: options.Json = False, store: options.
     stages, topics, found = asyncio.run(_audit(url, apps or []))
     if json:
         told = {"ok": not found, "stages": stages, "topics": topics, "breaches": found}
-        show.document({"store": url, **told})
+        show.document({"store": shown(url), **told})
     else:
         for breach in found:
             print(breach)

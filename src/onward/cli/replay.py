@@ -20,6 +20,7 @@ from onward.errors import NotThere, Refused
 from onward.log import Books, Replay, Survey
 from onward.names import full_name
 from onward.plan import Plan
+from onward.url import shown
 
 SCREEN = 20
 
@@ -155,7 +156,7 @@ async def _list(url: str, limit: int, *, json: bool) -> None:
         failed = {facts.replay.number: await _failed(books, facts, most) for facts, _ in jobs}
     if json:
         told = [{**msgspec.structs.asdict(one), "failures": failed[one.number]} for _, one in jobs]
-        show.document({"store": url, "replays": told})
+        show.document({"store": shown(url), "replays": told})
         return
     counts = ("offsets", "passed", "done", "failed", "retrying", "behind", "gone", "emitted")
     columns = [Column("replay", number=True), Column("stage"), *(Column(count, number=True) for count in counts)]

@@ -29,6 +29,7 @@ from onward.parent import Parent
 from onward.plan import Plan
 from onward.run import Ended
 from onward.status import StageStatus, status
+from onward.url import shown
 
 
 def run(
@@ -137,7 +138,7 @@ def left_over(url: str, apps: Sequence[App], survey: Survey, *, json: bool) -> N
     left = [stage for app in made.apps for stage in app.stages if stage.state != "gone" and stage.left]
     if json:
         told = [{"name": stage.name, **{count: getattr(stage, count) for count in _LEFT}} for stage in left]
-        show.document({"store": url, "left": told})
+        show.document({"store": shown(url), "left": told})
     elif left:
         columns = [Column("stage"), *(Column(count, number=True) for count in _LEFT), Column("state")]
         show.facts(show.table("What stays:", columns, [_row(stage) for stage in left]))
