@@ -5,6 +5,10 @@ from __future__ import annotations
 import contextlib
 import errno
 import os
+import re
+import subprocess
+import sys
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -14,15 +18,23 @@ from onward.errors import Refused, StoreAway, StoreNotFound, StoreUncertain
 from onward.sqlite import guard
 
 PAGE = 8192
+DURABLE = ("synchronous=FULL", "fullfsync=ON", "checkpoint_fullfsync=ON")
+"""What is committed is on the disk; on macOS a plain fsync leaves it in the disk's own memory."""
+
 PRAGMAS = (
     f"page_size={PAGE}",
     "journal_mode=WAL",
-    "synchronous=FULL",
+    *DURABLE,
     "wal_autocheckpoint=0",
     "temp_store=FILE",
 )
 PAGES_BEFORE_CHECKPOINT = 64_000_000 // PAGE
-_NETWORK = frozenset(["nfs", "nfs4", "cifs", "smb3", "smbfs", "9p", "afs", "ceph", "fuse.sshfs", "fuse.glusterfs"])
+_NETWORK = frozenset(
+    ["nfs", "nfs4", "cifs", "smb3", "smbfs", "9p", "afs", "afpfs", "ceph", "fuse.sshfs", "fuse.glusterfs"]
+)
+
+
+_MOUNTED = re.compile(r" on (/.*) \((\w+)[,)]")
 
 
 def path_of(url: str) -> Path:
@@ -160,14 +172,28 @@ def _refuse_unwritable(path: Path) -> None:
 
 def _refuse_network(path: Path) -> None:
     """Locks and shared memory of SQLite do not work on a network file system."""
-    try:
-        mounts = [line.split() for line in Path("/proc/self/mounts").read_text().splitlines()]
-    except OSError:
-        return
     folder = str(path.resolve())
     best = max(
-        ((len(mount[1]), mount[2]) for mount in mounts if folder.startswith(mount[1].rstrip("/") + "/")),
+        ((len(place), type_) for place, type_ in _mounts() if folder.startswith(place.rstrip("/") + "/")),
         default=(0, ""),
     )
     if best[1] in _NETWORK:
         raise Refused(f"{path} lies on a {best[1]} file system, where SQLite's locks do not hold; use a local disk")
+
+
+def _mounts() -> list[tuple[str, str]]:
+    """Where file systems are mounted, and of which type each is; nothing where that cannot be known."""
+    try:
+        return [(line.split()[1], line.split()[2]) for line in Path("/proc/self/mounts").read_text().splitlines()]
+    except OSError:
+        return mounted() if sys.platform == "darwin" else []
+
+
+@cache
+def mounted() -> list[tuple[str, str]]:
+    """As `mount` tells it where there is no /proc: `//ann@host/share on /Volumes/share (smbfs, nodev)`."""
+    try:
+        told = subprocess.run(["mount"], capture_output=True, text=True, timeout=5).stdout
+    except (OSError, subprocess.TimeoutExpired):
+        return []
+    return _MOUNTED.findall(told)
