@@ -36,5 +36,7 @@ def test_a_topic_that_is_not_there_or_that_several_have() -> None:
         key_or_place("issued:0:1", TOPICS)
     with pytest.raises(Refused, match=r"no topic 'desk.lost'; there are desk.found"):
         key_or_place("desk.lost:0:1", TOPICS)
+    with pytest.raises(Refused, match=r"app desk has no topic 'lost'; it has desk.found"):
+        full_name("topic", "lost", ["desk.found"], "desk")
     with pytest.raises(Refused, match="there are none"):
         full_name("topic", "found", [])

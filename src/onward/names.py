@@ -8,8 +8,11 @@ from onward.errors import Refused
 from onward.record import Range
 
 
-def full_name(kind: str, name: str, known: Iterable[str]) -> str:
+def full_name(kind: str, name: str, known: Iterable[str], app: str = "") -> str:
     """The full name of what is called so in full, or in short where only one fits.
+
+    Args:
+        app: whose those are that are known, where it is one app's.
 
     Raises:
         Refused: nothing, or more than one, has that name.
@@ -20,6 +23,8 @@ def full_name(kind: str, name: str, known: Iterable[str]) -> str:
         return fitting[0]
     if fitting:
         raise Refused(f"{kind} {name!r} may be {' or '.join(fitting)}; say which")
+    if app:
+        raise Refused(f"app {app} has no {kind} {name!r}; it has {', '.join(names) or 'none'}")
     raise Refused(f"there is no {kind} {name!r}; there are {', '.join(names) or 'none'}")
 
 

@@ -55,7 +55,7 @@ def whole(found: Found, fate: Fate) -> str:
         lines.append("  approved  yes")
     for one in found.attempts:
         what = f"{one.error}: {show.in_line(one.message)}" if one.error else "passed"
-        lines.append(f"  attempt {one.number} {instant_text(one.at)} after {one.took:.3f} s: {what}")
+        lines.append(f"  {one.told} {instant_text(one.at)} after {one.took:.3f} s: {what}")
         lines += [f"    {line}" for line in one.traceback.splitlines()]
     for request, done, result in fate.requests:
         lines.append(f"  {request.action} asked for by {request.by}, carried out {instant_text(done)}: {result}")

@@ -124,7 +124,8 @@ def _said(event: Event) -> tuple[int, str]:
             return DEBUG, "comes again later, as it asked for"
         case events.Failed():
             level = ERROR if event.state == "dead" else WARNING
-            return level, f"attempt {event.attempt}, now {event.state}: {event.reason}"
+            which = f"attempt {event.attempt}" if event.attempt else "attempt that does not count"
+            return level, f"{which}, now {event.state}: {event.reason}"
         case events.Waiting(choices=()):
             why = f": {event.reason}" if event.reason else ""
             return INFO, f"waits for a person{why}; `onward parked retry` approves it"
