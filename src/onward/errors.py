@@ -11,7 +11,8 @@ from typing import NamedTuple
 
 
 class OnwardError(Exception):
-    """The root of all errors raised by Onward itself."""
+    """The root of all errors raised by Onward itself. Each says what happened, where, and what to do next; `exit_code`
+    is what a command ends with."""
 
     exit_code = 1
 
@@ -169,6 +170,18 @@ class LeaseLost(OnwardError):
         super().__init__(f"{stage} partition {partition}: the lease with token {token} has been taken over")
 
 
+class Overruled(OnwardError):
+    """A database has ended a transaction in favour of another one (a deadlock, a serialization failure). Nothing of it
+    was kept; doing it again is safe, and counts no attempt."""
+
+
+class Unkeepable(OnwardError):
+    """What handlers have changed `within` a database breaks a constraint that is checked at the commit."""
+
+    def __init__(self, stage: str, why: str) -> None:
+        super().__init__(f"what {stage} has changed cannot be committed: {why}")
+
+
 class AlreadyCommitted(OnwardError):
     """What this commit wants to finish has been finished before; nothing of it was kept."""
 
@@ -211,7 +224,8 @@ class OutsideUnit(Refused):
 
 
 class Conflict(OnwardError):
-    """A document has changed since it was read; nothing of the commit was kept. Read it again and try again."""
+    """A document has changed since it was read; nothing of the commit was kept. Read it again and try again. It has
+    `table` and `key`."""
 
     def __init__(self, table: str, key: str, expected: int, found: int) -> None:
         self.table, self.key = table, key
@@ -222,7 +236,8 @@ class Conflict(OnwardError):
 
 
 class MoveRefused(OnwardError):
-    """The life-cycle of a table does not lead from a document's state to another one."""
+    """The life-cycle of a table does not lead from a document's state to another one. It has `table`, `key`, `before`
+    and `after` (None: where a document begins), and `allowed`. `retry=Retry(reject=(MoveRefused,))` makes it final."""
 
     def __init__(
         self, table: str, key: str, before: str | None, after: str | None, allowed: Sequence[str] = ()

@@ -7,7 +7,10 @@ from typing import Any
 
 
 class Lifecycle:
-    """`Lifecycle({"draft": ["review"], "review": ["draft", "done"], "done": []})`.
+    """The states of a table's documents: `Lifecycle({"draft": "review", "review": ["draft", "done"]})`.
+
+    Where the type is a struct or dataclass with a field `state` the state stands there too, and a `put` with another
+    one is a move; else it is kept beside the document. What is not allowed raises `MoveRefused`.
 
     `wrong` says what cannot be read as one; it then has no states.
 
@@ -28,7 +31,7 @@ class Lifecycle:
         return f"Lifecycle({self.moves!r}, first={self.first!r})"
 
     def allowed(self, state: str | None) -> tuple[str, ...]:
-        """What may follow a state; None: where a document may begin."""
+        """What may follow a `state`; None: where a document may begin."""
         return self.first if state is None else self.moves.get(state, ())
 
 
