@@ -247,7 +247,8 @@ class Swept(Event):
 
 @dataclass(frozen=True, slots=True)
 class ProcessEnded(Event):
-    """One of the processes of a parent ended by itself; `again_in` seconds it is started again, None: it is not."""
+    """The process with this number, of those of a parent, ended by itself with this exit `code` (128 and the number of
+    the signal that ended it). In `again_in` seconds it is started again; None: it is not."""
 
     process: int
     code: int
