@@ -14,12 +14,14 @@ def formatter() -> logging.Formatter:
     return logging.Formatter(FORMAT, "%Y-%m-%d %H:%M:%S")
 
 
-def after_commit(delivery: Delivery) -> Iterator[str]:
-    """What is said once it is in the database; nothing of a file that came again."""
+def after_commit(delivery: Delivery, *, counted: bool = False) -> Iterator[str]:
+    """What is said once it is in the database; nothing of a file that came again. `counted`: in metrics."""
     if delivery.repeated:
         return
     yield "persisted to sqlite."
     yield f"persisted {delivery.summary}."
+    if counted:
+        yield "prometheus counters incremented."
     yield f"processed ({lasted(delivery.seconds)} seconds)."
 
 
