@@ -4,8 +4,8 @@
 
 Reading order: `model` (what is declared), `loader` (the wiring), `find` (with `listing`, `filename`, `snapshot`),
 `parse` (with `read`, `layout`, `convert`, `transactions`), `merge` (with `needs`, `reconcile`, `schema`, `statements`,
-`deliveries`), `announce`, `notify`; then `commands` (with `settings`, `place`, `report`, `dryrun`, `metrics`), and what describes:
-`diagram`, `specification`, `profile`.
+`deliveries`), `announce`, `notify`; then `commands` (with `settings`, `place`, `report`, `dryrun`, `metrics`), and what
+describes: `diagram`, `specification`, `profile`.
 """
 
 from .loader import loader
