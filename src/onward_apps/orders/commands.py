@@ -10,7 +10,6 @@ from functools import partial
 from pathlib import Path
 from typing import Annotated
 
-import apsw
 import typer
 
 from onward import App, OnwardError
@@ -35,7 +34,9 @@ PATIENCE = 60.0
 """Seconds for which a pass that is the only one waits for a retry."""
 
 
-def commands(app: App, entities: Sequence[Entity], watching: list[Watch], *, transactions: str = "") -> typer.Typer:
+def commands(
+    app: App, entities: Sequence[Entity], watching: list[Watch], *, schema: str, transactions: str = ""
+) -> typer.Typer:
     """`onward NAME`, with `profile`, `diagram` and `specification` below it.
 
     Args:
@@ -101,7 +102,7 @@ def commands(app: App, entities: Sequence[Entity], watching: list[Watch], *, tra
             if metrics is not None:
                 running.tell(metrics)
                 watching.append(metrics.see)
-            place, target = running.settings.source.open(), running.settings.target.reveal()
+            place, target = running.settings.source.open(), running.settings.target
             if running.settings.nats:
                 open_nats(running.settings.nats)  # asks nobody; what is not installed is said now
             if isinstance(place, Folder) and not Path(place.where).is_dir():
@@ -111,7 +112,10 @@ def commands(app: App, entities: Sequence[Entity], watching: list[Watch], *, tra
             )
             if running.settings.dry_run:
                 would = metrics.would if metrics is not None else None
-                work = DryRun(app.name, entities, place, target, log, transactions=transactions, would=would).look
+                dry = DryRun(
+                    app.name, entities, place, target, log, schema=schema, transactions=transactions, would=would
+                )
+                work = dry.look
 
             def one_pass() -> None:
                 exposition.serve()
@@ -161,7 +165,10 @@ def serve(
     """
     settings: Settings = running.settings
     log.info("Source: %s.", settings.source)
-    log.info("Target: %s (SQLite %s).", settings.target, apsw.sqlite_lib_version())
+    try:
+        log.info("Target: %s (%s).", settings.target, settings.target.version())
+    except OnwardError as error:
+        log.error("%s", error)
     if settings.notifications:
         log.info("NATS: %s.", settings.nats or "empty, so change messages stay in the topic `changes`")
     if settings.run_as_service:
