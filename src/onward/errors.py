@@ -72,6 +72,10 @@ class StoreNotFound(Refused):
         super().__init__(f"there is no store at {store}; `onward run APP` or `onward put` makes one")
 
 
+class StoreMoved(Refused):
+    """A store takes nothing, as it has moved to another home, is on its way there, or is not whole yet."""
+
+
 class StartNeeded(Refused):
     """A new stage meets a topic that already has records, and does not say where to begin."""
 

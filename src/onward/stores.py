@@ -9,6 +9,7 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from onward.carry import Carrier
 from onward.errors import Refused
 from onward.log import Books, Log
 
@@ -19,11 +20,15 @@ class Kind(NamedTuple):
     log: str
     books: str
     backup: str
+    carrier: str
 
 
 SCHEMES = {
     "sqlite": Kind(
-        "onward.logs.sqlite:SQLiteLog", "onward.logs.sqlite_books:SQLiteBooks", "onward.sqlite.backup:backup"
+        "onward.logs.sqlite:SQLiteLog",
+        "onward.logs.sqlite_books:SQLiteBooks",
+        "onward.sqlite.backup:backup",
+        "onward.logs.sqlite_carry:SQLiteCarrier",
     ),
 }
 
@@ -61,6 +66,20 @@ async def backup(url: str, file: Path) -> int:
     """
     async with looking(url):  # which refuses what is no store of this version
         return int(await asyncio.to_thread(_class(_kind(url).backup), url, file))
+
+
+@contextlib.asynccontextmanager
+async def carrying(url: str) -> AsyncIterator[Carrier]:
+    """A store that is to be moved, or the place for one; closed at the end.
+
+    Raises:
+        Refused: the URL is of no kind that there is.
+    """
+    carrier: Carrier = _class(_kind(url).carrier)(url)
+    try:
+        yield carrier
+    finally:
+        await carrier.close()
 
 
 @contextlib.asynccontextmanager

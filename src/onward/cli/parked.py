@@ -11,7 +11,6 @@ from typing import Annotated, Literal, TypeVar
 import msgspec
 import typer
 
-from onward import stores
 from onward.cli import options, show
 from onward.cli.edited import Edited, declared
 from onward.cli.show import Column
@@ -286,7 +285,7 @@ def _position(text: str | None) -> Position | None:
 
 def _with_books(store: str | None, work: Callable[[Books], Awaitable[T]]) -> T:
     async def opened() -> T:
-        async with stores.looking(Config.read().store(store)) as books:
+        async with opened.looking(Config.read().store(store)) as books:
             return await work(books)
 
     return asyncio.run(opened())

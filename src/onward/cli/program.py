@@ -16,6 +16,7 @@ from onward.cli import (
     doctor,
     forget,
     graph,
+    move,
     new,
     own,
     parked,
@@ -61,6 +62,7 @@ program.command("task")(task.task)
 program.command("table")(table.table)
 program.command("pause")(pause.pause)
 program.command("resume")(pause.resume)
+program.command("move")(move.move)
 program.command("forget")(forget.forget)
 program.command("backup")(backup.backup)
 program.command("repartition")(repartition.repartition)

@@ -10,8 +10,7 @@ from typing import Annotated
 import typer
 from rich.text import Text
 
-from onward import stores
-from onward.cli import options, show
+from onward.cli import opened, options, show
 from onward.config import Config
 from onward.errors import Refused
 from onward.names import full_name
@@ -56,7 +55,7 @@ def read(
 async def _read(url: str, name: str, wanted: Wish, most: int | None, *, follow: bool, json: bool) -> bool:
     """Whether there is more than was printed."""
     left = most
-    async with stores.looking(url) as books:
+    async with opened.looking(url) as books:
         topics = {one.topic: one for one in (await books.survey()).topics}
         topic = full_name("topic", name, topics)
         facts = topics[topic]

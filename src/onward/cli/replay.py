@@ -10,9 +10,9 @@ import msgspec
 import typer
 from typer.core import TyperGroup
 
-from onward import load, replay, stores, units
+from onward import load, replay, units
 from onward.cli import dryrun as dry
-from onward.cli import options, show
+from onward.cli import opened, options, show
 from onward.cli.progress import log_lines
 from onward.cli.show import Column
 from onward.config import Config, assigned
@@ -99,7 +99,7 @@ def cancel(
     """End a replay; what it has done stays done."""
 
     async def work() -> bool:
-        async with stores.looking(Config.read().store(store)) as books:
+        async with opened.looking(Config.read().store(store)) as books:
             return await books.cancel(number)
 
     if not asyncio.run(work()):
@@ -119,7 +119,7 @@ async def _job(
     by: str,
     ask: bool,
 ) -> Replay:
-    async with stores.looking(url) as books:
+    async with opened.looking(url) as books:
         standing = await books.standing()
         stage = full_name("stage", name, sorted({name for name, _ in standing.stages}))
         ranges = await replay.ranges(books, standing, stage, first, last)
@@ -135,7 +135,7 @@ def _dry(url: str, config: Config, job: Replay, app: str | None, *, json: bool) 
 
 
 async def _list(url: str, *, json: bool) -> None:
-    async with stores.looking(url) as books:
+    async with opened.looking(url) as books:
         survey = await books.survey()
         live = _live(survey)
         jobs = [(facts, replay.told(facts, live)) for facts in survey.replays]

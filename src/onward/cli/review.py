@@ -10,7 +10,6 @@ from typing import Annotated
 import msgspec
 import typer
 
-from onward import stores
 from onward.cli import options, show
 from onward.cli.parked import _answers as answers_of
 from onward.cli.parked import fate_of, whole
@@ -130,7 +129,7 @@ def _with_books(
     store: str | None, stage: str | None, work: Callable[[Books, Reviews, str | None], Awaitable[None]]
 ) -> None:
     async def opened() -> None:
-        async with stores.looking(Config.read().store(store)) as books:
+        async with opened.looking(Config.read().store(store)) as books:
             reviews = reviews_of((await books.survey()).apps)
             await work(books, reviews, None if stage is None else full_name("review", stage, reviews))
 

@@ -11,8 +11,8 @@ import typer
 from rich.console import Group, RenderableType
 from rich.live import Live
 
-from onward import load, stores
-from onward.cli import options, show
+from onward import load
+from onward.cli import opened, options, show
 from onward.cli.show import Column, table
 from onward.config import Config
 from onward.declaration import spec_of
@@ -41,7 +41,7 @@ async def _status(url: str, names: list[str], *, watch: bool, json: bool) -> Non
     async with contextlib.AsyncExitStack() as stack:
         books = None
         try:
-            books = await stack.enter_async_context(stores.looking(url))
+            books = await stack.enter_async_context(opened.looking(url))
         except StoreNotFound as error:
             if not names:
                 raise

@@ -10,8 +10,7 @@ import msgspec
 import typer
 from rich.text import Text
 
-from onward import stores
-from onward.cli import options, show
+from onward.cli import opened, options, show
 from onward.config import Config
 from onward.document import Document, Edit
 from onward.errors import NoDocument, Refused
@@ -43,7 +42,7 @@ def table(
     most = SCREEN if limit is None and show.out.is_terminal else limit
 
     async def work() -> bool:
-        async with stores.looking(Config.read().store(store)) as books:
+        async with opened.looking(Config.read().store(store)) as books:
             known = [table.name for spec in (await books.survey()).apps for table in spec.tables]
             full = full_name("table", name, known)
             if key is not None and history:
