@@ -1,10 +1,10 @@
-# make setup | test | lint | demo | bench | backlog
+# make setup | test | lint | demo | bench | backlog | soak
 # Everything is set up by itself, in .venv, from PyPI; on a machine without Python's venv say VENV=... of your own.
 PYTHON ?= python3
 VENV ?= .venv
 BIN = $(VENV)/bin
 
-.PHONY: setup test lint demo bench backlog
+.PHONY: setup test lint demo bench backlog soak
 
 setup: $(VENV)/.ready
 
@@ -30,7 +30,11 @@ bench: setup
 	$(BIN)/python bench/hops.py
 	$(BIN)/python bench/latency.py
 	$(BIN)/python bench/orders.py
+	$(BIN)/python bench/postgres.py
 
 backlog: setup
 	$(BIN)/python bench/backlog.py
 	$(BIN)/python bench/look.py
+
+soak: setup
+	$(BIN)/python bench/soak.py

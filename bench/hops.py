@@ -28,11 +28,10 @@ from onward import App, Retry
 from onward.codec import Codec, encode, key_summary
 from onward.declaration import spec_of
 from onward.log import Append, Commit
-from onward.logs.sqlite import SQLiteLog
-from onward.logs.sqlite_books import SQLiteBooks
 from onward.plan import Plan
 from onward.process import spare_the_collector
 from onward.sqlite.connection import PAGES_BEFORE_CHECKPOINT, File
+from onward.stores import open_books, open_log
 from onward.worker import Worker
 
 CASES = {
@@ -79,7 +78,7 @@ def reading(number: int, size: int) -> Reading:
 
 async def prepare(path: Path, records: int, size: int, block: int) -> None:
     """Writes the input in blocks of the given number of records."""
-    log = SQLiteLog(f"sqlite:///{path}")
+    log = open_log(f"sqlite:///{path}")
     await log.declare(spec_of(app))
     stamp = "2026-01-01T00:00:00.000000Z"
     appends = []
@@ -97,13 +96,13 @@ async def prepare(path: Path, records: int, size: int, block: int) -> None:
     await log.close()
 
 
-def engine(path: Path) -> float:
-    """Seconds from the worker's start until all is delivered."""
+def engine(url: str, app: App = app) -> float:
+    """Seconds from the worker's start until all in that store is delivered."""
 
     spare_the_collector()  # as `onward run` does
 
     async def run() -> float:
-        log, books = SQLiteLog(f"sqlite:///{path}", listen=True), SQLiteBooks(f"sqlite:///{path}")
+        log, books = open_log(url, listen=True), open_books(url)
         worker = Worker([app], log, books, Plan(once=True))
         begun = time.perf_counter()
         report = await worker.run()
@@ -280,7 +279,7 @@ def part(what: str, *arguments: str) -> None:
         path, records, every = arguments
         if int(every):
             failing.update(range(0, int(records), int(every)))
-        print(json.dumps((engine if what == "engine" else floor)(Path(path))))
+        print(json.dumps(engine(f"sqlite:///{path}") if what == "engine" else floor(Path(path))))
 
 
 if __name__ == "__main__":

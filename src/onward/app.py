@@ -217,6 +217,7 @@ class App:
         long: bool = False,
         on_dead: Literal["hold", "pass"] = "hold",
         parked_most: int = 100_000,
+        slows: bool = True,
         dedupe: Window | None = None,
         idempotency: str | KeyOf | None = None,
         start: Literal["first", "now"] | None = None,
@@ -246,6 +247,7 @@ class App:
             long: a call may last for hours; each is noted in the store before it begins, as `running`.
             on_dead: whether later records of a dead record's key wait for a person ("hold") or go on ("pass").
             parked_most: the most parked records; at that bound it stops reading.
+            slows: whether sources before it go slowly while it has tripped.
             dedupe: by what repeats are told, which are dropped, and for how long.
             idempotency: a field, or a function of the value, that `Record.id` is made of instead of the position.
             start: where a stage that is new begins on a topic that already has records.
@@ -284,6 +286,7 @@ class App:
                 long=long,
                 on_dead=on_dead,
                 parked_most=parked_most,
+                slows=slows,
                 dedupe=dedupe,
                 idempotency=idempotency,
                 start=start,

@@ -43,6 +43,7 @@ def _spec_of(app: App) -> AppSpec:
                 s.within and s.within.told,
                 s.review.choices if s.review else (),
                 s.upgrade is not None,
+                s.slows,
             )
             for s in app.stages.values()
         ),

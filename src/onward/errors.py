@@ -324,6 +324,10 @@ class ObjectGone(OnwardError):
         super().__init__(f"{key}: not the object that was found; list again")
 
 
+class MessageRefused(OnwardError):
+    """A broker does not take a message, and would not take it if it were sent again."""
+
+
 class WorkerGone(OnwardError):
     """A worker was gone before the call that it made ended: it may be what the call did to it."""
 

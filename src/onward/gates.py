@@ -56,6 +56,7 @@ class Gates:
         self._specs = list(specs)
         self._known: Sequence[AppSpec] = ()
         self._arrows = arrows(self._specs)
+        self._aside = aside(self._specs)
         self._loops: dict[tuple[str, str], bool] = {}
         self._bounded = {topic.name: topic for part in parts.values() for topic in part.to if topic.bound is not None}
         self._gates = {name: Gate() for name in self._bounded}
@@ -93,8 +94,8 @@ class Gates:
     def slowed_by(self, source: Source) -> str:
         """A stage behind a source that has tripped, however many steps behind; empty if there is none."""
         behind = self._behind(topic.name for topic in source.to)
-        tripped = sorted(stage for topic in behind for stage, _ in self._arrows.get(topic, ()) if self._is_down(stage))
-        return tripped[0] if tripped else ""
+        stages = {stage for topic in behind for stage, _ in self._arrows.get(topic, ())} - self._aside
+        return min(filter(self._is_down, stages), default="")
 
     def spent(self, topic: str, records: int, size: int) -> None:
         """What was just committed into a topic, and no look at the store has seen yet."""
@@ -149,6 +150,7 @@ class Gates:
         if self._known != apps:
             self._known = apps
             self._arrows = arrows([*self._specs, *apps])
+            self._aside = aside([*self._specs, *apps])
             self._loops.clear()
 
     def _see(self, backlogs: Sequence[Backlog]) -> None:
@@ -236,3 +238,8 @@ def arrows(apps: Iterable[AppSpec]) -> dict[str, list[tuple[str, tuple[str, ...]
         for stage in app.stages:
             found.setdefault(stage.topic, []).append((stage.name, stage.to))
     return found
+
+
+def aside(apps: Iterable[AppSpec]) -> frozenset[str]:
+    """The stages whose outages are nobody's before them."""
+    return frozenset(stage.name for app in apps for stage in app.stages if not stage.slows)

@@ -39,6 +39,8 @@ class StageSpec(Struct, frozen=True, omit_defaults=True):
     choices: tuple[str, ...] = ()
     """Of a review: what may be decided."""
     upgrades: bool = False
+    slows: bool = True
+    """Whether sources before it go slowly while it has tripped."""
 
 
 class TaskSpec(Struct, frozen=True, omit_defaults=True):

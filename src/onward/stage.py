@@ -48,6 +48,7 @@ class Stage:
         long: bool,
         on_dead: Literal["hold", "pass"],
         parked_most: int,
+        slows: bool,
         dedupe: Window | None,
         idempotency: str | KeyOf | None,
         start: Literal["first", "now"] | None,
@@ -74,6 +75,7 @@ class Stage:
         self.long = long
         self.on_dead = on_dead
         self.parked_most = parked_most
+        self.slows = slows
         self.dedupe = dedupe
         self.dedupe_seconds = self._read("dedupe", lambda window: units.duration(window.length), dedupe) or 0.0
         self.idempotency = idempotency

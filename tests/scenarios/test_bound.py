@@ -348,6 +348,41 @@ def test_a_source_slows_down_while_a_stage_behind_it_has_tripped(ground: Ground)
     asyncio.run(story())
 
 
+def test_a_stage_that_slows_nobody_may_trip_as_long_as_it_likes(ground: Ground) -> None:
+    """All is brought, and what stands behind it waits in its topic; another stage's outage slows down as ever."""
+    app = App("aside")
+    first = app.topic("first", dict, key="n")
+    started = threading.Event()
+
+    @app.source(to=first)
+    def bring(cursor: int | None) -> Iterator[Any]:
+        started.wait(BOUND)
+        for n in range(cursor or 0, 10_000):
+            yield {"n": n}
+            yield Checkpoint(n + 1)
+
+    @app.stage(first, slows=False, retry=Retry(first="5m", most="5m"))
+    def tell(value: dict) -> None:
+        raise Unavailable("the outside is away")
+
+    async def story() -> None:
+        async with ground.open(app) as worker:
+            await worker.declare()
+            from scenarios.ground import append
+
+            await append(worker.log, first, [{"n": -2}])
+            task = asyncio.create_task(worker.run())
+            await until(lambda: ground.seen.of(Tripped))
+            started.set()
+            await until(lambda: records(ground, "aside.first") == 10_001)
+            assert done(ground, "aside.tell") == 0 and not ground.seen.of(Waits)
+            assert (await shown(worker, app)).sources[0].state in ("running", "idle")
+            worker.stop()
+            await asyncio.wait_for(task, BOUND)
+
+    asyncio.run(story())
+
+
 if __name__ == "__main__":
     path, go = sys.argv[1:]
     app_ = across(Path(go))

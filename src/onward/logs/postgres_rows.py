@@ -1,0 +1,289 @@
+"""Rows of the PostgreSQL store as values, and values as rows."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from typing import Any
+
+import msgspec
+
+from onward.claim import stage_of
+from onward.commit import Answer, Mark
+from onward.log import AppSpec, Attempt, Block, Claim, Lease, Parked, Range, Replay, Request, SourceState, Span, Totals
+from onward.postgres.connection import Connection, rows
+from onward.sql import Statements
+from onward.survey import Stored
+from onward.task_run import TaskRun
+from onward.units import instant_text
+
+SQL = Statements("postgres")
+SCHEMA = len(SQL.migrations)
+READ = SQL.block_read.format(blocks="onward.block")
+"""`block_read` over all segments."""
+
+AT_FIRST = 16
+"""So many blocks are read by the first statement; there are few where they are large."""
+
+Row = tuple[Any, ...]
+
+_spans = msgspec.json.Decoder(list[Span])
+_drops = msgspec.json.Decoder(list[tuple[str, list[Span]]])
+_totals = msgspec.json.Decoder(Totals)
+spans_from = _spans.decode
+totals_from = _totals.decode
+drops_from = _drops.decode
+spec_from = msgspec.json.Decoder(AppSpec).decode
+
+
+def end_of(connection: Connection, topic: str, partition: int) -> int:
+    """The offset that the next record of a partition gets."""
+    found = rows(connection, SQL.block_end, topic=topic, partition=partition)
+    return int(found[0][0]) if found else 0
+
+
+def first_of(connection: Connection, topic: str, partition: int) -> int:
+    """The offset of the first record of a partition that is kept; its end where none is."""
+    found = rows(connection, SQL.block_first, topic=topic, partition=partition)
+    return int(found[0][0]) if found else end_of(connection, topic, partition)
+
+
+def stands_at(connection: Connection, stage: str, partition: int) -> tuple[int, Totals]:
+    """`next` and the totals of a stage and partition."""
+    if newest := rows(connection, SQL.progress_newest, stage=stage, partition=partition):
+        return int(newest[0][0]), totals_from(newest[0][1])
+    begin = rows(connection, SQL.begin_get, stage=stage, partition=partition)
+    return (int(begin[0][0]) if begin else 0), Totals()
+
+
+def ahead_of(connection: Connection, stage: str, partition: int, next_: int) -> list[Span]:
+    """What a stage has finished beyond `next`, ascending."""
+    found = rows(connection, SQL.progress_ahead, stage=stage, partition=partition, next=next_)
+    return sorted((max(a, next_), b) for (text,) in found for a, b in spans_from(text) if b > next_)
+
+
+def left_of(connection: Connection, stage: str, topic: str, partition: int) -> tuple[int, int]:
+    """How many records of a partition are neither done nor parked, and the bytes of the blocks that hold them."""
+    next_, _ = stands_at(connection, stage, partition)
+    ahead = sum(end - first for first, end in ahead_of(connection, stage, partition, next_))
+    bound = {"partition": partition, "next": next_}
+    parked = rows(connection, SQL.parked_beyond, stage=stage, **bound)[0][0]
+    size = rows(connection, SQL.block_size_from, topic=topic, **bound)[0][0]
+    return end_of(connection, topic, partition) - next_ - ahead - parked, size or 0
+
+
+def claim_of(connection: Connection, lease: Lease) -> Claim:
+    """What there is to do under a lease."""
+    stage, bound = lease.stage, {"stage": lease.stage, "partition": lease.partition}
+    next_, totals = stands_at(connection, stage, lease.partition)
+    return Claim(
+        lease=lease,
+        next=next_,
+        ahead=ahead_of(connection, stage, lease.partition, next_),
+        totals=totals,
+        parked=[parked_from(row) for row in rows(connection, SQL.parked_keys, **bound)],
+        incarnation=_incarnation(connection, stage_of(stage), lease.partition),
+        source=source_from(rows(connection, SQL.source_get, name=stage)),
+        unit=rows(connection, SQL.progress_unit, **bound)[0][0],
+        shapes=[(name, shape) for name, shape in rows(connection, SQL.shape_of_stage, **bound)],
+    )
+
+
+def _incarnation(connection: Connection, stage: str, partition: int) -> str:
+    found = rows(connection, SQL.incarnation_of, stage=stage, partition=partition)
+    return str(found[0][0]) if found else ""
+
+
+def replay_from(row: Row, ranges: Sequence[Range]) -> Replay:
+    number, stage, key, rate, same_id, by, at, cancelled = row
+    return Replay(
+        stage=stage,
+        ranges=tuple(ranges),
+        key=key,
+        rate=rate,
+        same_id=same_id,
+        by=by,
+        at=at,
+        number=number,
+        cancelled=cancelled is not None,
+    )
+
+
+def replays_open(connection: Connection) -> list[Replay]:
+    """Replays that are not over, each with its ranges that are not."""
+    found: dict[int, list[Range]] = {}
+    for number, *range_ in rows(connection, SQL.replay_open):
+        found.setdefault(number, []).append(Range(*range_))
+    return [
+        replay_from(row, ranges)
+        for number, ranges in found.items()
+        for row in rows(connection, SQL.replay_get, number=number)
+    ]
+
+
+def requests_of(connection: Connection, stage: str) -> list[Request]:
+    """What is asked of a stage and not answered yet, the oldest first."""
+    return [request_from(row) for row in rows(connection, SQL.request_open, stage=stage)]
+
+
+def blocks_of(
+    connection: Connection, statement: str, topic: str, partition: int, offset: int, records: int, size: int
+) -> list[Block]:
+    """Blocks in order from the one that holds `offset`, until `records` or `size` bytes are reached; `statement` is
+    `block_read` over some segments, or over the view of all (`READ`)."""
+    found: list[Block] = []
+    left, room, most = records, size, AT_FIRST
+    while True:
+        bound = {"topic": topic, "partition": partition, "offset": offset}
+        rows_ = rows(connection, statement, **bound, size=room, most=most)
+        for at, count, nonce, entries in rows_:
+            if found and len(entries) > room:
+                return found
+            found.append(Block(at, count, entries, nonce))
+            left -= at + count - max(offset, at)
+            room -= len(entries)
+            if left <= 0 or room <= 0:
+                return found
+        if len(rows_) < most:
+            return found
+        offset, most = at + count, most * 4
+
+
+def seen_of(connection: Connection, stage: str, partition: int, marks: Sequence[str], since: float) -> dict[str, int]:
+    """The offsets of those of these marks that were made at or after an instant."""
+    bound = {"stage": stage, "partition": partition, "marks": list(marks), "since": instant_text(since)}
+    return {mark: offset for mark, offset in rows(connection, SQL.seen_get, **bound)}
+
+
+def parked_from(row: Row) -> Parked:
+    offset, key, state, due, attempts, since, error, reason, batch, approved, *copy = row
+    entry, nonce = copy or (b"", "")
+    return Parked(
+        offset=offset,
+        key=key,
+        state=state,
+        due=due,
+        attempts=attempts,
+        since=since,
+        error=error,
+        reason=reason,
+        batch=batch,
+        approved=approved,
+        entry=entry,
+        nonce=nonce,
+    )
+
+
+def parked_columns(parked: Sequence[Parked]) -> dict[str, list[Any]]:
+    """Rows as one list per column, so that many are written by one statement."""
+    return {
+        "offsets": [row.offset for row in parked],
+        "keys": [row.key for row in parked],
+        "states": [row.state for row in parked],
+        "dues": [instant_text(row.due) for row in parked],
+        "attempts": [row.attempts for row in parked],
+        "sinces": [instant_text(row.since) for row in parked],
+        "errors": [row.error for row in parked],
+        "reasons": [row.reason for row in parked],
+        "batches": [row.batch for row in parked],
+        "approved": [row.approved for row in parked],
+        "nonces": [row.nonce for row in parked],
+        "entries": [row.entry.decode() for row in parked],
+    }
+
+
+def attempt_from(row: Row) -> Attempt:
+    return Attempt(*row)
+
+
+def attempt_columns(attempts: Sequence[Attempt]) -> dict[str, list[Any]]:
+    return {
+        "offsets": [row.offset for row in attempts],
+        "numbers": [row.number for row in attempts],
+        "ats": [instant_text(row.at) for row in attempts],
+        "tooks": [row.took for row in attempts],
+        "errors": [row.error for row in attempts],
+        "messages": [row.message for row in attempts],
+        "tracebacks": [row.traceback for row in attempts],
+    }
+
+
+def mark_columns(marks: Sequence[Mark]) -> dict[str, list[Any]]:
+    last = {mark.text: mark for mark in marks}
+    return {
+        "marks": list(last),
+        "offsets": [mark.offset for mark in last.values()],
+        "ats": [instant_text(mark.at) for mark in last.values()],
+    }
+
+
+def request_from(row: Row) -> Request:
+    id_, stage, partition, action, match, by, at, value = row
+    return Request(id_, stage, partition, action, json.loads(match), by, at, value)
+
+
+def request_row(request: Request) -> dict[str, Any]:
+    row = request._asdict() | {"match": json.dumps(request.match), "at": instant_text(request.at)}
+    del row["id"]
+    return row
+
+
+def answer_row(answer: Answer, now: str) -> dict[str, Any]:
+    id_, result, offsets = Answer(*answer)
+    spans = msgspec.json.encode(offsets).decode() if offsets else None
+    return {"id": id_, "done": now, "result": result, "offsets": spans}
+
+
+def stored_from(row: Row) -> Stored:
+    topic, partition, offset, count, nonce, entries, written, maker = row
+    return Stored(topic, partition, Block(offset, count, entries, nonce), written, maker)
+
+
+def source_from(found: Sequence[Row]) -> SourceState:
+    if not found:
+        return SourceState()
+    cursor, emitted, last_run, next_run, state = found[0]
+    return SourceState(
+        cursor=None if cursor is None else cursor.encode(),
+        emitted=msgspec.json.decode(emitted, type=dict[str, int]),
+        last_run=last_run,
+        next_run=next_run,
+        state=state,
+    )
+
+
+def source_to(state: SourceState) -> dict[str, Any]:
+    return {
+        "cursor": None if state.cursor is None else state.cursor.decode(),
+        "emitted": msgspec.json.encode(state.emitted).decode(),
+        "last_run": None if state.last_run is None else instant_text(state.last_run),
+        "next_run": None if state.next_run is None else instant_text(state.next_run),
+        "state": state.state,
+    }
+
+
+def run_from(row: Row) -> TaskRun:
+    id_, task, by, process, started, ended, arguments, outcome, error, result, output = row
+    return TaskRun(
+        task=task,
+        by=by,
+        process=process,
+        started=started,
+        arguments=arguments.encode(),
+        id=id_,
+        ended=ended,
+        outcome=outcome,
+        error=error,
+        result=None if result is None else result.encode(),
+        output=output,
+    )
+
+
+def run_to(run: TaskRun) -> dict[str, Any]:
+    return {
+        **msgspec.structs.asdict(run),
+        "started": instant_text(run.started),
+        "ended": None if run.ended is None else instant_text(run.ended),
+        "arguments": run.arguments.decode(),
+        "result": None if run.result is None else run.result.decode(),
+    }

@@ -1,0 +1,166 @@
+"""One PostgreSQL database: its URL, connections to it as they must be, and what its errors mean."""
+
+from __future__ import annotations
+
+from typing import Any, LiteralString, cast
+from urllib.parse import parse_qsl, quote, urlencode, urlsplit, urlunsplit
+
+import psycopg
+from psycopg.conninfo import conninfo_to_dict, make_conninfo
+
+from onward.errors import Broken, Refused, StoreAway, StoreUncertain
+from onward.postgres.types import ADAPTERS
+
+Connection = psycopg.Connection[tuple[Any, ...]]
+
+SECONDS = 8
+"""After so many seconds a statement, an open transaction that does nothing and a link that does not answer are given
+up: a session ends before the lease that it works under, so who takes the lease need not wait for it."""
+
+_DEFAULTS: dict[str, Any] = {
+    "application_name": "onward",
+    "connect_timeout": 5,
+    "keepalives": 1,
+    "keepalives_idle": 3,
+    "keepalives_interval": 1,
+    "keepalives_count": 4,
+    "tcp_user_timeout": SECONDS * 1000,
+}
+_SESSION = f"""SELECT
+    set_config('client_encoding', 'UTF8', false),
+    set_config('TimeZone', 'UTC', false),
+    set_config('default_transaction_isolation', 'read committed', false),
+    set_config('statement_timeout', %(statement)s, false),
+    set_config('lock_timeout', '{SECONDS - 3}s', false),
+    set_config('idle_in_transaction_session_timeout', '{SECONDS}s', false),
+    set_config('jit', 'off', false),
+    -- What a server does not promise to keep we may not call kept.
+    set_config('synchronous_commit', CASE current_setting('synchronous_commit')
+        WHEN 'off' THEN CASE current_setting('fsync') WHEN 'on' THEN 'on' ELSE 'off' END
+        ELSE current_setting('synchronous_commit')
+    END, false),
+    current_setting('server_encoding'),
+    current_setting('server_version_num')::integer"""
+
+OLDEST = 130_000
+"""The oldest server that will do, as it says its version."""
+
+_SECRETS = ("password", "sslpassword")
+_WRONG = (
+    "authentication failed",
+    "pg_hba.conf",
+    "does not exist",
+    "no password supplied",
+    "is not permitted to log in",
+)
+
+
+class Database:
+    """A database that a libpq URL names. `shown` is the URL as it may be seen: without passwords.
+
+    Raises:
+        Refused: libpq cannot read the URL.
+    """
+
+    def __init__(self, url: str) -> None:
+        self.shown = shown(url)
+        try:
+            given = conninfo_to_dict(url)
+        except psycopg.Error:  # whose text may hold a part of the password
+            raise Refused(
+                f"{self.shown} cannot be read as postgresql://USER:PASSWORD@HOST:PORT/DATABASE; characters other than "
+                "letters and digits are written as % and two hex digits, also in the password"
+            ) from None
+        defaults = dict(_DEFAULTS)
+        if "," in str(given.get("host", "")):
+            defaults["target_session_attrs"] = "read-write"
+        self._conninfo = make_conninfo(**{**defaults, **given})
+        self._been = False
+
+    def connect(self, *, looking: bool = False) -> Connection:
+        """A new connection, in autocommit mode. `looking`: statements may take as long as they like.
+
+        Raises:
+            StoreAway: nobody answers, or says that it is not the time.
+            Refused: it does not let us in, or is no database that will do. Only at first: a server that has let us in
+                and then does not may be about to restart.
+        """
+        try:
+            connection = psycopg.connect(self._conninfo, autocommit=True, context=ADAPTERS, prepare_threshold=2)
+        except psycopg.Error as error:
+            if not self._been and any(wrong in str(error) for wrong in _WRONG):
+                raise Refused(f"{self.shown} does not let us in: {_said(error)}") from error
+            raise StoreAway(f"{self.shown} cannot be reached now: {_said(error)}") from error
+        try:
+            bound = {"statement": "0" if looking else f"{SECONDS}s"}
+            *_, encoding, version = rows(connection, _SESSION, **bound)[0]
+        except psycopg.Error as error:
+            connection.close()
+            raise self.away(error) from error
+        if encoding != "UTF8" or version < OLDEST:
+            connection.close()
+            raise Refused(
+                f"{self.shown} has encoding {encoding} and version {version // 10_000}; "
+                f"Onward needs UTF8 and version {OLDEST // 10_000} or newer"
+            )
+        self._been = True
+        return connection
+
+    def away(self, error: psycopg.Error, *, committing: bool = False) -> Exception:
+        """What an error of the driver means to those above; `committing`: a COMMIT had been sent by then."""
+        state, said = error.sqlstate or "", _said(error)
+        if is_lost(error):
+            if committing:
+                return StoreUncertain(f"{self.shown} went away during a commit: {said}; what it kept is read again")
+            return StoreAway(f"{self.shown} went away: {said}")
+        if state == "42501":
+            return Refused(f"{self.shown} does not allow this user what Onward does: {said}")
+        if state in ("3F000", "42P01"):
+            return Refused(f"{self.shown} has lost tables of its store: {said}")
+        if state.startswith("XX"):
+            return Broken(f"{self.shown} cannot read its own data: {said}")
+        if is_passing(error) or state[:2] in ("53", "57", "58") or state in ("25006", "25P02", "25P03"):
+            return StoreAway(f"{self.shown} cannot be used now: {said}")
+        return error
+
+
+def is_passing(error: psycopg.Error) -> bool:
+    """Whether a transaction was undone by what others did at the same time: done again it may well be kept."""
+    return error.sqlstate in ("40001", "40P01", "55P03", "57014")
+
+
+def is_lost(error: psycopg.Error) -> bool:
+    """Whether the connection is gone."""
+    state = error.sqlstate
+    if state is None:
+        return isinstance(error, psycopg.OperationalError | psycopg.InterfaceError)
+    return state.startswith("08") or state in ("57P01", "57P02", "57P03", "57P05", "25P03")
+
+
+def rows(connection: Connection, statement: str, /, **parameters: Any) -> list[tuple[Any, ...]]:
+    """All rows of a statement, in the types of `onward.postgres.types`."""
+    return connection.execute(cast(LiteralString, statement), parameters or None, binary=True).fetchall()
+
+
+def run(connection: Connection, statement: str, /, **parameters: Any) -> int:
+    """Runs a statement that gives no rows; how many it has changed."""
+    return connection.execute(cast(LiteralString, statement), parameters or None).rowcount
+
+
+def shown(url: str) -> str:
+    """A URL as it may be seen: passwords are masked."""
+    try:
+        parts = urlsplit(url)
+        host, user, password = parts.netloc.rpartition("@")[2], parts.username, parts.password
+        query = [(name, "***" if name in _SECRETS else value) for name, value in parse_qsl(parts.query)]
+    except ValueError:
+        return f"{url.partition(':')[0]}://***"
+    if "@" in parts.netloc:
+        host = f"{quote(user or '', safe='')}{':***' if password is not None else ''}@{host}"
+    if "@" in parts.path + parts.query + parts.fragment or "#" in url:  # a password that is not written as it must be
+        return f"{parts.scheme}://***"
+    return urlunsplit((parts.scheme, host, parts.path, urlencode(query, safe="*/:,"), ""))
+
+
+def _said(error: BaseException) -> str:
+    return "; ".join(line.strip() for line in str(error).splitlines() if line.strip()) or type(error).__name__

@@ -1,0 +1,1 @@
+SELECT name, declaration FROM onward.app ORDER BY name

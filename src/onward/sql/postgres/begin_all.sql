@@ -1,0 +1,1 @@
+SELECT stage, partition, topic, "offset" FROM onward.begin ORDER BY stage, partition

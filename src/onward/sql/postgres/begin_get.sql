@@ -1,0 +1,1 @@
+SELECT "offset", topic FROM onward.begin WHERE stage = %(stage)s AND partition = %(partition)s

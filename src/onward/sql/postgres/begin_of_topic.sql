@@ -1,0 +1,1 @@
+SELECT stage, partition FROM onward.begin WHERE topic = %(topic)s

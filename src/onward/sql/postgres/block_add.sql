@@ -1,0 +1,37 @@
+INSERT INTO {newest} (
+    topic, partition, "offset", count, written, nonce, size, maker, origin_partition, origin_first, origin_end, keys,
+    entries
+)
+SELECT
+    %(topic)s, %(partition)s, head."offset", %(count)s, %(written)s, %(nonce)s, %(size)s, %(maker)s,
+    %(origin_partition)s::integer, %(origin_first)s::bigint, %(origin_end)s::bigint, %(keys)s::bytea, %(entries)s
+FROM (
+    SELECT
+        (SELECT max(number) FROM onward.segment) AS newest,
+        (SELECT partitions FROM onward.topic WHERE name = %(topic)s) AS partitions,
+        coalesce(
+            (
+                SELECT block."offset" + block.count FROM {newest} AS block
+                WHERE block.topic = %(topic)s AND block.partition = %(partition)s
+                ORDER BY block."offset" DESC LIMIT 1
+            ),
+            (
+                SELECT block."offset" + block.count FROM {blocks}
+                WHERE block.topic = %(topic)s AND block.partition = %(partition)s
+                ORDER BY block."offset" DESC LIMIT 1
+            ),
+            0
+        ) AS "offset"
+) AS head
+WHERE CASE
+    WHEN head.newest <> {number} THEN onward.refuse('OW002', '[]')
+    WHEN head.partitions IS NULL OR %(partition)s NOT BETWEEN 0 AND head.partitions - 1
+        OR %(believed)s NOT IN (0, head.partitions)
+    THEN onward.refuse('OW003', json_build_array(%(topic)s::text, %(partition)s, head.partitions, %(believed)s)::text)
+    WHEN head."offset" < %(seen)s
+    THEN onward.refuse(
+        'OW005', json_build_array(%(topic)s::text || ':' || %(partition)s, head."offset", %(seen)s)::text
+    )
+    ELSE true
+END
+RETURNING "offset" + count

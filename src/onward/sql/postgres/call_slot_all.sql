@@ -1,0 +1,1 @@
+SELECT worker, held, wants, until FROM onward.call_slot WHERE stage = %(stage)s

@@ -1,0 +1,2 @@
+SELECT "table", key, version, state, value, at
+FROM onward.document WHERE "table" = %(table)s AND value IS NOT NULL ORDER BY key

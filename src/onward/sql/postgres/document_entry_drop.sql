@@ -1,0 +1,1 @@
+DELETE FROM onward.document_entry WHERE "table" = %(table)s AND key = ANY(%(keys)s::text[])

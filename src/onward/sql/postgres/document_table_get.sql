@@ -1,0 +1,1 @@
+SELECT declaration FROM onward.document_table WHERE name = %(name)s

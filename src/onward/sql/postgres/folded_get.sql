@@ -1,0 +1,1 @@
+SELECT finished FROM onward.folded WHERE stage = %(stage)s AND partition = %(partition)s

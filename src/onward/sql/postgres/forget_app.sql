@@ -1,0 +1,1 @@
+DELETE FROM onward.app WHERE name = %(name)s

@@ -1,0 +1,1 @@
+DELETE FROM onward.document_entry WHERE starts_with("table", %(name)s || '.')

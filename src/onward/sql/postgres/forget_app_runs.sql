@@ -1,0 +1,1 @@
+DELETE FROM onward.run WHERE starts_with(task, %(name)s || '.')

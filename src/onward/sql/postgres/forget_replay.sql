@@ -1,0 +1,1 @@
+DELETE FROM onward.replay WHERE number = %(number)s

@@ -1,0 +1,1 @@
+DELETE FROM onward.replay_range WHERE number = %(number)s

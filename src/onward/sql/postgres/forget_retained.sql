@@ -1,0 +1,1 @@
+DELETE FROM onward.retained WHERE topic = %(name)s

@@ -1,0 +1,1 @@
+DELETE FROM onward.shape WHERE topic = %(name)s

@@ -1,0 +1,1 @@
+DELETE FROM onward.source WHERE name = %(name)s

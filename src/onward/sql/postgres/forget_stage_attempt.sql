@@ -1,0 +1,1 @@
+DELETE FROM onward.attempt WHERE stage = %(name)s

@@ -1,0 +1,1 @@
+DELETE FROM onward.begin WHERE stage = %(name)s

@@ -1,0 +1,1 @@
+DELETE FROM onward.call_slot WHERE stage = %(name)s

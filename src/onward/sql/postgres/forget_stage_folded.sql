@@ -1,0 +1,1 @@
+DELETE FROM onward.folded WHERE stage = %(name)s

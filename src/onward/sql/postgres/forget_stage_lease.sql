@@ -1,0 +1,1 @@
+DELETE FROM onward.lease WHERE stage = %(name)s

@@ -1,0 +1,1 @@
+DELETE FROM onward.parked WHERE stage = %(name)s

@@ -1,0 +1,1 @@
+DELETE FROM onward.progress WHERE stage = %(name)s

@@ -1,0 +1,1 @@
+DELETE FROM onward.seen WHERE stage = %(name)s

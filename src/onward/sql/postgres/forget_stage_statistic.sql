@@ -1,0 +1,1 @@
+DELETE FROM onward.statistic WHERE stage = %(name)s

@@ -1,0 +1,1 @@
+DELETE FROM onward.topic WHERE name = %(name)s

@@ -1,0 +1,1 @@
+DELETE FROM onward.gone WHERE name = %(name)s

@@ -1,0 +1,1 @@
+SELECT stage, partition, worker, until, state FROM onward.lease

@@ -1,0 +1,1 @@
+SELECT token FROM onward.lease WHERE stage = %(stage)s ORDER BY partition FOR UPDATE

@@ -1,0 +1,2 @@
+SELECT worker, token, until, taken, crashes FROM onward.lease
+WHERE stage = %(stage)s AND partition = %(partition)s FOR UPDATE

@@ -1,0 +1,1 @@
+SELECT worker, token FROM onward.lease WHERE stage = %(stage)s AND partition = %(partition)s

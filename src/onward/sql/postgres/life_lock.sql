@@ -1,0 +1,1 @@
+SELECT pg_advisory_xact_lock((20334::bigint << 48) + 3)

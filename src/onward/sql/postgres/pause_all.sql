@@ -1,0 +1,1 @@
+SELECT name, by, since FROM onward.pause

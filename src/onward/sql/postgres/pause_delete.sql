@@ -1,0 +1,1 @@
+DELETE FROM onward.pause WHERE name = %(name)s

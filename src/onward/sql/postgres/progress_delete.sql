@@ -1,0 +1,1 @@
+DELETE FROM onward.progress WHERE stage = %(stage)s AND partition = %(partition)s AND seq = ANY(%(seqs)s::bigint[])

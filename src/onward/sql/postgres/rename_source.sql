@@ -1,0 +1,1 @@
+UPDATE onward.source SET name = %(name)s WHERE name = %(was)s

@@ -1,0 +1,1 @@
+UPDATE onward.begin SET stage = %(name)s WHERE stage = %(was)s

@@ -1,0 +1,1 @@
+UPDATE {segment} SET maker = %(name)s WHERE maker = %(was)s

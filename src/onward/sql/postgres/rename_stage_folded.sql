@@ -1,0 +1,1 @@
+UPDATE onward.folded SET stage = %(name)s WHERE stage = %(was)s

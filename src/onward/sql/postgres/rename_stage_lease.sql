@@ -1,0 +1,1 @@
+UPDATE onward.lease SET stage = %(name)s WHERE stage = %(was)s

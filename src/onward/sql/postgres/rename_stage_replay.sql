@@ -1,0 +1,1 @@
+UPDATE onward.replay SET stage = %(name)s WHERE stage = %(was)s

@@ -1,0 +1,1 @@
+UPDATE onward.request SET stage = %(name)s WHERE stage = %(was)s

@@ -1,0 +1,1 @@
+UPDATE onward.seen SET stage = %(name)s WHERE stage = %(was)s

@@ -1,0 +1,1 @@
+UPDATE onward.statistic SET stage = %(name)s WHERE stage = %(was)s

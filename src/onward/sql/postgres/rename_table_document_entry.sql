@@ -1,0 +1,1 @@
+UPDATE onward.document_entry SET "table" = %(name)s WHERE "table" = %(was)s

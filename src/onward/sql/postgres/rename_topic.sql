@@ -1,0 +1,1 @@
+UPDATE onward.topic SET name = %(name)s WHERE name = %(was)s

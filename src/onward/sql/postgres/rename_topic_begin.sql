@@ -1,0 +1,1 @@
+UPDATE onward.begin SET topic = %(name)s WHERE topic = %(was)s

@@ -1,0 +1,1 @@
+UPDATE {segment} SET topic = %(name)s WHERE topic = %(was)s

@@ -1,0 +1,1 @@
+UPDATE onward.retained SET topic = %(name)s WHERE topic = %(was)s

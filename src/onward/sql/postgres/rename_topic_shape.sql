@@ -1,0 +1,1 @@
+UPDATE onward.shape SET topic = %(name)s WHERE topic = %(was)s

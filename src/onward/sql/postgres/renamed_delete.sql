@@ -1,0 +1,1 @@
+DELETE FROM onward.renamed WHERE was = %(was)s

@@ -1,0 +1,1 @@
+SELECT name FROM onward.renamed WHERE was = %(was)s

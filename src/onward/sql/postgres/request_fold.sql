@@ -1,0 +1,4 @@
+DELETE FROM onward.request WHERE id = ANY(ARRAY(
+    SELECT id FROM onward.request
+    WHERE stage = %(stage)s AND partition = %(partition)s AND done IS NOT NULL AND done < %(before)s LIMIT %(most)s
+))

@@ -1,0 +1,1 @@
+SELECT topic, partition, "offset", count FROM onward.retained

@@ -1,0 +1,1 @@
+INSERT INTO onward.segment (number, began) VALUES (%(number)s, %(now)s)

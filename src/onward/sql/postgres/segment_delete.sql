@@ -1,0 +1,1 @@
+DELETE FROM onward.segment WHERE number = %(number)s

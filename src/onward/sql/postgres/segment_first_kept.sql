@@ -1,0 +1,1 @@
+SELECT topic, partition, "offset", size FROM {kept} ORDER BY topic, partition, "offset"

@@ -1,0 +1,1 @@
+SELECT coalesce(sum(size), 0)::bigint FROM {segment}

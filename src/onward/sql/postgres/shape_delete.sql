@@ -1,0 +1,1 @@
+DELETE FROM onward.shape WHERE topic = %(topic)s AND fingerprint = %(fingerprint)s

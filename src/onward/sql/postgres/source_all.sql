@@ -1,0 +1,1 @@
+SELECT name, cursor, emitted, last_run, next_run, state FROM onward.source

@@ -1,0 +1,1 @@
+SELECT name, incarnation, partitions FROM onward.topic ORDER BY name

@@ -1,0 +1,1 @@
+UPDATE onward.topic SET forgotten = forgotten + %(count)s WHERE name = %(name)s

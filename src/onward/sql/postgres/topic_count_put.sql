@@ -1,0 +1,1 @@
+UPDATE onward.topic SET put = put + %(count)s WHERE name = %(name)s

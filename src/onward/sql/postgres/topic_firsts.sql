@@ -1,0 +1,1 @@
+SELECT topic, partition, min("offset") FROM onward.block WHERE size > 2 GROUP BY topic, partition

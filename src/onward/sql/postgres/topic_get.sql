@@ -1,0 +1,1 @@
+SELECT incarnation, partitions, greatest(partitions, held) FROM onward.topic WHERE name = %(name)s

@@ -1,0 +1,1 @@
+SELECT name, until, says, wants FROM onward.worker

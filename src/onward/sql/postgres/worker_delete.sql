@@ -1,0 +1,1 @@
+DELETE FROM onward.worker WHERE name = %(name)s
