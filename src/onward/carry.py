@@ -61,9 +61,9 @@ KINDS: Mapping[str, tuple[str, ...]] = {
     ),
     "counter": ("name", "value"),
 }  # fmt: skip
-"""What is carried, in this order. Rows of `shape`, `progress`, `attempt` and `block` come in the order in which
-they were written, and are numbered anew by the store that takes them. A `counter` is the last number that was given to a `request`,
-`replay` or `run`, and how many rows of `progress` were ever written.
+"""What is carried, in this order. Rows of `shape`, `progress`, `attempt` and `block` come in the order in which they
+were written, and are numbered anew by the store that takes them. A `counter` is the last number that was given to a
+`request`, `replay` or `run`, and how many rows of `progress` were ever written.
 
 Not carried: who lives and what it holds just now (workers, call slots), and what can be made from the rest (indexes of
 tables)."""
@@ -151,8 +151,8 @@ class Carrier(Protocol):
         """
 
     async def give(self, place: Place, most: int = ROWS) -> Load:
-        """Rows from a place on, of its kind, `most` or `BYTES` of them; none at the end. Right while nothing changes, as
-        after `leave`."""
+        """Rows from a place on, of its kind, `most` or `BYTES` of them; none at the end. Right while nothing changes,
+        as after `leave`."""
 
     async def take(self, mark: Mark, before: Place, load: Load) -> None:
         """Keeps rows, and how far it has come, if it had come to `before` in this move.

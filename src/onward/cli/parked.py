@@ -11,7 +11,7 @@ from typing import Annotated, Literal, TypeVar
 import msgspec
 import typer
 
-from onward.cli import options, show
+from onward.cli import opened, options, show
 from onward.cli.edited import Edited, declared
 from onward.cli.show import Column
 from onward.config import Config
@@ -284,11 +284,11 @@ def _position(text: str | None) -> Position | None:
 
 
 def _with_books(store: str | None, work: Callable[[Books], Awaitable[T]]) -> T:
-    async def opened() -> T:
+    async def looked() -> T:
         async with opened.looking(Config.read().store(store)) as books:
             return await work(books)
 
-    return asyncio.run(opened())
+    return asyncio.run(looked())
 
 
 _COLUMNS = [

@@ -10,7 +10,7 @@ from typing import Annotated
 import msgspec
 import typer
 
-from onward.cli import options, show
+from onward.cli import opened, options, show
 from onward.cli.parked import _answers as answers_of
 from onward.cli.parked import fate_of, whole
 from onward.cli.show import Column
@@ -128,12 +128,12 @@ def decide(
 def _with_books(
     store: str | None, stage: str | None, work: Callable[[Books, Reviews, str | None], Awaitable[None]]
 ) -> None:
-    async def opened() -> None:
+    async def looked() -> None:
         async with opened.looking(Config.read().store(store)) as books:
             reviews = reviews_of((await books.survey()).apps)
             await work(books, reviews, None if stage is None else full_name("review", stage, reviews))
 
-    asyncio.run(opened())
+    asyncio.run(looked())
 
 
 _COLUMNS = [
