@@ -19,19 +19,23 @@ and runs an `intake` for each source and a `lane` for each stage and partition; 
 `call`s the handler, `settle`s what came of it and commits to the `log`; `parking` holds what failed.
 """
 
-from onward.app import App
-from onward.client import Client, open
-from onward.database import Database
-from onward.dedupe import Window
-from onward.errors import Conflict, MoveRefused, OnwardError, Unavailable
-from onward.lifecycle import Lifecycle
-from onward.outcome import Drop, Hold, Later, Reject
-from onward.record import Position, Record
-from onward.retry import Retry
-from onward.settings import Secret
-from onward.source import Checkpoint
-from onward.table import Table
-from onward.topic import Topic
+from importlib import import_module
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from onward.app import App
+    from onward.client import Client, open
+    from onward.database import Database
+    from onward.dedupe import Window
+    from onward.errors import Conflict, MoveRefused, OnwardError, Unavailable
+    from onward.lifecycle import Lifecycle
+    from onward.outcome import Drop, Hold, Later, Reject
+    from onward.record import Position, Record
+    from onward.retry import Retry
+    from onward.settings import Secret
+    from onward.source import Checkpoint
+    from onward.table import Table
+    from onward.topic import Topic
 
 __version__ = "0.1.0"
 
@@ -59,3 +63,32 @@ __all__ = [  # noqa: RUF022
     "MoveRefused",
     "Unavailable",
 ]
+
+# Where each is; imported when it is first asked for, as a command needs few of them.
+_HOMES = {
+    "app": ("App",),
+    "client": ("Client", "open"),
+    "database": ("Database",),
+    "dedupe": ("Window",),
+    "errors": ("Conflict", "MoveRefused", "OnwardError", "Unavailable"),
+    "lifecycle": ("Lifecycle",),
+    "outcome": ("Drop", "Hold", "Later", "Reject"),
+    "record": ("Position", "Record"),
+    "retry": ("Retry",),
+    "settings": ("Secret",),
+    "source": ("Checkpoint",),
+    "table": ("Table",),
+    "topic": ("Topic",),
+}
+
+
+def __getattr__(name: str) -> object:
+    for module, names in _HOMES.items():
+        if name in names:
+            found = globals()[name] = getattr(import_module(f"onward.{module}"), name)
+            return found
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

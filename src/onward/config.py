@@ -9,12 +9,15 @@ import getpass
 import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from onward import settings
-from onward.app import App
 from onward.errors import Refused, SettingError
 from onward.settings import Setting
+from onward.url import DatabaseURL
+
+if TYPE_CHECKING:
+    from onward.app import App
 
 FILE = "onward.toml"
 DEFAULT_STORE = "sqlite:///onward.db"
@@ -48,13 +51,14 @@ class Config:
 
     def store(self, given: str | None = None) -> str:
         """The store's URL: the one given, else `ONWARD_STORE`, else that of `onward.toml`, else the default."""
-        return given or self._environment.get("ONWARD_STORE") or self._file.get("store") or DEFAULT_STORE
+        url = given or self._environment.get("ONWARD_STORE") or self._file.get("store") or DEFAULT_STORE
+        return DatabaseURL(url).reveal()  # from now on its password is masked
 
     def effective(self, given: str | None = None) -> list[Setting]:
         """What is not any app's: the store, who acts and the log level, and where each comes from."""
         file, environment = self._file, self._environment
         store = "--store" if given else _origin("ONWARD_STORE", environment, "onward.toml" if "store" in file else "")
-        found = [Setting("store", self.store(given), store)]
+        found = [Setting("store", DatabaseURL(self.store(given)), store)]
         found.append(Setting("user", self.user(), _origin("ONWARD_USER", environment, "the system's user")))
         try:
             found.append(Setting("log", self.log_level(), _origin("ONWARD_LOG", environment, "")))
@@ -64,7 +68,7 @@ class Config:
 
     def demo_store(self, given: str | None = None) -> str:
         """The store of a demo, which leaves the one of `onward.toml` alone."""
-        return given or self._environment.get("ONWARD_STORE") or DEMO_STORE
+        return DatabaseURL(given or self._environment.get("ONWARD_STORE") or DEMO_STORE).reveal()
 
     def editor(self) -> str:
         """The command that edits a file: `VISUAL`, `EDITOR`, else `vi`."""

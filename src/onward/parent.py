@@ -15,8 +15,8 @@ import time
 from collections.abc import Callable, Sequence
 from types import FrameType
 
+from onward.exit import STOPPING
 from onward.health import Health
-from onward.run import STOPPING
 
 FIRST_WAIT, LONGEST_WAIT = 1.0, 30.0
 """Seconds until a child that died is started again."""

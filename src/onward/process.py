@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import gc
 import os
-import secrets
 import socket
 import subprocess
 from functools import cache
@@ -13,7 +12,7 @@ from pathlib import Path
 
 def new_name() -> str:
     """A name for a worker of this process: `HOST/PID/START/NONCE`."""
-    return f"{socket.gethostname()}/{os.getpid()}/{_started(os.getpid())}/{secrets.token_hex(3)}"
+    return f"{socket.gethostname()}/{os.getpid()}/{_started(os.getpid())}/{os.urandom(3).hex()}"
 
 
 def is_dead(name: str) -> bool:

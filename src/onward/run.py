@@ -1,4 +1,4 @@
-"""Running apps against a store, in this process: what is opened, who is told to stop, and how the process ends."""
+"""Running apps against a store, in this process: what is opened, and who is told to stop."""
 
 from __future__ import annotations
 
@@ -7,7 +7,6 @@ import contextlib
 import os
 import signal
 import sys
-import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from types import FrameType, TracebackType
 from typing import Any, NoReturn, TypeVar
@@ -18,6 +17,7 @@ from onward import stores
 from onward.app import App
 from onward.errors import StoreAway
 from onward.events import Observer, StoreAbsent
+from onward.exit import STOPPING, keep
 from onward.health import Address, Health, serving
 from onward.log import Survey
 from onward.names import full_name
@@ -27,11 +27,6 @@ from onward.process import spare_the_collector
 from onward.worker import Worker
 
 T = TypeVar("T")
-
-_left: list[asyncio.Runner] = []
-"""Event loops in which something goes on that does not let itself be ended."""
-
-STOPPING = (signal.SIGINT, signal.SIGTERM)
 
 
 class Signals:
@@ -114,7 +109,7 @@ def run(
             ended = runner.run(_run(apps, store, plan, settings, observers, watch, health, signals))
         finally:
             if ended is not None and ended.report.deaf:
-                _left.append(runner)  # closing it would wait for the call that does not end
+                keep(runner)  # closing it would wait for the call that does not end
             else:
                 runner.close()
         return ended
@@ -231,17 +226,3 @@ def again(*options: str) -> NoReturn:
     if hasattr(signal, "pthread_sigmask"):
         signal.pthread_sigmask(signal.SIG_BLOCK, STOPPING)
     os.execv(sys.executable, command(*(option for option in options if option not in sys.argv)))
-
-
-def leave(code: int) -> NoReturn:
-    """Ends the process, also where a call that cannot be stopped would keep the interpreter from ending."""
-    sys.stdout.flush()
-    sys.stderr.flush()
-    if _left:
-        os._exit(code)
-    others = [thread for thread in threading.enumerate() if not thread.daemon and thread is not threading.main_thread()]
-    for thread in others:
-        thread.join(timeout=0.2)
-    if any(thread.is_alive() for thread in others):
-        os._exit(code)
-    raise SystemExit(code)

@@ -21,6 +21,7 @@ from onward.app import App
 from onward.config import Config
 from onward.errors import StoreAway
 from onward.events import Observer, StoreAbsent
+from onward.exit import leave
 from onward.plan import Plan
 from onward.run import Signals
 
@@ -94,7 +95,7 @@ class Service:
 
     def leave(self, code: int) -> NoReturn:
         """Ends the process, also where a call that cannot be stopped would keep it."""
-        running.leave(code)
+        leave(code)
 
     def __enter__(self) -> Service:
         self._signals.__enter__()

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import dataclasses
 import os
-import tomllib
 import typing
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -198,10 +197,13 @@ def _unpacked(type_: Any, raw: Any) -> Any:
 def read_file(path: Path) -> dict[str, Any]:
     """The content of an `onward.toml`; empty where there is none."""
     try:
-        return tomllib.loads(path.read_text())
+        text = path.read_text()
+        import tomllib  # most often there is no file
+
+        return tomllib.loads(text)
     except FileNotFoundError:
         return {}
-    except (tomllib.TOMLDecodeError, OSError) as error:
+    except (ValueError, OSError) as error:
         raise SettingError(f"{path}: {error}") from error
 
 

@@ -16,6 +16,7 @@ from onward.log import AppSpec, PartitionFacts, SourceState, Survey
 from onward.replay import OVER, ReplayStatus, told
 from onward.survey import Held
 from onward.units import instant_text
+from onward.url import shown
 
 RECENT = 60.0
 """Seconds that rates are counted over."""
@@ -95,7 +96,7 @@ def status(store: str, survey: Survey, apps: Sequence[AppSpec], recent: float = 
         survey: taken with the same `recent`.
         recent: seconds.
     """
-    return Status(store, [_app(survey, app, recent) for app in apps])
+    return Status(shown(store), [_app(survey, app, recent) for app in apps])
 
 
 def _app(survey: Survey, app: AppSpec, recent: float) -> AppStatus:

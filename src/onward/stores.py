@@ -57,15 +57,23 @@ def open_books(url: str) -> Books:
     return books
 
 
-async def backup(url: str, file: Path) -> int:
-    """Writes a consistent copy of a store into a new file, while workers run; gives its size in bytes.
+class Backup(NamedTuple):
+    """A copy of a store: its size in bytes, and what to do with it."""
+
+    size: int
+    use: str
+
+
+async def backup(url: str, file: Path) -> Backup:
+    """Writes a consistent copy of a store into a new file, while workers run.
 
     Raises:
         StoreNotFound: there is no store.
         Refused: the file is there already or cannot be made, or the store cannot be used.
     """
     async with looking(url):  # which refuses what is no store of this version
-        return int(await asyncio.to_thread(_class(_kind(url).backup), url, file))
+        use = await asyncio.to_thread(_class(_kind(url).backup), url, file)
+    return Backup(file.stat().st_size, use)
 
 
 @contextlib.asynccontextmanager

@@ -3,7 +3,7 @@ from importlib.resources import files
 import pytest
 
 from onward.settings import _fields, masked, resolve
-from onward_apps.orders.place import Nats, Source, Target
+from onward_apps.orders.place import Source, Target
 from onward_apps.orders.settings import Settings, given, settings_of
 
 PAIRS = (
@@ -56,11 +56,6 @@ def test_what_is_no_target_is_refused(text):
         Target(text)
 
 
-def test_a_password_of_nats_is_masked():
-    assert str(Nats("nats://user:pass@word4@host:4222")) == "nats://user:***@host:4222"
-    assert str(Nats("")) == ""
-
-
 def read(**environment: str) -> Settings:
     return resolve("orders", Settings, environment=environment)[0]
 
@@ -84,7 +79,8 @@ def test_the_environment_is_read():
         ({"MIN_SLEEP": "x"}, "MIN_SLEEP"),
         ({"MIN_SLEEP": "31"}, "MIN_SLEEP 31 and MAX_SLEEP 30"),
         ({"LOG_LEVEL": "loud"}, "LOG_LEVEL"),
-        ({"NATS": "nats://h"}, "NATS"),
+        ({"NATS": "http://u:s3cretword@h"}, "NATS"),
+        ({"NATS_STREAM": "a.b"}, "NATS_STREAM"),
         ({"SOURCE": ""}, "SOURCE"),
         ({"TARGET": "dbname=x password=s3cretword"}, "TARGET"),
     ],

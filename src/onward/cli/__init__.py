@@ -1,4 +1,4 @@
-"""The command line: a file per command, wired in `program`."""
+"""The command line: a file per command, found by `commands`."""
 
 from onward.cli.program import main
 

@@ -8,7 +8,8 @@ from onward.audit import Breach, breaches, recounted
 from onward.cli import opened, options, show
 from onward.cli.status import chosen
 from onward.config import Config
-from onward.run import leave
+from onward.exit import leave
+from onward.url import shown
 
 
 def audit(apps: options.Apps = None, json: options.Json = False, store: options.Store = None) -> None:
@@ -17,7 +18,7 @@ def audit(apps: options.Apps = None, json: options.Json = False, store: options.
     stages, topics, found = asyncio.run(_audit(url, apps or []))
     if json:
         told = {"ok": not found, "stages": stages, "topics": topics, "breaches": found}
-        show.document({"store": url, **told})
+        show.document({"store": shown(url), **told})
     else:
         for breach in found:
             print(breach)

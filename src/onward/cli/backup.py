@@ -11,6 +11,7 @@ import typer
 from onward import stores
 from onward.cli import options, show
 from onward.config import Config
+from onward.url import shown
 
 
 def backup(
@@ -18,10 +19,13 @@ def backup(
     json: options.Json = False,
     store: options.Store = None,
 ) -> None:
-    """Write a consistent copy of the store into a new file, while workers run; it opens as a store."""
+    """Write a consistent copy of the store into a new file, while workers run.
+
+    Of a SQLite store it opens as one; of a store on PostgreSQL it is an archive for `pg_restore`, made by `pg_dump`.
+    """
     url = Config.read().store(store)
-    size = asyncio.run(stores.backup(url, file))
+    made = asyncio.run(stores.backup(url, file))
     if json:
-        show.document({"store": url, "file": str(file), "bytes": size})
+        show.document({"store": shown(url), "file": str(file), "bytes": made.size})
     else:
-        print(f"{file} is a copy of {url}, {size} bytes; open it by --store sqlite:///{file}")
+        print(f"{file} is a copy of {shown(url)}, {made.size} bytes; {made.use}")

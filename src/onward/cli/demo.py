@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import typer
-from rich.live import Live
 
 from onward import load
 from onward import run as running
@@ -19,6 +18,7 @@ from onward.cli.status import drawn
 from onward.config import Config
 from onward.declaration import spec_of
 from onward.errors import OnwardError, Refused
+from onward.exit import leave
 from onward.log import Survey
 from onward.observers.logging import LoggingObserver
 from onward.plan import Plan
@@ -51,7 +51,7 @@ def demo(
         running.again(*["--failed"] * failed)
     if ended.survey is not None:
         _tell(status(url, ended.survey, [spec_of(app) for app in found]), folder, found, json=json)
-    running.leave(int(failed))
+    leave(int(failed))
 
 
 def _with_demos(names: Sequence[str]) -> list[App]:
@@ -89,11 +89,15 @@ def prepared(apps: Sequence[App], folder: Path, config: Config, *, named: bool) 
 def _ran(apps: Sequence[App], url: str, plan: Plan, settings: dict[str, Any]) -> Ended:
     if not show.err.is_terminal or plan.once:
         return ran(apps, url, plan, settings, Progress(apps, url) if show.err.is_terminal else None)
+    from rich.live import Live
+    from rich.text import Text
+
     specs = [spec_of(app) for app in apps]
-    with Live(console=show.err, auto_refresh=False) as live:
+    with Live(console=show.err.console, auto_refresh=False) as live:
 
         def draw(survey: Survey) -> None:
-            live.update(drawn(status(url, survey, specs)), refresh=True)
+            tables = drawn(status(url, survey, specs))
+            live.update(Text(tables) if isinstance(tables, str) else tables, refresh=True)
 
         show.note("Ctrl-C ends it")
         return running.run(apps, url, plan, settings, observers=[LoggingObserver()], watch=draw)

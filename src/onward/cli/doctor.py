@@ -12,8 +12,9 @@ from onward.cli.show import Column
 from onward.config import Config
 from onward.doctor import Finding
 from onward.errors import Refused
+from onward.exit import leave
 from onward.prints import to_stderr
-from onward.run import leave
+from onward.url import shown
 
 _COLUMNS = [Column("check"), Column("state"), Column("what")]
 
@@ -33,7 +34,7 @@ def doctor(apps: options.Apps = None, json: options.Json = False, store: options
         findings = [*asyncio.run(_all(config, url, found)), *broken]
     worst = doctors.worst(findings)
     if json:
-        show.document({"store": url, "state": worst, "findings": findings})
+        show.document({"store": shown(url), "state": worst, "findings": findings})
     else:
         rows = [[finding.name, finding.state, finding.told] for finding in findings]
         show.facts(show.table("", _COLUMNS, rows))

@@ -12,13 +12,13 @@ from typing import Any, NoReturn
 import msgspec
 
 from onward import codec, dryrun
-from onward import run as running
 from onward.app import App
 from onward.cli import show
 from onward.cli.show import Column
 from onward.codec import Codec
 from onward.commit import STATES
 from onward.events import Event, Withheld
+from onward.exit import leave
 from onward.log import Replay
 from onward.observers.logging import LoggingObserver
 from onward.plan import Plan
@@ -87,7 +87,7 @@ def show_run(
             show.note(f"{effects.count - FIRST} more effects were withheld; --json shows all")
         _counts(told)
     show.note("nothing was changed")
-    running.leave(int(told.failed))
+    leave(int(told.failed))
 
 
 def _counts(told: DryRun) -> None:

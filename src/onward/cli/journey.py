@@ -3,13 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import msgspec
 from msgspec import UNSET
-from rich.console import RenderableType
-from rich.text import Text
-from rich.tree import Tree
 
 from onward.cli.show import in_line
 from onward.difference import Change
@@ -18,6 +15,9 @@ from onward.parked import carried_out_told
 from onward.settings import masked
 from onward.trace import KEPT, Journey, Passage, Step, edits
 from onward.units import instant_text
+
+if TYPE_CHECKING:
+    from rich.console import RenderableType
 
 WIDE = 200
 """Letters of a value in a drawing."""
@@ -36,6 +36,9 @@ class Branch(NamedTuple):
 
 def drawn(journey: Journey) -> RenderableType:
     """For a terminal."""
+    from rich.text import Text
+    from rich.tree import Tree
+
     branch = _journey(journey)
     top = Tree(Text(branch.text, style=branch.style))
     left = [(top, branch)]

@@ -2,20 +2,24 @@
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from onward import load, stores, units
-from onward.config import Config
+from onward import units
 from onward.errors import Refused
-from onward.log import Survey
+
+if TYPE_CHECKING:
+    from onward.log import Survey
+
+# What only completion needs is imported there.
 
 
 def installed(incomplete: str) -> list[str]:
     """Completes the name of an app."""
+    from onward import load
+
     return [name for name in load.installed() if name.startswith(incomplete)]
 
 
@@ -40,6 +44,10 @@ def _begun(names: set[str], incomplete: str) -> list[str]:
 
 def _survey() -> Survey | None:
     """What the store holds that a command would take; None where it cannot be looked at: nobody sees an error here."""
+    import asyncio
+
+    from onward import stores
+    from onward.config import Config
 
     async def look() -> Survey:
         async with stores.looking(Config.read().store()) as books:

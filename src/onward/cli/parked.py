@@ -12,15 +12,14 @@ import msgspec
 import typer
 
 from onward.cli import opened, options, show
-from onward.cli.edited import Edited, declared
 from onward.cli.show import Column
 from onward.config import Config
 from onward.errors import Refused
+from onward.exit import leave
 from onward.log import Books
 from onward.names import full_name
 from onward.parked import Asked, Choice, Found, ask, ask_edit, chosen
 from onward.record import Position
-from onward.run import leave
 from onward.survey import Fate
 from onward.units import instant_text
 
@@ -208,6 +207,8 @@ def edit(
 
     async def work(books: Books) -> bool:
         found = await _one(books, await _known(books, said))
+        from onward.cli.edited import Edited, declared  # it may load the app
+
         new = Edited(found, declared(found, app)).text(value, file)
         if new is None:
             show.note("nothing was changed")

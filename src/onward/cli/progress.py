@@ -6,12 +6,7 @@ import sys
 import threading
 from collections.abc import Sequence
 from types import TracebackType
-
-from rich.console import Group
-from rich.live import Live
-from rich.progress import BarColumn, MofNCompleteColumn, TaskID, TextColumn
-from rich.progress import Progress as Bars
-from rich.text import Text
+from typing import TYPE_CHECKING
 
 from onward.app import App
 from onward.cli import show
@@ -21,6 +16,9 @@ from onward.log import Survey
 from onward.observers.logging import write_lines
 from onward.status import status
 
+if TYPE_CHECKING:
+    from rich.progress import TaskID
+
 BARS = 10
 """How many records with a progress of their own are drawn at once."""
 
@@ -28,7 +26,7 @@ BARS = 10
 def log_lines(level: str) -> None:
     """Sends log lines to standard error: text on a terminal, JSON off it."""
     if show.err.is_terminal:
-        write_lines(lambda line: show.err.print(Text(line), soft_wrap=True), level, human=True)
+        write_lines(show.err.line, level, human=True)
     else:
         # In one piece, as handlers print there from threads of their own.
         write_lines(lambda line: print(f"{line}\n", end="", file=sys.stderr, flush=True), level, human=False)
@@ -38,16 +36,21 @@ class Progress:
     """A drawing of a run: counts per stage, and a bar for each record whose handler tells its progress."""
 
     def __init__(self, apps: Sequence[App], url: str) -> None:
+        from rich.console import Group
+        from rich.live import Live
+        from rich.progress import BarColumn, MofNCompleteColumn, TextColumn
+        from rich.progress import Progress as Bars
+
         self._specs = [spec_of(app) for app in apps]
         self._url = url
         columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn())
-        self._stages = Bars(*columns, TextColumn("{task.fields[parked]}"), console=show.err)
-        self._records = Bars(*columns, console=show.err)
+        self._stages = Bars(*columns, TextColumn("{task.fields[parked]}"), console=show.err.console)
+        self._records = Bars(*columns, console=show.err.console)
         self._stage_bars: dict[str, TaskID] = {}
         self._record_bars: dict[str, TaskID] = {}
         self._stage_of: dict[str, str] = {}
         self._turn = threading.Lock()
-        self._live = Live(Group(self._stages, self._records), console=show.err, refresh_per_second=4)
+        self._live = Live(Group(self._stages, self._records), console=show.err.console, refresh_per_second=4)
 
     def __enter__(self) -> Progress:
         self._live.start()

@@ -18,10 +18,10 @@ from onward.cli import options, show
 from onward.config import Config
 from onward.declaration import spec_of
 from onward.errors import AppNotFound, BadRecord, Refused, StoreAway, StoreNotFound
+from onward.exit import STOPPING, leave
 from onward.log import Commit, Log, Survey, TopicSpec
 from onward.names import full_name
 from onward.put import BadLine, Desk, batches
-from onward.run import STOPPING, leave
 from onward.status import EMPTY
 from onward.topic import Topic
 

@@ -8,7 +8,6 @@ import sys
 from typing import Annotated
 
 import typer
-from rich.text import Text
 
 from onward.cli import opened, options, show
 from onward.config import Config
@@ -80,16 +79,9 @@ def _write(records: list[Kept], *, json: bool) -> None:
             show.line(record)
     elif show.out.is_terminal:
         for record in records:
-            show.out.print(
-                Text.assemble(
-                    (f"{record.topic}:{record.partition}:{record.offset}", "dim"),
-                    " ",
-                    (show.in_line(record.key or ""), "bold"),
-                    " ",
-                    bytes(record.value).decode(),
-                ),
-                soft_wrap=True,
-            )
+            place = f"{record.topic}:{record.partition}:{record.offset}"
+            key, value = show.in_line(record.key or ""), bytes(record.value).decode()
+            show.out.line((place, "dim"), " ", (key, "bold"), " ", value)
     else:
         for record in records:
             place = f"{record.topic}:{record.partition}:{record.offset}"

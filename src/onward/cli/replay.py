@@ -20,6 +20,7 @@ from onward.errors import Refused
 from onward.log import Books, Replay, Survey
 from onward.names import full_name
 from onward.plan import Plan
+from onward.url import shown
 
 SCREEN = 20
 
@@ -142,7 +143,7 @@ async def _list(url: str, *, json: bool) -> None:
         failed = {facts.replay.number: await _failed(books, facts, None if json else SCREEN) for facts, _ in jobs}
     if json:
         told = [{**msgspec.structs.asdict(one), "failures": failed[one.number]} for _, one in jobs]
-        show.document({"store": url, "replays": told})
+        show.document({"store": shown(url), "replays": told})
         return
     counts = ("offsets", "passed", "done", "failed", "retrying", "behind", "gone", "emitted")
     columns = [Column("replay", number=True), Column("stage"), *(Column(count, number=True) for count in counts)]

@@ -21,6 +21,7 @@ from onward.cli.show import Column
 from onward.config import Config, assigned
 from onward.declaration import spec_of
 from onward.errors import Refused
+from onward.exit import STOPPING, leave
 from onward.health import Address, address, serving
 from onward.log import Survey
 from onward.observers.logging import LoggingObserver
@@ -28,6 +29,7 @@ from onward.parent import Parent
 from onward.plan import Plan
 from onward.run import Ended
 from onward.status import StageStatus, status
+from onward.url import shown
 
 
 def run(
@@ -96,7 +98,7 @@ def run(
     if child is not None:
         _end_with_parent()
     if follow and not selected:
-        running.leave(0)
+        leave(0)
     drawing = Progress(found, url) if once and child is None and show.err.is_terminal else None
     ended = ran(found, url, plan, settings, drawing, at if child is None else None)
     failed = failed or (once and ended.report.failed)
@@ -106,7 +108,7 @@ def run(
         left_over(url, found, ended.survey, json=json)
     if once and failed:
         show.failed(ended.report.why or "something failed in a process that this one has replaced")
-    running.leave(int(failed))
+    leave(int(failed))
 
 
 def ran(
@@ -134,7 +136,7 @@ def left_over(url: str, apps: Sequence[App], survey: Survey, *, json: bool) -> N
     left = [stage for app in made.apps for stage in app.stages if stage.state != "gone" and stage.left]
     if json:
         told = [{"name": stage.name, **{count: getattr(stage, count) for count in _LEFT}} for stage in left]
-        show.document({"store": url, "left": told})
+        show.document({"store": shown(url), "left": told})
     elif left:
         columns = [Column("stage"), *(Column(count, number=True) for count in _LEFT), Column("state")]
         show.facts(show.table("What stays:", columns, [_row(stage) for stage in left]))
@@ -160,7 +162,7 @@ def _several(apps: Sequence[App], url: str, count: int, health: Address | None, 
         left_over(url, apps, asyncio.run(_survey(url)), json=json)
     if once and code == 1:
         show.failed("a process has failed, and has said above why")
-    running.leave(code)
+    leave(code)
 
 
 async def _survey(url: str) -> Survey:
@@ -174,6 +176,6 @@ def _end_with_parent() -> None:
     def wait() -> None:
         while os.read(0, 1):
             pass
-        os.kill(os.getpid(), running.STOPPING[1])
+        os.kill(os.getpid(), STOPPING[1])
 
     threading.Thread(target=wait, name="onward-parent", daemon=True).start()

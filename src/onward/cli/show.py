@@ -1,27 +1,73 @@
-"""What is shown where: facts on standard output, all else on standard error; tables for who looks, else plain text."""
+"""What is shown where: facts on standard output, all else on standard error; tables for who looks, else plain text.
+
+Rich draws for who looks; off a terminal it is not even imported, which would be a third of the time of a command.
+"""
 
 from __future__ import annotations
 
 import sys
 from collections.abc import Iterable, Sequence
-from typing import Any, NoReturn
+from functools import cached_property
+from typing import TYPE_CHECKING, Any, Literal, NoReturn
 
 import msgspec
-from rich.console import Console, RenderableType
-from rich.table import Table
-from rich.text import Text
 
 from onward.errors import DeclarationError, OnwardError
-from onward.run import leave
+from onward.exit import leave
 from onward.settings import masked
 
-out = Console(highlight=False)
-err = Console(stderr=True, highlight=False)
+if TYPE_CHECKING:
+    from rich.console import Console, RenderableType
+
+# What Rich leaves out of texts: they would move a terminal's cursor.
+_MOVES = dict.fromkeys([7, 8, 11, 12, 13])
+
+
+class Stream:
+    """Standard output or standard error."""
+
+    def __init__(self, name: Literal["stdout", "stderr"]) -> None:
+        self._name = name
+
+    @cached_property
+    def is_terminal(self) -> bool:
+        """Whether a person is looking."""
+        return getattr(sys, self._name).isatty()
+
+    @cached_property
+    def console(self) -> Console:
+        """What Rich draws on."""
+        from rich.console import Console
+
+        return Console(stderr=self._name == "stderr", highlight=False)
+
+    def print(self, shown: RenderableType) -> None:
+        """Prints a text or a drawing; on a terminal long lines are folded."""
+        if isinstance(shown, str) and not self.is_terminal:
+            return self._write(shown)
+        from rich.text import Text
+
+        self.console.print(Text(shown) if isinstance(shown, str) else shown, soft_wrap=not self.is_terminal)
+
+    def line(self, *parts: str | tuple[str, str]) -> None:
+        """Prints a line, which is never folded, of texts and of (text, style) for who looks."""
+        if not self.is_terminal:
+            return self._write("".join(part if isinstance(part, str) else part[0] for part in parts))
+        from rich.text import Text
+
+        self.console.print(Text.assemble(*parts), soft_wrap=True)
+
+    def _write(self, text: str) -> None:
+        getattr(sys, self._name).write(f"{text.translate(_MOVES)}\n")
+
+
+out = Stream("stdout")
+err = Stream("stderr")
 
 
 def facts(shown: RenderableType) -> None:
-    """Something that was asked for; lines are as long as they are where no terminal folds them."""
-    out.print(shown, soft_wrap=not out.is_terminal)
+    """Something that was asked for."""
+    out.print(shown)
 
 
 def document(value: Any) -> None:
@@ -52,7 +98,7 @@ def in_line(text: str) -> str:
 
 def note(text: str) -> None:
     """Something that was not asked for but should be known."""
-    err.print(Text(text), style="dim" if err.is_terminal else None, soft_wrap=True)
+    err.line((text, "dim"))
 
 
 def fail(error: OnwardError) -> NoReturn:
@@ -64,14 +110,14 @@ def fail(error: OnwardError) -> NoReturn:
         text = "\n".join([*(f"  {fault}" for fault in faults), f"app {error.app!r}: {count}{faults[0]}"])
     *before, last = masked(text).splitlines() or [""]
     for one in before:
-        err.print(Text(one), soft_wrap=True)
-    err.print(Text.assemble(("Error: ", "bold red"), last), soft_wrap=True)
+        err.line(one)
+    err.line(("Error: ", "bold red"), last)
     leave(error.exit_code)
 
 
 def failed(why: str) -> None:
     """Tells, as the last line, why a command ends with exit code 1."""
-    err.print(Text.assemble(("Error: ", "bold red"), masked(why)), soft_wrap=True)
+    err.line(("Error: ", "bold red"), masked(why))
 
 
 class Column:
@@ -83,16 +129,28 @@ class Column:
 
 
 def table(title: str, columns: Sequence[Column], rows: Iterable[Sequence[str]]) -> RenderableType:
-    """For `out.print`: a drawn table on a terminal, else columns of plain text with the title before them."""
+    """For `facts`: a drawn table on a terminal, else columns of plain text with the title before them."""
     cells = [list(row) for row in rows]
     if not out.is_terminal:
-        return Text(_plain(title, columns, cells))
+        return _plain(title, columns, cells)
+    from rich.table import Table
+    from rich.text import Text
+
     made = Table(title=title or None, title_justify="left", title_style="bold", header_style="bold")
     for column in columns:
         made.add_column(column.title, justify="right" if column.number else "left", overflow="fold")
     for row in cells:
         made.add_row(*(Text(cell, style=_style(cell)) for cell in row))
     return made
+
+
+def stacked(parts: Sequence[RenderableType]) -> RenderableType:
+    """For `facts`: tables one below the other."""
+    if not out.is_terminal:
+        return "\n".join(map(str, parts))
+    from rich.console import Group
+
+    return Group(*parts)
 
 
 def _plain(title: str, columns: Sequence[Column], cells: list[list[str]]) -> str:

@@ -5,21 +5,22 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import sys
-from typing import Annotated
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Annotated
 
 import typer
-from rich.console import Group, RenderableType
-from rich.live import Live
 
-from onward import load
 from onward.cli import opened, options, show
 from onward.cli.show import Column, table
 from onward.config import Config
-from onward.declaration import spec_of
 from onward.errors import AppNotFound, StoreNotFound
 from onward.log import AppSpec, Survey
 from onward.status import EMPTY, AppStatus, Status
 from onward.status import status as status_of
+
+if TYPE_CHECKING:
+    from rich.console import RenderableType
+    from rich.live import Live
 
 INTERVAL = 1.0
 
@@ -37,7 +38,7 @@ def status(
 
 
 async def _status(url: str, names: list[str], *, watch: bool, json: bool) -> None:
-    live = Live(console=show.out, auto_refresh=False) if watch and not json and show.out.is_terminal else None
+    live = _live() if watch and not json and show.out.is_terminal else None
     async with contextlib.AsyncExitStack() as stack:
         books = None
         try:
@@ -63,6 +64,12 @@ async def _status(url: str, names: list[str], *, watch: bool, json: bool) -> Non
             await asyncio.sleep(INTERVAL)
 
 
+def _live() -> Live:
+    from rich.live import Live
+
+    return Live(console=show.out.console, auto_refresh=False)
+
+
 def chosen(survey: Survey, names: list[str]) -> list[AppSpec]:
     """The apps that were named, in that order, as the store knows them, else as their code says; without names all
     that the store knows.
@@ -73,16 +80,18 @@ def chosen(survey: Survey, names: list[str]) -> list[AppSpec]:
     known = {app.name: app for app in survey.apps}
     if not names:
         return list(known.values())
-    found = []
-    for name in names:
-        if (spec := known.get(name)) is None or not load.is_name(name):
-            try:
-                declared = spec_of(load.app(name))
-            except AppNotFound as error:
-                raise AppNotFound(f"{error}; the store knows {', '.join(known) or 'no app'}") from error
-            spec = known.get(declared.name, declared)
-        found.append(spec)
-    return found
+    return [known.get(name) or _by_code(name, known) for name in names]
+
+
+def _by_code(name: str, known: Mapping[str, AppSpec]) -> AppSpec:
+    from onward import load  # it takes longer than all the rest
+    from onward.declaration import spec_of
+
+    try:
+        declared = spec_of(load.app(name))
+    except AppNotFound as error:
+        raise AppNotFound(f"{error}; the store knows {', '.join(known) or 'no app'}") from error
+    return known.get(declared.name, declared)
 
 
 def drawn(status: Status) -> RenderableType:
@@ -90,7 +99,7 @@ def drawn(status: Status) -> RenderableType:
     parts: list[RenderableType] = []
     for app in status.apps:
         parts += _app(app)
-    return Group(*parts) if parts else f"{status.store} knows no app yet"
+    return show.stacked(parts) if parts else f"{status.store} knows no app yet"
 
 
 _SOURCES = [

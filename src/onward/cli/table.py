@@ -8,7 +8,6 @@ from typing import Annotated, Any
 
 import msgspec
 import typer
-from rich.text import Text
 
 from onward.cli import opened, options, show
 from onward.config import Config
@@ -97,8 +96,6 @@ def _show(told: dict[str, Any], *, json: bool) -> None:
     changed = [told["action"], told["by"], told["origin"] or "-"] if "action" in told else []
     cells = [told["key"], f"{told['version']}", told["at"], *changed, told["state"] or "-", value]
     if show.out.is_terminal:
-        show.out.print(
-            Text.assemble((cells[0], "bold"), " ", (" ".join(cells[1:-1]), "dim"), " ", value), soft_wrap=True
-        )
+        show.out.line((cells[0], "bold"), " ", (" ".join(cells[1:-1]), "dim"), " ", value)
     else:
         print(*cells, sep="\t")

@@ -19,6 +19,7 @@ from onward.clock import SystemClock
 from onward.config import Config, assigned
 from onward.declaration import spec_of
 from onward.errors import OnwardError, Refused, StoreNotFound
+from onward.exit import leave
 from onward.failure import kind_of, message_of
 from onward.loop import Calls
 from onward.prints import to_stderr
@@ -69,7 +70,7 @@ def task(
         result = msgspec.json.decode(run.result)
         print(result if isinstance(result, str) else run.result.decode())
     if signals.heard is not None and run.outcome == "stopped":
-        running.leave(128 + signals.heard)
+        leave(128 + signals.heard)
     if error is not None:
         raise OnwardError(f"{run.error}\ntask {chosen.name} failed: {kind_of(error)}: {message_of(error)}") from error
     if not json:

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from typing import Any, LiteralString, cast
-from urllib.parse import parse_qsl, quote, urlencode, urlsplit, urlunsplit
 
 import psycopg
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
 from onward.errors import Broken, Refused, StoreAway, StoreUncertain
 from onward.postgres.types import ADAPTERS
+from onward.url import shown
 
 Connection = psycopg.Connection[tuple[Any, ...]]
 
@@ -45,7 +45,6 @@ _SESSION = f"""SELECT
 OLDEST = 130_000
 """The oldest server that will do, as it says its version."""
 
-_SECRETS = ("password", "sslpassword")
 _WRONG = (
     "authentication failed",
     "pg_hba.conf",
@@ -145,21 +144,6 @@ def rows(connection: Connection, statement: str, /, **parameters: Any) -> list[t
 def run(connection: Connection, statement: str, /, **parameters: Any) -> int:
     """Runs a statement that gives no rows; how many it has changed."""
     return connection.execute(cast(LiteralString, statement), parameters or None).rowcount
-
-
-def shown(url: str) -> str:
-    """A URL as it may be seen: passwords are masked."""
-    try:
-        parts = urlsplit(url)
-        host, user, password = parts.netloc.rpartition("@")[2], parts.username, parts.password
-        query = [(name, "***" if name in _SECRETS else value) for name, value in parse_qsl(parts.query)]
-    except ValueError:
-        return f"{url.partition(':')[0]}://***"
-    if "@" in parts.netloc:
-        host = f"{quote(user or '', safe='')}{':***' if password is not None else ''}@{host}"
-    if "@" in parts.path + parts.query + parts.fragment or "#" in url:  # a password that is not written as it must be
-        return f"{parts.scheme}://***"
-    return urlunsplit((parts.scheme, host, parts.path, urlencode(query, safe="*/:,"), ""))
 
 
 def _said(error: BaseException) -> str:

@@ -2,24 +2,16 @@
 
 from __future__ import annotations
 
-from importlib import resources
+from pathlib import Path
 
 
 class Statements:
     """The statements of a dialect as attributes named after their files."""
 
     def __init__(self, dialect: str) -> None:
-        folder = resources.files(__package__) / dialect
-        self._texts = {
-            file.name.removesuffix(".sql"): file.read_text().strip()
-            for file in folder.iterdir()
-            if file.name.endswith(".sql")
-        }
-        self.migrations = [
-            file.read_text()
-            for file in sorted((folder / "migrations").iterdir(), key=lambda file: file.name)
-            if file.name.endswith(".sql")
-        ]
+        folder = Path(__file__).parent / dialect
+        self._texts = {file.stem: file.read_text().strip() for file in folder.glob("*.sql")}
+        self.migrations = [file.read_text() for file in sorted((folder / "migrations").glob("*.sql"))]
 
     def __getattr__(self, name: str) -> str:
         try:

@@ -4,7 +4,7 @@
 
 Reading order: `model` (what is declared), `loader` (the wiring), `find` (with `listing`, `filename`, `snapshot`),
 `parse` (with `read`, `layout`, `convert`, `transactions`), `merge` (with `needs`, `reconcile`, `schema`, `statements`,
-`deliveries`), `announce`; then `commands` (with `settings`, `place`, `report`, `dryrun`), and what describes:
+`deliveries`), `announce`, `notify`; then `commands` (with `settings`, `place`, `report`, `dryrun`), and what describes:
 `diagram`, `specification`, `profile`.
 """
 

@@ -14,6 +14,7 @@ import apsw
 import typer
 
 from onward import App, OnwardError
+from onward.connect.nats import open_nats
 from onward.connect.objects import Folder
 from onward.errors import Refused
 from onward.events import Event, Failed, SourceFailed, StoreAbsent, Tripped
@@ -52,7 +53,12 @@ def commands(app: App, entities: Sequence[Entity], *, transactions: str = "") ->
         notifications: Annotated[
             bool | None, typer.Option("--notifications/--no-notifications", help="NOTIFICATIONS")
         ] = None,
+        notify_empty: Annotated[
+            bool | None,
+            typer.Option("--notify_empty/--no-notify_empty", "--notify-empty/--no-notify-empty", help="NOTIFY_EMPTY"),
+        ] = None,
         nats: Annotated[str | None, typer.Option(help="NATS")] = None,
+        nats_stream: Annotated[str | None, typer.Option("--nats_stream", "--nats-stream", help="NATS_STREAM")] = None,
         source: Annotated[str | None, typer.Option(help="SOURCE")] = None,
         target: Annotated[str | None, typer.Option(help="TARGET")] = None,
         log_level: Annotated[str | None, typer.Option("--log_level", "--log-level", help="LOG_LEVEL")] = None,
@@ -71,7 +77,9 @@ def commands(app: App, entities: Sequence[Entity], *, transactions: str = "") ->
             max_sleep=max_sleep,
             dry_run=dry_run,
             notifications=notifications,
+            notify_empty=notify_empty,
             nats=nats,
+            nats_stream=nats_stream,
             source=source,
             target=target,
             log_level=log_level,
@@ -80,6 +88,8 @@ def commands(app: App, entities: Sequence[Entity], *, transactions: str = "") ->
         with Service(app, given=settings, store=store, grace=grace, observers=[_told(log)]) as running:
             _lines(log, running.settings.log_level)
             place, target = running.settings.source.open(), running.settings.target.reveal()
+            if running.settings.nats:
+                open_nats(running.settings.nats)  # asks nobody; what is not installed is said now
             if isinstance(place, Folder) and not Path(place.where).is_dir():
                 log.warning("%s is not there yet.", place.where)
             one_pass: Callable[[], object] = partial(
@@ -132,6 +142,8 @@ def serve(
     settings: Settings = running.settings
     log.info("Source: %s.", settings.source)
     log.info("Target: %s (SQLite %s).", settings.target, apsw.sqlite_lib_version())
+    if settings.notifications:
+        log.info("NATS: %s.", settings.nats or "empty, so change messages stay in the topic `changes`")
     if settings.run_as_service:
         log.info("Running as a service, with %d to %d seconds between passes.", settings.min_sleep, settings.max_sleep)
     one_pass()

@@ -4,15 +4,19 @@ from __future__ import annotations
 
 import logging
 import math
+import re
 import socket
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from datetime import UTC, datetime
+from typing import Any
 
 import apsw
 
-from onward import App, Checkpoint, Database, Drop, Hold, Later, Retry, Unavailable, __version__
+from onward import App, Checkpoint, Database, Drop, Hold, Later, Record, Retry, Unavailable, __version__
+from onward.connect.nats import ID, JetStream, open_nats
 from onward.connect.objects import Objects
+from onward.errors import MessageRefused
 
 from .announce import announce as announced
 from .commands import commands
@@ -20,8 +24,10 @@ from .errors import BadRow, FileChanged, MassRemoval, SchemaDiffers
 from .find import Cursor, find, found_again
 from .listing import Once
 from .merge import Progress, merge
-from .model import Change, Delivery, Entity, File
+from .model import Change, Delivery, Entity, File, Notified
 from .needs import missing
+from .notify import mark as marked
+from .notify import message_id, publish, stream_of, subject_of
 from .report import after_commit
 from .settings import Settings, settings_of
 
@@ -53,10 +59,12 @@ def loader(
     """
     by_name = _checked(entities, transactions)
     app = App(name)
-    app.settings(settings_of(source, target or f"sqlite:///{name}.db"))
+    app.settings(settings_of(source, target or f"sqlite:///{name}.db", re.sub(r"[\s.*>/\\]", "-", data_source)))
     files = app.topic("files", File, key="table")
     deliveries = app.topic("deliveries", Delivery, key=lambda delivery: name)
     changes = app.topic("changes", Change, key="id")
+    notified = app.topic("notified", Notified, key=lambda told: name)
+    database = Database(lambda settings: settings.target.reveal())
     log = logging.getLogger(f"onward.{name}")
     warn = Once(log.warning)
     full = Due(FULL_LISTING)
@@ -76,7 +84,7 @@ def loader(
     @app.stage(
         files,
         to=deliveries,
-        within=Database(lambda settings: settings.target.reveal()),
+        within=database,
         retry=Retry(attempts=5, first="1s", most="1m", reject=(BadRow, SchemaDiffers)),
     )
     def deliver(
@@ -123,15 +131,42 @@ def loader(
             return Hold(str(error))
 
     @app.stage(deliveries, to=changes)
-    def announce(delivery: Delivery, settings: Settings, dry_run: bool) -> Change | None:
-        change = None
-        if settings.notifications:
-            host, at = socket.gethostname(), datetime.now(UTC)
-            change = announced(delivery, entities, source=data_source, process=name, host=host, at=at)
-        lines = [f"would persist {delivery.summary}."]
-        for text in lines if dry_run else after_commit(delivery, published=change is not None):
+    def announce(delivery: Delivery, settings: Settings, dry_run: bool) -> Any:
+        for text in [f"would persist {delivery.summary}."] if dry_run else after_commit(delivery):
             log.info("Delivery %d: %s", delivery.delivery_id, text)
-        return change
+        host, at, empty = socket.gethostname(), datetime.now(UTC), settings.notify_empty
+        change = announced(delivery, entities, source=data_source, process=name, host=host, at=at, empty=empty)
+        if change is None or not settings.notifications:
+            return None
+        return changes.record(change, headers={ID: message_id(name, delivery.delivery_id)})
+
+    @app.resource
+    async def nats(settings: Settings) -> AsyncIterator[JetStream | None]:
+        if settings.nats:
+            async with open_nats(settings.nats, stream=stream_of(settings.nats_stream, data_source)) as opened:
+                yield opened
+        else:
+            yield None
+
+    # Whoever has to be told of a delivery may be away for as long as it takes: the next file is not kept waiting.
+    @app.stage(
+        changes,
+        to=notified,
+        effect=True,
+        slows=False,
+        start="first",
+        retry=Retry(first="1s", most="15s", reject=(MessageRefused,)),
+    )
+    async def notify(change: Record[Change], settings: Settings, nats: JetStream | None) -> Notified | Drop:
+        if nats is None or not settings.notifications:
+            return Drop("NATS is empty" if nats is None else "NOTIFICATIONS is off")
+        told = await publish(change, nats, subject_of(data_source, name))
+        log.info("Delivery %d: messages published.", told.delivery_id)
+        return told
+
+    @app.stage(notified, within=database, batch=100)
+    def mark(told: list[Notified], tx: apsw.Connection) -> None:
+        marked(told, tx, name)
 
     app.command(commands(app, entities, transactions=transactions))
     return app

@@ -225,6 +225,14 @@ class Change(Struct, frozen=True):
     max_event_id: int
 
 
+class Notified(Struct, frozen=True):
+    """The message about a delivery is kept by NATS, since when (UTC); `repeated`: it was there before."""
+
+    delivery_id: int
+    at: datetime
+    repeated: bool = False
+
+
 _encoder = msgspec.json.Encoder()
 
 

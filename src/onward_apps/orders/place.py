@@ -58,16 +58,6 @@ class Target(Secret):
         return self.reveal()
 
 
-class Nats(Secret):
-    """A NATS server: `nats://user:password@host:4222`; empty for none."""
-
-    def secrets(self) -> Sequence[str]:
-        return _secrets_of(self.reveal())
-
-    def __str__(self) -> str:
-        return _without_secrets(self.reveal())
-
-
 def _url_of_pairs(text: str) -> str:
     pairs = dict(word.partition("=")[::2] for word in text.split())
     if missing := [key for key in _KEYS if key not in pairs]:

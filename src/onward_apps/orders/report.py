@@ -14,14 +14,12 @@ def formatter() -> logging.Formatter:
     return logging.Formatter(FORMAT, "%Y-%m-%d %H:%M:%S")
 
 
-def after_commit(delivery: Delivery, *, published: bool) -> Iterator[str]:
+def after_commit(delivery: Delivery) -> Iterator[str]:
     """What is said once it is in the database; nothing of a file that came again."""
     if delivery.repeated:
         return
     yield "persisted to sqlite."
     yield f"persisted {delivery.summary}."
-    if published:
-        yield "messages published."
     yield f"processed ({lasted(delivery.seconds)} seconds)."
 
 

@@ -4,7 +4,9 @@ from typing import Annotated, Any
 
 from msgspec import Meta, Struct, defstruct
 
-from .place import Nats, Source, Target
+from onward.connect.nats import NatsURL
+
+from .place import Source, Target
 
 LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR")
 
@@ -27,7 +29,9 @@ class Settings(Struct, frozen=True):
     max_sleep: Annotated[int, _env("MAX_SLEEP")] = 30
     dry_run: Annotated[bool, _env("DRY_RUN")] = False
     notifications: Annotated[bool, _env("NOTIFICATIONS")] = True
-    nats: Annotated[Nats, _env("NATS")] = Nats("")
+    notify_empty: Annotated[bool, _env("NOTIFY_EMPTY")] = False
+    nats: Annotated[NatsURL, _env("NATS")] = NatsURL("")
+    nats_stream: Annotated[str, _env("NATS_STREAM")] = "paper-engine"
     log_level: Annotated[str, _env("LOG_LEVEL")] = "INFO"
 
     def __post_init__(self) -> None:
@@ -35,11 +39,8 @@ class Settings(Struct, frozen=True):
             raise ValueError(f"MIN_SLEEP {self.min_sleep} and MAX_SLEEP {self.max_sleep}: write 0 <= MIN <= MAX")
         if self.log_level.upper() not in LEVELS:
             raise ValueError(f"LOG_LEVEL is {self.log_level!r}; it may be {', '.join(LEVELS)}")
-        if self.nats and self.notifications:
-            raise ValueError(
-                "NATS is set, and there is no publishing to NATS yet: leave NATS empty, and change messages are kept"
-                " in the topic `changes`; or switch them off by NOTIFICATIONS=False"
-            )
+        if set(self.nats_stream) & set(" .*>/\\\t\r\n"):
+            raise ValueError(f"NATS_STREAM is {self.nats_stream!r}; it may have no blanks, nor any of . * > / \\")
 
 
 def given(**flags: Any) -> dict[str, str]:
@@ -47,10 +48,11 @@ def given(**flags: Any) -> dict[str, str]:
     return {name: str(value) for name, value in flags.items() if value is not None}
 
 
-def settings_of(source: str, target: str) -> type[Settings]:
+def settings_of(source: str, target: str, stream: str = "paper-engine") -> type[Settings]:
     """The settings of one loader, with its own defaults."""
     fields = [
         ("source", Annotated[Source, _env("SOURCE")], Source(source)),
         ("target", Annotated[Target, _env("TARGET")], Target(target)),
+        ("nats_stream", Annotated[str, _env("NATS_STREAM")], stream),
     ]
     return defstruct("Settings", fields, bases=(Settings,), frozen=True)

@@ -1,0 +1,1 @@
+DELETE FROM onward.attempt WHERE id = ANY(%(ids)s::bigint[])

@@ -1,0 +1,1 @@
+DELETE FROM onward.request WHERE id = ANY(%(ids)s::bigint[])

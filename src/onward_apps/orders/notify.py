@@ -1,0 +1,50 @@
+"""A change message -> NATS; what is acknowledged is marked in `loader_deliveries`."""
+
+from collections.abc import Sequence
+from datetime import UTC, datetime
+
+import apsw
+import msgspec
+
+from onward import Record
+from onward.connect.nats import ID, JetStream, Stream
+
+from .model import Change, Notified
+from .statements import statement
+
+DUPLICATES = "24h"
+"""For so long a stream that we make knows what it has: a loader that was killed may start again hours later."""
+
+
+def subject_of(source: str, process: str) -> str:
+    """As in `paper-engine.meta.orders.change`; `*` for the process of any."""
+    return f"{source}.meta.{process}.change"
+
+
+def message_id(process: str, delivery_id: int) -> str:
+    """By which NATS, and who reads it, tells a message that comes twice."""
+    return f"{process}:{delivery_id}"
+
+
+def stream_of(name: str, source: str) -> Stream | None:
+    """The stream to be made where none takes the messages: of all processes of the data source. None: none."""
+    return Stream(name, [subject_of(source, "*")], duplicates=DUPLICATES) if name else None
+
+
+async def publish(change: Record[Change], nats: JetStream, subject: str) -> Notified:
+    """Publishes, and waits until a stream keeps it.
+
+    Raises:
+        Unavailable: it may not be there; it is to be published again, under the same id.
+    """
+    id_ = change.headers[ID]
+    ack = await nats.publish(subject, msgspec.json.encode(change.value), id=id_)
+    return Notified(int(id_.rpartition(":")[2]), datetime.now(UTC), repeated=ack.repeated)
+
+
+def mark(told: Sequence[Notified], tx: apsw.Connection, process: str) -> None:
+    """Writes when they were acknowledged, in the transaction that is open; the first time stands."""
+    for each in told:
+        at = each.at.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+        bound = {"process": process, "delivery_id": each.delivery_id, "notified_at": at}
+        tx.execute(statement("delivery_notified"), bound)
