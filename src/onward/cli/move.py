@@ -5,16 +5,18 @@ from __future__ import annotations
 import asyncio
 import time
 from types import TracebackType
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn
 
 from onward import stores
 from onward.cli import options, show
 from onward.config import Config
 from onward.errors import Refused
 from onward.move import Move, Moved, cancel
+
+if TYPE_CHECKING:
+    from rich.progress import Progress, TaskID
 
 EVERY = 5.0
 """Seconds between lines that tell how far it is, where nobody is looking."""
@@ -72,29 +74,31 @@ class Drawing:
     """How far a move is: bars for who looks, else a line now and then."""
 
     def __init__(self) -> None:
-        columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn())
-        self._bars = Progress(*columns, console=show.err)
+        self._bars: Progress | None = None
         self._tasks: dict[str, TaskID] = {}
         self._next = time.monotonic() + EVERY
 
     def __enter__(self) -> Drawing:
         if show.err.is_terminal:
+            from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
+
+            columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn())
+            self._bars = Progress(*columns, console=show.err.console)
             self._bars.start()
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        if show.err.is_terminal:
+        if self._bars is not None:
             self._bars.stop()
 
     def tell(self, kind: str, done: int, total: int) -> None:
-        """Draws that so many rows of a kind are there."""
-        if not show.err.is_terminal:
-            if time.monotonic() >= self._next:
-                self._next = time.monotonic() + EVERY
-                show.note(f"{kind}: {done} of {total} rows are there")
-            return
-        if kind not in self._tasks:
-            self._tasks[kind] = self._bars.add_task(kind, total=total)
-        self._bars.update(self._tasks[kind], completed=done, total=total)
+        """Shows that so many rows of a kind are there."""
+        if self._bars is not None:
+            if kind not in self._tasks:
+                self._tasks[kind] = self._bars.add_task(kind, total=total)
+            self._bars.update(self._tasks[kind], completed=done, total=total)
+        elif time.monotonic() >= self._next:
+            self._next = time.monotonic() + EVERY
+            show.note(f"{kind}: {done} of {total} rows are there")
