@@ -18,7 +18,7 @@ from onward.breaker import Breaker
 from onward.codec import HEADERS, KEY, ORIGIN, TIME, VALUE, Codec
 from onward.document import Edit
 from onward.emit import Emitted, Emitter, Kept, Yields
-from onward.errors import BadOutput, BadRecord, CallFailed, TimedOut, Unavailable
+from onward.errors import BadOutput, BadRecord, CallFailed, TimedOut, Unavailable, Unkeepable
 from onward.events import Progressed
 from onward.failure import Failure, is_stopped, kind_of, message_of, release
 from onward.log import Append, Parked
@@ -89,8 +89,9 @@ class Unit:
         waiting for it."""
         return self._verdict.acquire(blocking=False)
 
-    def reopen(self) -> None:
-        """What was decided could not be kept and is to be tried again."""
+    def reopen(self, reader: Codec) -> None:
+        """What came of it could not be kept, and it is to be tried again, with values that no call has changed."""
+        self.chunk = self.chunk.fresh(range(len(self)), reader)
         if self._verdict.locked():
             self._verdict.release()
 
@@ -272,6 +273,8 @@ class Caller:
                     result = await self._in_time(result)
                 elif generates:
                     result = await self._drained(result)
+                if taking_back:
+                    undo.stands()
                 if taking_back and (proving or undo.changed):
                     if not proving and self._unfit(chunk, _without(index, out), results):
                         # One before this that cannot be written: it has to be settled before anything is changed.
@@ -282,7 +285,7 @@ class Caller:
                     self._prove(chunk, index, result)
             except Unavailable as error:
                 if taking_back:
-                    undo.back()
+                    undo.back(error)
                 called.outage = message_of(error) or "the handler raised Unavailable"
                 stopped = index
                 break
@@ -290,7 +293,7 @@ class Caller:
                 if is_stopped(error):
                     raise
                 if taking_back:
-                    undo.back()
+                    undo.back(error)
                 self._breaker.succeeded(len(results) - passed)
                 passed = len(results)
                 called.failures.append(Failure(index, error=error, took=time.monotonic() - now))
@@ -391,15 +394,16 @@ class Caller:
                 result = await self._in_time(result)
             elif self._generates:
                 result = await self._drained(result)
+            undo.stands()
             self._settle_batch(called, chunk, indices, result, undo)
         except Unavailable as error:
-            undo.back()
+            undo.back(error)
             called.outage = message_of(error) or "the handler raised Unavailable"
             called.rest = sorted([*called.rest, *indices])
         except BaseException as error:
             if is_stopped(error):
                 raise
-            undo.back()
+            undo.back(error)
             took = time.monotonic() - begun
             if len(indices) > 1 and (not self._stage.whole or (self._stage.repeatable and isinstance(error, _Apart))):
                 await self._halves(called, unit, chunk, indices, arguments, undo)
@@ -596,6 +600,16 @@ class Caller:
             if deadline.expired():
                 raise TimedOut(self._stage.name, seconds) from error
             raise
+
+
+def unkeepable(unit: Unit, error: Unkeepable) -> Called:
+    """What comes of a unit whose changes break a constraint at the commit: who did it only tells when each is alone."""
+    called = Called()
+    if len(unit) == 1:
+        called.failures = [Failure(0, error=error)]
+    else:
+        called.rest, called.alone, called.anew = range(len(unit)), len(unit), True
+    return called
 
 
 def _without(count: int, out: Sequence[int]) -> list[int]:

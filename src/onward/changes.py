@@ -105,7 +105,7 @@ class Changes(Undo):
         self._at = (first, last)
         self._seen.clear()
 
-    def back(self) -> None:
+    def back(self, error: BaseException | None = None) -> None:
         self._seen.clear()
         if len(self.edits) > self._marked:
             del self.edits[self._marked :]

@@ -35,7 +35,7 @@ async def close(worker: Worker, grace: float, helpers: Sequence[asyncio.Task[Non
         await worker.close_resources()
     worker.threads.shutdown(wait=not runs_on, cancel_futures=True)
     if not runs_on:
-        worker.targets.close()
+        worker.databases.close()
 
 
 async def _end_work(worker: Worker, grace: float) -> bool:

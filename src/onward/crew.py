@@ -12,7 +12,9 @@ from onward.bound import Left
 from onward.breaker import Breaker
 from onward.codec import Codec
 from onward.emit import Emitter
+from onward.errors import StoreAway
 from onward.events import Event
+from onward.failure import message_of
 from onward.lane import Lane
 from onward.log import Append, Lease, Log
 from onward.ration import Ration
@@ -40,6 +42,7 @@ class Crew:
         self.log: Log = worker.log
         self.ration = Ration(worker.limit)
         self.trouble = ""
+        self.away = ""
         self.alone = worker.alone
         self.isolation = worker.isolation(stage)
         self.has_tables = worker.has_tables
@@ -98,6 +101,8 @@ class Crew:
             return f"stopped: {self.trouble}"
         if self.breaker.tripped:
             return f"tripped: {self.breaker.reason}"
+        if self.away:
+            return f"waits for its database: {self.away}"
         if self.waits:
             return self.waits
         if any(lane.full for lane in self.lanes.values()):
@@ -188,6 +193,21 @@ class Crew:
 
     async def patiently(self, work: Callable[[], Awaitable[T]]) -> T:
         return await self._worker.patiently(work)
+
+    async def there(self, work: Callable[[], Awaitable[T]], *, or_stop: bool = True) -> T:
+        """As `patiently`, with the database of `within=`: while that is away `status` says so."""
+
+        async def attempt() -> T:
+            try:
+                done = await work()
+            except StoreAway as error:
+                self.away = message_of(error)
+                self._worker.leases.note()
+                raise
+            self.away = ""
+            return done
+
+        return await self._worker.patiently(attempt, or_stop=or_stop)
 
     async def clock_wait(self, event: asyncio.Event, until: float | None) -> None:
         await self._worker.clock.wait(event, until)

@@ -3,30 +3,56 @@
 from __future__ import annotations
 
 import re
+import shlex
 from collections.abc import Callable
 from typing import Any
 
+from onward.settings import Secret
+
 
 class Database:
-    """Names a database by URL, or by a function of the app's settings that gives one.
+    """Names a database by URL, or by a function of the app's settings that gives one, as text or `Secret`.
 
-    `sqlite:///relative.db`, `sqlite:////absolute.db`. The handler gets the open transaction as `tx` (SQLite: an
-    `apsw.Connection`); it must not begin or commit. The effect is exactly once: the stage's cursor lives in the
-    same database and moves in the same transaction.
+    `sqlite:///relative.db`, `sqlite:////absolute.db`, `postgresql://user@host/name`, or libpq's `host=... dbname=...`.
+    The handler gets the open transaction as `tx` (an `apsw.Connection`, a `psycopg.Connection`); it must not begin,
+    commit or roll back. The effect is exactly once: the stage's cursor lives in the same database and moves in the same
+    transaction.
     """
 
-    def __init__(self, url: str | Callable[[Any], str]) -> None:
+    def __init__(self, url: str | Callable[[Any], str | Secret]) -> None:
         self.url = url
 
     def resolve(self, settings: Any) -> str:
-        return self.url(settings) if callable(self.url) else self.url
+        found = self.url(settings) if callable(self.url) else self.url
+        return found.reveal() if isinstance(found, Secret) else found
 
     @property
     def told(self) -> str:
         """How people are told which database it is; without user and password."""
-        if callable(self.url):
-            return "the database that its settings name"
-        return re.sub(r"//[^/@]*@", "//", self.url)
+        return "the database that its settings name" if callable(self.url) else told_of(self.url)
 
     def __repr__(self) -> str:
         return "Database(...)"
+
+
+def told_of(url: str) -> str:
+    """How people are told which database a URL names: without user, password and parameters."""
+    scheme, marked, rest = url.partition("://")
+    if marked:
+        if scheme == "sqlite":
+            return url
+        # A password with a slash or an @ that was not escaped still lies before the last @.
+        address = rest.rpartition("@")[2].partition("?")[0].partition("#")[0]
+        named = dict(re.findall(r"[?&](host|port|dbname)=([^&]*)", rest))
+        host, _, name = address.partition("/")
+        host = host or named.get("host", "") + (f":{named['port']}" if "port" in named else "")
+        return f"{scheme}://{host}/{name or named.get('dbname', '')}"
+    try:
+        parts = shlex.split(re.sub(r"\s*=\s*", "=", url))
+    except ValueError:
+        parts = []
+    named = {part.partition("=")[0]: part.partition("=")[2] for part in parts if "=" in part}
+    if not named:
+        return f"{url.partition(':')[0][:20]}:..." if ":" in url else "..."
+    port = f":{named['port']}" if "port" in named else ""
+    return f"postgresql://{named.get('host', '')}{port}/{named.get('dbname', '')}"

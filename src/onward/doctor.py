@@ -5,9 +5,8 @@ Each check is a finding of its own, so one that fails hides no other. Nothing is
 
 from __future__ import annotations
 
-import os
+import asyncio
 import platform
-import shutil
 from collections.abc import AsyncIterator, Iterator, Sequence
 from typing import Literal
 
@@ -15,7 +14,7 @@ import apsw
 from msgspec import Struct
 
 import onward
-from onward import stores
+from onward import databases, stores
 from onward.app import App
 from onward.config import Config
 from onward.declaration import spec_of
@@ -23,10 +22,7 @@ from onward.errors import OnwardError, StoreNotFound
 from onward.failure import kind_of, message_of
 from onward.log import AppSpec, Survey
 from onward.resource import Resources
-from onward.sqlite.connection import path_of
-
-LITTLE = 1_000_000_000
-"""Bytes; with less than this free a store's disk is said to be nearly full."""
+from onward.sqlite.connection import path_of, room_for
 
 State = Literal["ok", "warning", "failed"]
 
@@ -56,24 +52,12 @@ async def examine(config: Config, store: str, apps: Sequence[App]) -> AsyncItera
     except OnwardError as error:
         yield Finding("store", "failed", str(error))
     if store.startswith("sqlite:"):
-        yield _disk("store", store)
+        yield Finding("store: disk", *room_for(path_of(store)))
     for finding in _working(survey):
         yield finding
     for app in apps:
         async for finding in _app(config, survey, app):
             yield finding
-
-
-def _disk(name: str, url: str) -> Finding:
-    """Whether there is room, and leave, to write a SQLite file."""
-    path = path_of(url).absolute()
-    folder = next(folder for folder in path.parents if folder.exists())
-    if not os.access(path if path.exists() else folder, os.W_OK):
-        return Finding(f"{name}: disk", "failed", f"{path} cannot be written by this user; change its owner or mode")
-    free = shutil.disk_usage(folder).free
-    if free < LITTLE:
-        return Finding(f"{name}: disk", "warning", f"{free / 1e6:,.0f} MB are free in {folder}; make room")
-    return Finding(f"{name}: disk", "ok", f"{free / 1e9:,.1f} GB are free in {folder}")
 
 
 def _working(survey: Survey | None) -> Iterator[Finding]:
@@ -100,7 +84,7 @@ async def _app(config: Config, survey: Survey | None, app: App) -> AsyncIterator
     app.configure(settings)
     for stage in app.stages.values():
         if stage.within is not None:
-            yield _target(stage.name, stage.within.resolve(settings))
+            yield await asyncio.to_thread(_target, stage.name, stage.within.resolve(settings))
     resources = Resources(app.resources, settings)
     try:
         for name in app.resources:
@@ -118,10 +102,8 @@ async def _app(config: Config, survey: Survey | None, app: App) -> AsyncIterator
 
 
 def _target(stage: str, url: str) -> Finding:
-    if not url.startswith("sqlite:"):
-        return Finding(f"{stage}: within", "failed", f"{url.split(':')[0]}: is no kind of database that there is")
     try:
-        return _disk(f"{stage}: within", url)
+        return Finding(f"{stage}: within", *databases.examine(url))
     except OnwardError as error:
         return Finding(f"{stage}: within", "failed", str(error))
 

@@ -17,7 +17,7 @@ from typing import Any
 
 from msgspec.structs import replace
 
-from onward import stores
+from onward import databases, stores
 from onward.app import App
 from onward.clock import Clock
 from onward.errors import Refused, StoreNotFound
@@ -30,9 +30,7 @@ from onward.prints import to_stderr
 from onward.process import spare_the_collector
 from onward.ration import NEVER
 from onward.run import Signals
-from onward.sqlite.still import Stills
 from onward.survey import Standing
-from onward.within import SQLiteTarget, Target
 from onward.worker import Worker
 from onward.would import DryRun, told
 
@@ -88,11 +86,13 @@ async def dry_run(
     of = {stage.name: app.name for app in apps for stage in app.stages.values()}
     urls = {s.within.resolve(settings.get(of[s.name])) for s in stages.values() if s.within is not None}
     effects = _Effects()
-    stills = await asyncio.to_thread(Stills, [url for url in urls if url.startswith("sqlite:///")])
+    stills = {url: databases.still_of(url) for url in sorted(urls)}
     try:
-        await asyncio.to_thread(stills.hold)
+        for still in stills.values():
+            await asyncio.to_thread(still.hold)
         standing = await books.standing() if books is not None else EMPTY
-        await asyncio.to_thread(stills.copy)
+        for still in stills.values():
+            await asyncio.to_thread(still.look)
         if replay is not None:
             standing = _at_rest(standing)
         overlay = Overlay(books, standing, url=store, readers=set(stages), clock=clock)
@@ -108,13 +108,14 @@ async def dry_run(
             observers=[*observers, effects],
             clock=clock,
             chance=chance,
-            target=lambda url: _target(url, stills),
+            target=lambda url, _: stills[url].target(),
         )
         started(worker)
         report = await worker.run()
         return await told(apps, plan, overlay, effects.withheld, effects.errors, report)
     finally:
-        await asyncio.to_thread(stills.close)
+        for still in stills.values():
+            await asyncio.to_thread(still.close)
 
 
 def run(
@@ -182,9 +183,3 @@ def _at_rest(standing: Standing) -> Standing:
         begins = end - claim.totals.done - len(parked)  # so that nothing counts as outstanding
         stages[where] = stage._replace(begins=begins, claim=claim)
     return standing._replace(stages=stages, requests=())
-
-
-def _target(url: str, stills: Stills) -> Target:
-    target = SQLiteTarget(stills.url(url))
-    target.url = url  # what it says is about the database that the copy is of
-    return target

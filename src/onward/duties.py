@@ -20,6 +20,7 @@ from onward.lease import Wanted
 from onward.log import Claim, Lease
 from onward.replaying import Replays
 from onward.stage import Stage
+from onward.target import Target
 from onward.within import Within
 
 if TYPE_CHECKING:
@@ -116,7 +117,7 @@ class Duties:
             within: Within | None = None
             if stage.within is not None:
                 url = stage.within.resolve(self._worker.settings_of(stage.name))
-                within = Within(await self._worker.targets.get(stage.name, url), self._worker.log, stage.was)
+                within = Within(await self._opened(crew, url), self._worker.log, stage.was)
                 claim = await self._agreed(within, crew, claim)
             crew.trouble = ""
             lane = await self._ran(crew, claim, within)
@@ -160,6 +161,10 @@ class Duties:
         await replays.beside()
         return lane
 
+    async def _opened(self, crew: Crew, url: str) -> Target:
+        """The database of `within=`, once it can be reached."""
+        return await crew.there(lambda: self._worker.databases.get(crew.stage.name, url))
+
     async def _agreed(self, within: Within, crew: Crew, claim: Claim) -> Claim:
         """The claim under which target and store agree: each time that they are compared it is a new one."""
         stage, claims, log = crew.stage, [claim], self._worker.log
@@ -170,7 +175,7 @@ class Duties:
             return None if await within.take(claim, end, crew.in_thread) else claim
 
         partition = claim.lease.partition
-        while (agreed := await self._worker.patiently(compare, or_stop=True)) is None:
+        while (agreed := await crew.there(compare)) is None:
             pass
         return agreed
 

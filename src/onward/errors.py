@@ -168,6 +168,18 @@ class LeaseLost(OnwardError):
         super().__init__(f"{stage} partition {partition}: the lease with token {token} has been taken over")
 
 
+class Overruled(OnwardError):
+    """A database has ended a transaction in favour of another one (a deadlock, a serialization failure). Nothing of it
+    was kept; doing it again is safe, and counts no attempt."""
+
+
+class Unkeepable(OnwardError):
+    """What handlers have changed `within` a database breaks a constraint that is checked at the commit."""
+
+    def __init__(self, stage: str, why: str) -> None:
+        super().__init__(f"what {stage} has changed cannot be committed: {why}")
+
+
 class AlreadyCommitted(OnwardError):
     """What this commit wants to finish has been finished before; nothing of it was kept."""
 

@@ -22,8 +22,9 @@ from onward.lane import Lane
 from onward.log import Block, Claim, Commit, Lease, Parked, Range, Replay
 from onward.reading import READ_BYTES, READ_RECORDS, Reading
 from onward.span import spans_of
+from onward.target import Target
 from onward.window import Chunk, chunk_of
-from onward.within import Target, Within
+from onward.within import Within
 
 if TYPE_CHECKING:
     from onward.crew import Crew

@@ -24,6 +24,7 @@ from onward.events import Observer, StoreAbsent
 from onward.exit import leave
 from onward.plan import Plan
 from onward.run import Signals
+from onward.status import AppStatus
 
 
 class Service:
@@ -88,6 +89,14 @@ class Service:
         if ended.stopped:
             self._woken.set()
         return not self.stopped
+
+    def look(self) -> list[AppStatus]:
+        """What the store says of the app now; from any thread that has no event loop, also while a pass is under way.
+
+        Raises:
+            OnwardError: the store is away, or not there yet.
+        """
+        return running.seen([self._app], self.store)
 
     def pause(self, seconds: float) -> bool:
         """Waits. False once stopped, which ends it at once."""

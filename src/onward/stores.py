@@ -30,6 +30,9 @@ SCHEMES = {
         "onward.sqlite.backup:backup",
         "onward.logs.sqlite_carry:SQLiteCarrier",
     ),
+    "postgresql": Kind(
+        "onward.logs.postgres:PostgresLog", "onward.logs.postgres_books:PostgresBooks", "onward.postgres.backup:backup"
+    ),
 }
 
 

@@ -26,5 +26,8 @@ class Undo:
     def mark(self, first: int, last: int) -> None:
         """Before a call for the records at these offsets."""
 
-    def back(self) -> None:
-        """After one that failed."""
+    def stands(self) -> None:
+        """After one that has returned; raises where what it has changed can be kept no more."""
+
+    def back(self, error: BaseException | None = None) -> None:
+        """After one that failed, with this error, or parks."""

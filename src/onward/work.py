@@ -2,30 +2,35 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable, Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from onward.call import Called, Unit, run_through
+from onward.call import Called, Unit, run_through, unkeepable
 from onward.calling import Calling
 from onward.commits import Commits
 from onward.draft import Draft
-from onward.errors import LeaseLost, Unavailable
+from onward.errors import LeaseLost, Overruled, Unavailable, Unkeepable
 from onward.events import Failed, Recovered, Tripped, Waiting
 from onward.failure import message_of
 from onward.hand import Hand
-from onward.log import Claim, Parked
+from onward.log import Claim, Commit, Parked
 from onward.repeats import Repeats
 from onward.review import supersede
 from onward.running import begun, gone, is_suspect, put_back, untouched
 from onward.settle import settle
 from onward.stage import Stage
+from onward.target import Transaction, unit_after
 from onward.window import chunk_of_copies
-from onward.within import Within, unit_after
+from onward.within import Attempt, Within
 
 if TYPE_CHECKING:
     from onward.crew import Crew
+
+OVERRULED = 0.02
+"""Seconds, about, after which a transaction that was overruled is tried again; twice as many after each further one."""
 
 
 class Work:
@@ -166,7 +171,7 @@ class Work:
                 if self._commits.conflicted:
                     return
             if self._within is not None:
-                await self._call_within(unit, arguments)
+                await self._call_within(self._within, unit, arguments)
                 return
             called = await self._calling.call(unit, arguments)
             if self._hand.lost or self._commits.conflicted:
@@ -200,49 +205,69 @@ class Work:
             draft.park[offset] = self._parked_as(row)
         return draft
 
-    async def _call_within(self, unit: Unit, arguments: dict[str, Any]) -> None:
+    async def _call_within(self, within: Within, unit: Unit, arguments: dict[str, Any]) -> None:
         """Effect, ledger and cursor in one transaction of the target; then the relay to the store."""
-        assert self._within is not None
-        target = self._within.target
         name = unit_after(self._last, self._incarnation)
 
-        def work() -> tuple[Called, Draft, bool]:
-            tx = target.begin(self._lease)
+        def calls(transaction: Transaction) -> tuple[Called, Draft]:
+            more = {**arguments, "tx": transaction.tx} if "tx" in self._stage.handler.needs else arguments
+            called = run_through(self._calling.run(unit, more, transaction.undo(self._calling.undo())))
+            transaction.check()
+            return called, self._settled(unit, called)
+
+        def commit(draft: Draft) -> tuple[int, str, Commit] | None:
+            if not (draft.finished or (draft.park and unit.parked is None)) or self._hand.lost or not unit.decide():
+                return None
+            next_ = self._window.next_with([*draft.finished, *((offset, offset + 1) for offset in draft.park)])
+            return next_, name, draft.commit(self._lease, next_, self._commits.totals, name)
+
+        def attempt() -> Attempt:
             try:
-                more = {**arguments, "tx": tx} if "tx" in self._stage.handler.needs else arguments
-                called = run_through(self._calling.run(unit, more, target.undo(self._calling.undo())))
-                target.check(self._lease)
-                draft = self._settled(unit, called)
-                kept = bool(draft.finished or (draft.park and unit.parked is None))
-                if not kept or self._hand.lost or not unit.decide():
-                    target.roll_back()
-                    return called, draft, False
-                next_ = self._window.next_with([*draft.finished, *((offset, offset + 1) for offset in draft.park)])
-                commit = draft.commit(self._lease, next_, self._commits.totals, name)
-                target.commit(self._lease, next_, name, commit)
-                return called, draft, True
+                return within.attempt(self._lease, self._last, calls, commit)
+            except Unkeepable as error:
+                called = unkeepable(unit, error)
+                return Attempt(called, self._settled(unit, called), False)
             except BaseException:
-                target.roll_back()
-                unit.chunk = unit.chunk.fresh(range(len(unit)), self._crew.reader)
-                unit.reopen()
+                unit.reopen(self._crew.reader)
                 raise
 
         try:
-            found = await self._crew.patiently(lambda: self._calling.watched(unit, self._crew.in_thread(work)))
+            while True:
+                found = await self._attempted(unit, attempt)
+                if found is None or found.kept is not None:
+                    break
+                if await self._there(lambda: within.target.kept(self._lease, name)):
+                    found = found._replace(kept=True)
+                    break
+                unit.reopen(self._crew.reader)
         except LeaseLost:
             self._give_up()
         if self._hand.lost:
             return
         if found is None:
             called = self._calling.overrun(unit)
-            found = called, self._settled(unit, called), False
-        called, draft, kept = found
-        self._apply(unit, called, draft)
-        self._take_back(unit, called)
-        if kept:
+            found = Attempt(called, self._settled(unit, called), False)
+        self._apply(unit, found.called, found.draft)
+        self._take_back(unit, found.called)
+        if found.kept:
             self._last = name
-        if not draft.empty:
-            await self._commits.write(self._commits.drawn_up(draft, name if kept else None))
+        if not found.draft.empty:
+            await self._commits.write(self._commits.drawn_up(found.draft, name if found.kept else None))
+
+    async def _there(self, look: Callable[[], bool]) -> bool:
+        return await self._crew.there(lambda: self._crew.in_thread(look), or_stop=False)
+
+    async def _attempted(self, unit: Unit, attempt: Callable[[], Attempt]) -> Attempt | None:
+        """Attempts it until the target lets it be; None if a call overran its time."""
+        wait = OVERRULED
+        while True:
+            try:
+                return await self._crew.there(
+                    lambda: self._calling.watched(unit, self._crew.in_thread(attempt)), or_stop=False
+                )
+            except Overruled:  # whoever it met may meet it again, unless one of them waits
+                await asyncio.sleep(wait * (0.5 + self._crew.chance()))
+                wait = min(2 * wait, 1.0)
 
     def _apply(self, unit: Unit, called: Called, draft: Draft) -> None:
         """Brings window and parking to what the draft says; adds who is first of its key now."""

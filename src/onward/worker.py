@@ -21,6 +21,7 @@ from onward.budgets import Budgets
 from onward.clock import Clock, SystemClock
 from onward.closing import close
 from onward.codec import Codec
+from onward.databases import Databases, open_target
 from onward.declaration import spec_of
 from onward.duties import Duties
 from onward.ending import Ending
@@ -40,10 +41,9 @@ from onward.retention import Retention
 from onward.roster import Roster
 from onward.settings import packed
 from onward.stage import Stage
-from onward.targets import Targets
+from onward.target import Target
 from onward.watch import Watch
 from onward.withhold import limited, withheld
-from onward.within import SQLiteTarget, Target
 
 T = TypeVar("T")
 
@@ -69,7 +69,7 @@ class Worker:
         observers: Sequence[Observer] = (),
         clock: Clock | None = None,
         chance: Callable[[], float] = random.random,
-        target: Callable[[str], Target] = SQLiteTarget,
+        target: Callable[[str, str], Target] = open_target,
     ) -> None:
         self.name = process.new_name()
         self.log, self.books = log, books
@@ -106,7 +106,7 @@ class Worker:
         parts = {**self.sources, **self.stages} if plan.bounded else {}
         self.gates = Gates(self, books, parts, [spec_of(app) for app in apps])
         self.ending = Ending(self, wanted)
-        self.targets = Targets(target, getattr(log, "url", ""))
+        self.databases = Databases(target, getattr(log, "url", ""))
         rates = [rate for app in apps for rate in app.rates.values()]
         self.budgets = Budgets(rates, self.clock, self._draw)
         self.retention = Retention(log, books, self.clock, self.name, self.observe)

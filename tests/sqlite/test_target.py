@@ -12,7 +12,7 @@ import pytest
 
 from onward.errors import LeaseLost, Refused
 from onward.log import Claim, Lease, SourceState, Totals
-from onward.within import SQLiteTarget
+from onward.targets.sqlite import SQLiteTarget
 
 LEASE = Lease("line.s", 0, "w", 1)
 
@@ -31,7 +31,7 @@ def target(tmp_path: Path) -> Iterator[SQLiteTarget]:
 
 
 def test_a_roll_back_that_fails_leaves_nothing_and_lets_others_go_on(target: SQLiteTarget) -> None:
-    tx = target.begin(LEASE)
+    tx = target.begin(LEASE, None).tx
     tx.execute("CREATE TABLE effect (n)")
     no_roll_back(tx)
     target.roll_back()
@@ -39,7 +39,7 @@ def test_a_roll_back_that_fails_leaves_nothing_and_lets_others_go_on(target: SQL
     begun: list[object] = []
 
     def other() -> None:
-        tx = target.begin(LEASE)
+        tx = target.begin(LEASE, None).tx
         begun.append(tx.execute("SELECT count(*) FROM sqlite_schema WHERE name = 'effect'").fetchall())
         target.roll_back()
 
@@ -50,21 +50,21 @@ def test_a_roll_back_that_fails_leaves_nothing_and_lets_others_go_on(target: SQL
 
 
 def test_what_watches_a_transaction_watches_it_on_the_next_connection_too(target: SQLiteTarget) -> None:
-    no_roll_back(target.begin(LEASE))
+    no_roll_back(target.begin(LEASE, None).tx)
     target.roll_back()
-    tx = target.begin(LEASE)
+    tx = target.begin(LEASE, None).tx
     with contextlib.suppress(apsw.Error):
         tx.execute("COMMIT")
     with pytest.raises(Refused, match="has ended the transaction"):
-        target.check(LEASE)
+        target.check()
     target.roll_back()
 
 
 def test_a_begin_that_fails_and_cannot_roll_back_lets_others_go_on(target: SQLiteTarget) -> None:
-    tx = target.begin(LEASE)
+    tx = target.begin(LEASE, None).tx
     target.roll_back()
     no_roll_back(tx)
     with pytest.raises(LeaseLost):
-        target.begin(Lease("line.s", 0, "w", 7))
-    assert target.begin(LEASE).in_transaction
+        target.begin(Lease("line.s", 0, "w", 7), None)
+    assert target.begin(LEASE, None).tx.in_transaction
     target.roll_back()

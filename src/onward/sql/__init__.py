@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 
 
@@ -12,6 +13,11 @@ class Statements:
         folder = Path(__file__).parent / dialect
         self._texts = {file.stem: file.read_text().strip() for file in folder.glob("*.sql")}
         self.migrations = [file.read_text() for file in sorted((folder / "migrations").glob("*.sql"))]
+
+    @property
+    def all(self) -> Mapping[str, str]:
+        """All of them by name."""
+        return self._texts
 
     def __getattr__(self, name: str) -> str:
         try:

@@ -5,8 +5,9 @@ from __future__ import annotations
 import contextlib
 import errno
 import os
+import shutil
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import apsw
 
@@ -22,6 +23,9 @@ PRAGMAS = (
     "temp_store=FILE",
 )
 PAGES_BEFORE_CHECKPOINT = 64_000_000 // PAGE
+LITTLE = 1_000_000_000
+"""Bytes; with less than this free a disk is said to be nearly full."""
+
 _NETWORK = frozenset(["nfs", "nfs4", "cifs", "smb3", "smbfs", "9p", "afs", "ceph", "fuse.sshfs", "fuse.glusterfs"])
 
 
@@ -118,6 +122,17 @@ def away(error: apsw.Error, path: str) -> Exception:
 def rows(connection: apsw.Connection, statement: str, **parameters: Any) -> list[tuple[Any, ...]]:
     """All rows at once, so that no snapshot stays open behind a slow reader."""
     return connection.execute(statement, parameters).fetchall()  # type: ignore[no-any-return]
+
+
+def room_for(path: Path) -> tuple[Literal["ok", "warning", "failed"], str]:
+    """Whether there is room, and leave, to write a file: what is to be thought of it, and what was seen."""
+    folder = next(folder for folder in path.parents if folder.exists())
+    if not os.access(path if path.exists() else folder, os.W_OK):
+        return "failed", f"{path} cannot be written by this user; change its owner or mode"
+    free = shutil.disk_usage(folder).free
+    if free < LITTLE:
+        return "warning", f"{free / 1e6:,.0f} MB are free in {folder}; make room"
+    return "ok", f"{free / 1e9:,.1f} GB are free in {folder}"
 
 
 def _make(path: Path) -> None:

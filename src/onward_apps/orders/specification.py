@@ -54,7 +54,7 @@ def _ours(name: str) -> Iterator[str]:
     yield ""
     yield (
         f"`loader_deliveries` has a row per file of process `{name}`; events of a delivery carry its `delivery_id`."
-        f" After each that changed something the topic `{name}.changes`, and NATS on `<data source>.meta.{name}.change`,"
+        f" After each that changed something topic `{name}.changes`, and NATS on `<data source>.meta.{name}.change`,"
         " get `v`, `ds`, `id`, `host`, `utcts`,"
         " `stats` (per entity AMEND, CREATE and REMOVE) and `max_event_id`."
     )

@@ -1,0 +1,1 @@
+SELECT position, outputs, parked FROM {schema}.onward_ledger WHERE stage = %(stage)s AND partition = %(partition)s

@@ -1,0 +1,1 @@
+ROLLBACK TO SAVEPOINT onward_unit; RELEASE SAVEPOINT onward_unit

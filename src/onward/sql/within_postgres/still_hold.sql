@@ -1,0 +1,1 @@
+LOCK TABLE {schema}.onward_cursor IN EXCLUSIVE MODE

@@ -1,0 +1,1 @@
+CLOSE onward_unit

@@ -1,0 +1,1 @@
+"""The databases of `within=`, one per file or some."""
