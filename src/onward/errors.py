@@ -11,7 +11,8 @@ from typing import NamedTuple
 
 
 class OnwardError(Exception):
-    """The root of all errors raised by Onward itself."""
+    """The root of all errors raised by Onward itself. Each says what happened, where, and what to do next; `exit_code`
+    is what a command ends with."""
 
     exit_code = 1
 
@@ -222,7 +223,8 @@ class OutsideUnit(Refused):
 
 
 class Conflict(OnwardError):
-    """A document has changed since it was read; nothing of the commit was kept. Read it again and try again."""
+    """A document has changed since it was read; nothing of the commit was kept. Read it again and try again. It has
+    `table` and `key`."""
 
     def __init__(self, table: str, key: str, expected: int, found: int) -> None:
         self.table, self.key = table, key
@@ -233,7 +235,8 @@ class Conflict(OnwardError):
 
 
 class MoveRefused(OnwardError):
-    """The life-cycle of a table does not lead from a document's state to another one."""
+    """The life-cycle of a table does not lead from a document's state to another one. It has `table`, `key`, `before`
+    and `after` (None: where a document begins), and `allowed`. `retry=Retry(reject=(MoveRefused,))` makes it final."""
 
     def __init__(
         self, table: str, key: str, before: str | None, after: str | None, allowed: Sequence[str] = ()

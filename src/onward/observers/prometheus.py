@@ -21,6 +21,8 @@ from onward.events import Event
 from onward.health import Address, address
 from onward.status import AppStatus
 
+__all__ = ["PrometheusObserver", "StoreCollector", "exposing"]
+
 
 class Metric(NamedTuple):
     """One of them; counters are exposed under their name and `_total`."""
