@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import itertools
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
+
+import psycopg
 
 from onward.carry import Carrier
 from onward.clock import HandClock
@@ -30,6 +33,9 @@ from onward.log import (
     TopicSpec,
     Totals,
 )
+from onward.logs.postgres import PostgresLog
+from onward.logs.postgres_books import PostgresBooks
+from onward.logs.postgres_carry import PostgresCarrier
 from onward.logs.sqlite import SQLiteLog
 from onward.logs.sqlite_books import SQLiteBooks
 from onward.logs.sqlite_carry import SQLiteCarrier
@@ -67,7 +73,29 @@ class SQLiteHomes:
         return SQLiteCarrier(url, clock=clock)
 
 
-Homes = SQLiteHomes
+class PostgresHomes:
+    """Databases of a server."""
+
+    def __init__(self, fresh: Callable[[], str]) -> None:
+        self.url = fresh
+
+    def log(self, url: str, clock: HandClock) -> Log:
+        return PostgresLog(url, clock=clock)
+
+    def books(self, url: str, clock: HandClock) -> Books:
+        return PostgresBooks(url, clock=clock)
+
+    def copy(self, url: str, to: str) -> None:
+        """A place that holds what another one does, which nobody uses just now."""
+        with psycopg.connect(url.rpartition("/")[0] + "/postgres", autocommit=True) as connection:
+            connection.execute(f"DROP DATABASE {to.rpartition('/')[2]}")
+            connection.execute(f"CREATE DATABASE {to.rpartition('/')[2]} TEMPLATE {url.rpartition('/')[2]}")
+
+    def carrier(self, url: str, clock: HandClock) -> Carrier:
+        return PostgresCarrier(url, clock=clock)
+
+
+Homes = SQLiteHomes | PostgresHomes
 
 
 def spec(**more: Any) -> AppSpec:
@@ -143,7 +171,7 @@ async def fill(log: Log, books: Books, clock: HandClock) -> Lease:
     again = Lease(f"{WORK}~{number}", 0, work.worker, work.token)
     await log.commit(
         Commit(
-            lease=again, finished=[(0, 1)], next=1, totals=Totals(1), park=[parked(1, "k", "dead")],
+            lease=again, finished=[(0, 1)], next=2, totals=Totals(1), park=[parked(1, "k", "dead")],
             attempts=[Attempt(1, 1, now, 0.5, "E", "no", "")],
         )
     )  # fmt: skip

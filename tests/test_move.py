@@ -13,9 +13,10 @@ from pathlib import Path
 from typing import Any
 
 import apsw
+import msgspec
 import pytest
 
-from homes import TABLE, WORK, Homes, SQLiteHomes, facts, fill, spec
+from homes import TABLE, WORK, Homes, PostgresHomes, SQLiteHomes, facts, fill, spec
 from onward.audit import breaches, recounted
 from onward.carry import KINDS, ROWS, Carrier, Load, Mark, Place
 from onward.clock import HandClock
@@ -169,12 +170,14 @@ class _Dying:
         return lambda *given: self._dies.change(lambda: found(*given))
 
 
-KIND_OF_HOMES = ["sqlite"]
+KIND_OF_HOMES = ["sqlite", "postgres"]
 
 
 @pytest.fixture(params=[(a, b) for a in KIND_OF_HOMES for b in KIND_OF_HOMES], ids="-".join)
 def case(request: Any, tmp_path: Path) -> Case:
-    made = {"sqlite": SQLiteHomes(tmp_path)}
+    made: dict[str, Homes] = {"sqlite": SQLiteHomes(tmp_path)}
+    if "postgres" in request.param:
+        made["postgres"] = PostgresHomes(request.getfixturevalue("databases"))
     old, new = request.param
     return Case(made[old], made[new])
 
@@ -531,16 +534,28 @@ def test_everything_of_the_schema_is_carried_or_named() -> None:
             assert set(KINDS[table]) == columns - numbered.get(table, set()), table
 
 
+JSON = {"emitted", "finished", "totals", "offsets"}
+IN_ORDER = {"shape", "attempt", "block", "progress"}
+
+
 async def carried(case: Case, url: str) -> dict[str, Any]:
-    """Every row as it would be carried on."""
+    """Every row as it would be carried on; JSON as what it says, and in order where that counts."""
     carrier = case.carrier(url)
     found: dict[str, Any] = {}
-    for kind in KINDS:
+    for kind, fields in KINDS.items():
         place, rows = Place(kind), []
         while (load := await carrier.give(place)).rows:
-            rows += load.rows
+            rows += [
+                tuple(
+                    msgspec.json.decode(value) if name in JSON and value is not None else value
+                    for name, value in zip(fields, row, strict=True)
+                )
+                for row in load.rows
+            ]
             place = load.place
         assert rows, f"nothing of {kind} is in the store that this is tried with"
-        found[kind] = rows
+        if kind == "progress":
+            rows.sort(key=lambda row: row[:2])
+        found[kind] = rows if kind in IN_ORDER else sorted(rows, key=repr)
     await carrier.close()
-    return {kind: rows for kind, rows in found.items()}
+    return found

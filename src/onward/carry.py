@@ -11,7 +11,7 @@ of requests, runs and replays stay what they are, so every `Record.id` does.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any, Literal, NamedTuple, Protocol
 
 from msgspec import Struct
@@ -32,7 +32,6 @@ KINDS: Mapping[str, tuple[str, ...]] = {
     "pause": ("name", "by", "since"),
     "lease": ("stage", "partition", "worker", "token", "until", "state", "taken", "crashes"),
     "budget": ("name", "free_at", "at", "per_second"),
-    "tally": ("name", "count"),
     "statistic": ("stage", "partition", "minute", "count", "commits"),
     "folded": ("stage", "partition", "finished"),
     "progress": (
@@ -61,9 +60,10 @@ KINDS: Mapping[str, tuple[str, ...]] = {
     ),
     "counter": ("name", "value"),
 }  # fmt: skip
-"""What is carried, in this order. Rows of `shape`, `progress`, `attempt` and `block` come in the order in which they
-were written, and are numbered anew by the store that takes them. A `counter` is the last number that was given to a
-`request`, `replay` or `run`, and how many rows of `progress` were ever written.
+"""What is carried, in this order. Rows of `shape`, `attempt` and `block`, and those of `progress` of a stage and
+partition, come in the order in which they were written, and are numbered anew by the store that takes them. A `counter`
+is the last number that was given to a `request`, `replay` or `run`, or how many rows of `progress` were ever written,
+but for those of stages that have been forgotten; it comes last, when what it counts is there.
 
 Not carried: who lives and what it holds just now (workers, call slots), and what can be made from the rest (indexes of
 tables)."""
@@ -118,6 +118,14 @@ class Load(NamedTuple):
 
     rows: Sequence[Row]
     place: Place
+
+
+def told(held: Mapping[str, Collection[str]]) -> list[str]:
+    """Who is at work in a store, as what is in the way of its leaving: by worker what each holds or wants."""
+    return [
+        f"worker {worker} runs {', '.join(sorted(names)) or 'what it has yet to say'}; stop it first"
+        for worker, names in sorted(held.items())
+    ]
 
 
 class Carrier(Protocol):

@@ -31,7 +31,10 @@ SCHEMES = {
         "onward.logs.sqlite_carry:SQLiteCarrier",
     ),
     "postgresql": Kind(
-        "onward.logs.postgres:PostgresLog", "onward.logs.postgres_books:PostgresBooks", "onward.postgres.backup:backup"
+        "onward.logs.postgres:PostgresLog",
+        "onward.logs.postgres_books:PostgresBooks",
+        "onward.postgres.backup:backup",
+        "onward.logs.postgres_carry:PostgresCarrier",
     ),
 }
 

@@ -11,7 +11,7 @@ from typing import Any, TypeVar
 import apsw
 
 from onward import process
-from onward.carry import BYTES, KINDS, ROWS, Load, Mark, Place, Row, State
+from onward.carry import BYTES, KINDS, ROWS, Load, Mark, Place, Row, State, told
 from onward.clock import Clock, SystemClock
 from onward.errors import InUse, Refused, StoreMoved
 from onward.logs.sqlite_home import mark_of, place_of, prepare, put_mark, version_of
@@ -53,8 +53,8 @@ class SQLiteCarrier:
         def change(connection: apsw.Connection) -> None:
             if (there := mark_of(connection)) is not None and there.state != "here":
                 raise StoreMoved(there.told(self.shown))
-            if living := list(_living(connection, instant_text(self._clock.now()))):
-                raise InUse(living)
+            if living := _living(connection, instant_text(self._clock.now())):
+                raise InUse(told(living))
             put_mark(connection, mark, self.shown)
 
         await self._write(change)
@@ -229,7 +229,7 @@ def _used(connection: apsw.Connection) -> bool:
     return any(_one(connection, f'SELECT EXISTS (SELECT 1 FROM "{table}")') for table in tables)
 
 
-def _living(connection: apsw.Connection, now: str) -> Sequence[str]:
+def _living(connection: apsw.Connection, now: str) -> dict[str, set[str]]:
     """Who is at work in it, and with what."""
     held: dict[str, set[str]] = {}
     for stage, _, worker, until, _ in rows(connection, SQL.lease_all):
@@ -238,10 +238,7 @@ def _living(connection: apsw.Connection, now: str) -> Sequence[str]:
     for worker, _, until, wants in rows(connection, SQL.worker_all):
         if until >= now and not process.is_dead(worker):
             held.setdefault(worker, set()).update(json.loads(wants))
-    return [
-        f"worker {worker} runs {', '.join(sorted(names)) or 'what it has yet to say'}; stop it first"
-        for worker, names in sorted(held.items())
-    ]
+    return held
 
 
 def _one(connection: apsw.Connection, statement: str) -> Any:
