@@ -189,6 +189,17 @@ class WentBack(OnwardError):
     """A database holds less than it held before: it was restored from a copy, or failed over and lost commits."""
 
 
+class StoreWentBack(WentBack):
+    """A store holds less than a worker saw it keep. Who goes on as if nothing had been would deliver twice, or lose."""
+
+    def __init__(self, store: str, what: str, found: int, known: int) -> None:
+        super().__init__(
+            f"{store} has lost commits that it had kept: {what} stands at {found} and was at {known}; it was restored "
+            "from a copy, or has failed over to a server that was behind. What was delivered outside since then may be "
+            "delivered again: look at what is there, then start the worker again"
+        )
+
+
 class Broken(OnwardError):
     """The store holds what it must not hold. `onward audit` says more."""
 

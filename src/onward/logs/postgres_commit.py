@@ -21,7 +21,7 @@ import psycopg
 
 from onward.claim import stage_of
 from onward.commit import Append, Commit, Lease
-from onward.errors import AlreadyCommitted, LeaseLost, OtherPartitions, Refused, WentBack
+from onward.errors import AlreadyCommitted, LeaseLost, OnwardError, OtherPartitions, Refused, StoreWentBack
 from onward.logs.postgres_rows import (
     SQL,
     answer_row,
@@ -103,8 +103,13 @@ class Writing:
             if token is not None and token < lease.token:
                 return self.back(f"the lease of {lease.stage} partition {lease.partition}", token, lease.token)
             return LeaseLost(lease.stage, lease.partition, lease.token)
-        if error.sqlstate == MOVED:
-            self._look_again()
+        if error.sqlstate == MOVED or isinstance(error, psycopg.errors.UndefinedTable):  # or the segment has gone since
+            try:
+                self._look_again()
+            except psycopg.Error as lost:
+                return self._database.away(lost)
+            except OnwardError as away:
+                return away
             raise Again from error
         if error.sqlstate == UNKNOWN:
             topic, partition, has, believed = json.loads(detail)
@@ -120,12 +125,8 @@ class Writing:
             raise Again from error  # another one of the same lease came first
         return self._database.away(error)
 
-    def back(self, what: str, found: int | None, known: int) -> WentBack:
-        return WentBack(
-            f"{self._database.shown} has lost commits that it had kept: {what} stands at {found or 0} and was at "
-            f"{known}; it was restored from a copy, or has failed over to a server that was behind. Records that were "
-            "delivered outside may be delivered again; look at what is there, then start again"
-        )
+    def back(self, what: str, found: int | None, known: int) -> StoreWentBack:
+        return StoreWentBack(self._database.shown, what, found or 0, known)
 
     def _look_again(self) -> None:
         connection = self._database.connect()

@@ -29,6 +29,10 @@ LITTLE = 0.25
 
 STUB = len("[]")
 
+QUIET = 60.0
+"""Seconds for which a segment stays after what was kept of it has moved on: who began to look before does not see it in
+its new place."""
+
 WAIT = "SELECT set_config('lock_timeout', '100ms', true)"
 """Who waits for a segment makes those wait that come after: a tenth of a second, and then another time."""
 
@@ -138,10 +142,13 @@ def tidy(connection: Connection) -> bool:
     rows(connection, SQL.segment_lock)
     rows(connection, SQL.life_lock)
     numbers = [number for (number,) in rows(connection, SQL.segment_all)]
+    quiet = {number for (number,) in rows(connection, SQL.segment_quiet, seconds=QUIET)}
     for number, following in pairwise(numbers):
         blocks, size = rows(connection, SQL.segment_kept.format(kept=f"({kept([number])}) AS block"))[0]
         if not blocks:
-            return _drop(connection, number)
+            if number in quiet:
+                return _drop(connection, number)
+            continue
         if size <= LITTLE * rows(connection, SQL.segment_size.format(segment=table_of(number)))[0][0]:
             _move(connection, number, following)
             return True
@@ -178,6 +185,7 @@ def _move(connection: Connection, number: int, following: int) -> None:
     statement = SQL.segment_move.format(segment=table_of(number), into=table_of(following), columns=COLUMNS)
     for (topic, partition), offsets in moving.items():
         run(connection, statement, topic=topic, partition=partition, offsets=offsets)
+    run(connection, SQL.segment_moved, number=number)
 
 
 def fold(connection: Connection, stage: str, partition: int, to: Collection[str], before: float, most: int) -> int:
