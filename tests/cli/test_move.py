@@ -50,7 +50,7 @@ def test_the_old_home_can_be_read_and_says_where_it_has_gone(command: Command) -
         assert "onward.db has moved to sqlite:///" in ended.stderr, arguments
         assert ended.stdout or arguments[0] == "parked"
     for arguments in (
-        ("run", SHOP, "--once"), ("put", "orders"), ("pause", "bill"), ("parked", "retry"),
+        ("run", SHOP, "--once"), ("put", "orders"), ("pause", "bill"),
         ("replay", "bill", "--from", "start"), ("forget", "bill", "--yes"), ("repartition", "orders", "3"),
     ):  # fmt: skip
         ended = command(*arguments, exits=2, said=ORDER if arguments[0] == "put" else None)
