@@ -155,6 +155,11 @@ def room_for(path: Path) -> tuple[Literal["ok", "warning", "failed"], str]:
     return "ok", f"{free / 1e9:,.1f} GB are free in {folder}"
 
 
+def examine(url: str) -> list[tuple[str, Literal["ok", "warning", "failed"], str]]:
+    """What is to be thought of the place of a file, and what was seen."""
+    return [("disk", *room_for(path_of(url)))]
+
+
 def _make(path: Path) -> None:
     if not path.parent.is_dir():
         raise Refused(
