@@ -214,7 +214,7 @@ class BadRecord(OnwardError):
 
 
 def cut(key: str | None) -> str:
-    """A key as an error shows it: its beginning, where it is long."""
+    """For Onward itself: a key as an error shows it: its beginning, where it is long."""
     return repr(key) if key is None or len(key) <= 100 else f"{key[:100]!r}..."
 
 
