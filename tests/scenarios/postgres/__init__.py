@@ -1,1 +1,1 @@
-"""Scenarios on a PostgreSQL store: those of its neighbours that say nothing of SQLite, and what only a server brings."""
+"""Scenarios on a PostgreSQL store: some that say nothing of SQLite, and what only a server brings."""
