@@ -38,7 +38,8 @@ def test_what_is_no_store_of_this_version_is_refused(postgres: str) -> None:
         stores.open_books(postgres)
     run(postgres, "DROP SCHEMA onward CASCADE")
     asyncio.run(PostgresLog(postgres).close())
-    for version, kind, said in ((99, StoreNewer, "schema version 99"), (0, StoreNotFound, "no store at"), (-1, Refused, "older")):
+    others = [(99, StoreNewer, "schema version 99"), (0, StoreNotFound, "no store at"), (-1, Refused, "older")]
+    for version, kind, said in others:
         run(postgres, f"UPDATE onward.schema_version SET version = {version}")
         with pytest.raises(kind, match=said):
             stores.open_books(postgres)
