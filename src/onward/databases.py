@@ -7,9 +7,9 @@ from collections.abc import Callable
 from importlib import import_module
 from typing import Any, Literal, NamedTuple
 
-from onward.database import told_of
 from onward.errors import MissingExtra, Refused
 from onward.target import Still, Target
+from onward.url import named
 
 
 class Kind(NamedTuple):
@@ -96,7 +96,7 @@ def _part(url: str, name: str) -> Callable[..., Any]:
     scheme = url.partition(":")[0] if "://" in url else "postgresql" if "=" in url else url
     if scheme not in SCHEMES:
         known = ", ".join(f"{one}:" for one in ("sqlite", "postgresql"))
-        raise Refused(f"within= takes URLs that begin with {known}; not {told_of(url)}")
+        raise Refused(f"within= takes URLs that begin with {known}; not {named(url)}")
     kind = SCHEMES[scheme]
     module, _, found = getattr(kind, name).partition(":")
     try:

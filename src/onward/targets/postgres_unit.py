@@ -115,7 +115,8 @@ class Savepoint(Undo):
         if self._connection.lost:
             raise StoreAway(f"{self._told} has gone while a handler used it: {error}") from error
         if self._set and not self._connection.ended:
-            self._run(SQL.call_back)
+            with contextlib.suppress(Refused):  # `check` will say so
+                self._run(SQL.call_back)
 
     def ended(self) -> bool:
         """Whether the transaction is not the one that it began in, as its savepoint is not there."""
