@@ -140,7 +140,10 @@ def _options(app: App, stage: Stage) -> Iterator[Fault]:
                 "records over several without a key; give the topic a key=",
             )
     if stage.within and stage.handler.is_async:
-        yield Fault(stage.where, f"stage {stage.name}: within= a SQLite database takes a plain def")
+        yield Fault(
+            stage.where,
+            f"stage {stage.name}: within= takes a plain def; an async def would hold its transaction while others run",
+        )
     if stage.long is not True and stage.long is not False:
         yield Fault(stage.where, f"stage {stage.name}: long={stage.long!r}; it is True or False")
     if stage.long and stage.batch:

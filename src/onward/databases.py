@@ -44,7 +44,7 @@ def open_target(url: str, store: str = "") -> Target:
 
     Raises:
         Refused: the URL is of no kind that there is, or what it names cannot be committed in.
-        StoreAway: it cannot be reached now.
+        DatabaseAway: it cannot be reached now.
     """
     target: Target = _part(url, "target")(url, store)
     return target
@@ -75,7 +75,7 @@ class Databases:
         """The target of a stage; all that name one URL share it.
 
         Raises:
-            Refused, StoreAway: as `open_target`.
+            Refused, DatabaseAway: as `open_target`.
         """
         async with self._opening:
             if url not in self._targets:

@@ -19,7 +19,7 @@ from psycopg.conninfo import conninfo_to_dict
 
 from onward import App, Database, Retry
 from onward.errors import Refused
-from onward.events import Failed, StoreAbsent
+from onward.events import Failed, DatabaseAbsent
 from onward.plan import Plan
 from onward.targets.postgres_connection import Connections
 from onward.topic import partition_of
@@ -112,7 +112,7 @@ def test_a_connection_that_is_lost_in_a_call_costs_no_attempt(
     app = batched(place.url, batch, act) if batch else program(place.url, act)
     ground.put(app, app.topics["ship.in"], *records(40))
     assert not ground.run(app).failed
-    assert ground.seen.of(StoreAbsent)
+    assert ground.seen.of(DatabaseAbsent)
     assert_delivered(ground, place, app, 40)
 
 
@@ -146,7 +146,7 @@ def test_connections_that_died_while_nothing_was_to_do_are_replaced(ground: Grou
                 )
 
     asyncio.run(story())
-    assert not ground.seen.of(StoreAbsent)
+    assert not ground.seen.of(DatabaseAbsent)
     assert_delivered(ground, place, app, 20)
 
 
@@ -213,7 +213,7 @@ def test_a_server_that_never_was_there_ends_once_after_its_patience(ground: Grou
     ground.put(app, app.topics["ship.in"], *records(5))
     report = ground.run(app, patience=0.2)
     assert report.away and report.failed
-    assert all("sesame" not in event.what and "nowhere" in event.what for event in ground.seen.of(StoreAbsent))
+    assert all("sesame" not in event.what and "nowhere" in event.what for event in ground.seen.of(DatabaseAbsent))
 
 
 @pytest.mark.parametrize("state", ["53100", "57P03", "25006"])
@@ -230,7 +230,7 @@ def test_a_database_that_cannot_do_it_now_parks_nothing(ground: Ground, place: P
     app = program(place.url, act, retry=Retry(attempts=1))
     ground.put(app, app.topics["ship.in"], *records(20))
     assert not ground.run(app).failed
-    assert any("not now" in event.what for event in ground.seen.of(StoreAbsent))
+    assert any("not now" in event.what for event in ground.seen.of(DatabaseAbsent))
     assert_delivered(ground, place, app, 20)
 
 

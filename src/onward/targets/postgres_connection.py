@@ -13,7 +13,7 @@ from psycopg import errors, pq
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
 from psycopg.rows import tuple_row
 
-from onward.errors import Overruled, Refused, StoreAway
+from onward.errors import DatabaseAway, Overruled, Refused
 from onward.settings import Secret
 from onward.sql import Statements
 from onward.url import DatabaseURL, named
@@ -118,7 +118,7 @@ class Connections:
         """One that is in no transaction.
 
         Raises:
-            StoreAway, Refused: none can be had.
+            DatabaseAway, Refused: none can be had.
         """
         while True:
             with self._turn:
@@ -185,7 +185,7 @@ def _read(url: str, told: str) -> dict[str, Any]:
 
 
 def meaning(error: BaseException, told: str, *, lost: bool = False) -> Exception:
-    """What an error of the driver means to those above: `StoreAway`, `Overruled`, `Refused`, or itself.
+    """What an error of the driver means to those above: `DatabaseAway`, `Overruled`, `Refused`, or itself.
 
     Args:
         lost: whether the connection is.
@@ -200,7 +200,7 @@ def meaning(error: BaseException, told: str, *, lost: bool = False) -> Exception
     if gone or lost or (not state and isinstance(error, psycopg.OperationalError | psycopg.InterfaceError)):
         if any(part in text for part in _NO_USE) and not lost:
             return Refused(f"{told} cannot be used: {text}")
-        return StoreAway(f"{told} cannot be used now: {text}")
+        return DatabaseAway(f"{told} cannot be used now: {text}")
     return error if isinstance(error, Exception) else RuntimeError(text)
 
 
