@@ -1,10 +1,10 @@
-# make setup | test | lint | demo | bench | backlog | soak
+# make setup | test | lint | demo | reference | bench | backlog | soak
 # Everything is set up by itself, in .venv, from PyPI; on a machine without Python's venv say VENV=... of your own.
 PYTHON ?= python3
 VENV ?= .venv
 BIN = $(VENV)/bin
 
-.PHONY: setup test lint demo bench backlog soak
+.PHONY: setup test lint demo reference bench backlog soak
 
 setup: $(VENV)/.ready
 
@@ -19,11 +19,14 @@ test: setup
 	$(BIN)/python -m pytest -n 3 --dist worksteal
 
 lint: setup
-	$(BIN)/ruff check src tests bench examples
-	$(BIN)/ruff format --check src tests bench examples
+	$(BIN)/ruff check src tests bench examples docs
+	$(BIN)/ruff format --check src tests bench examples docs
 
 demo: setup
 	$(BIN)/onward demo orders --once
+
+reference: setup
+	$(BIN)/python docs/make_reference.py
 
 bench: setup
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[bench]'

@@ -1,8 +1,14 @@
-"""What a merge costs beside a bare loop: `python bench/orders.py [--rounds N]`.
+"""What a merge costs: `python bench/orders.py [--rounds N] [--peers]`.
 
-The bare loop reads the same file with csv.reader and puts the texts into one table without an index. Both are
-one transaction of apsw, WAL and synchronous=FULL. Rounds are interleaved; the medians are shown. Memory is
-the peak of a process of its own (on Linux at least what its parent had when it started it).
+Into SQLite beside a bare loop, which reads the same file with csv.reader and puts the texts into one table without an
+index; both are one transaction of apsw, WAL and synchronous=FULL.
+
+Into PostgreSQL beside psql: `gzip -dc | psql \\copy` of the same rows into two tables without an index, and into a
+temporary one; and (`--peers`) beside dlt's merge of the file. The server is as installed, but for two settings of its
+size, so that a commit is on disk.
+
+Rounds are interleaved; the medians are shown. Memory is the peak of a process of its own (on Linux at least what its
+parent had when it started it).
 """
 
 import argparse
@@ -12,6 +18,7 @@ import multiprocessing
 import resource
 import shutil
 import statistics
+import subprocess
 import sys
 import tempfile
 import time
@@ -20,20 +27,54 @@ from pathlib import Path
 
 import apsw
 import msgspec
+import psycopg
 from rich.console import Console
 from rich.table import Table
+
+sys.path.insert(0, str(Path(__file__).parent.parent / "tests"))
 
 from onward_apps.orders.find import find
 from onward_apps.orders.merge import merge
 from onward_apps.orders.model import Entity, File
-from onward_apps.orders.parse import parse
+from onward_apps.orders.parse import parse, pieces
 from onward_apps.orders.sample import ENTITIES, FILLS, ORDERS, make_sample
+from onward_apps.orders.tables import Tables, tables_of
+from onward_apps.orders.targets.postgres import stored_type
+from servers.postgres import own
+
+SETTINGS = ("shared_buffers=1GB", "max_wal_size=8GB")
+SCHEMA = "bench"
+
+Took = dict[str, list[float]]
 
 
-def opened(path: Path) -> apsw.Connection:
+def timed(work: Callable[[], object]) -> float:
+    started = time.perf_counter()
+    work()
+    return time.perf_counter() - started
+
+
+def reload(file: File, entity: Entity, tables: Tables) -> None:
+    """The same rows under another name: a delivery of its own, which must change nothing."""
+    delivery = merge(msgspec.structs.replace(file, key=f"{file.key}.again"), entity, tables)
+    assert not any(delivery.events.values()) and delivery.unchanged == delivery.rows_read
+
+
+# SQLite
+
+
+def in_sqlite(work: Callable[[apsw.Connection], object], path: Path) -> float:
     connection = apsw.Connection(str(path))
     connection.execute("PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL; PRAGMA cache_size=-64000")
-    return connection
+
+    def transaction() -> None:
+        connection.execute("BEGIN IMMEDIATE")
+        work(connection)
+        connection.execute("COMMIT")
+
+    took = timed(transaction)
+    connection.close()
+    return took
 
 
 def bare(file: File, entity: Entity, connection: apsw.Connection) -> None:
@@ -43,41 +84,109 @@ def bare(file: File, entity: Entity, connection: apsw.Connection) -> None:
         connection.executemany(f"INSERT INTO bare VALUES ({', '.join('?' * len(columns))})", csv.reader(lines))
 
 
-def timed(work: Callable[[apsw.Connection], object], path: Path) -> float:
-    connection = opened(path)
-    started = time.perf_counter()
-    connection.execute("BEGIN IMMEDIATE")
-    work(connection)
-    connection.execute("COMMIT")
-    took = time.perf_counter() - started
-    connection.close()
-    return took
-
-
-def reload(file: File, entity: Entity, tx: apsw.Connection) -> None:
-    """The same rows under another name: a delivery of its own, which must change nothing."""
-    delivery = merge(msgspec.structs.replace(file, key=f"{file.key}.again"), entity, tx)
-    assert not any(delivery.events.values()) and delivery.unchanged == delivery.rows_read
-
-
-def rounds(file: File, entity: Entity, folder: Path, count: int) -> dict[str, list[float]]:
-    took: dict[str, list[float]] = {"bare": [], "parse only": [], "first load": [], "unchanged reload": []}
+def sqlite_rounds(file: File, entity: Entity, folder: Path, count: int) -> Took:
+    took: Took = {"bare": [], "parse only": [], "first load": [], "unchanged reload": []}
     for number in range(count):
         place = folder / f"round-{number}"
         place.mkdir()
-        took["bare"].append(timed(lambda tx: bare(file, entity, tx), place / "bare.db"))
-        took["parse only"].append(timed(lambda tx: sum(1 for _ in parse(file, entity)), place / "none.db"))
-        took["first load"].append(timed(lambda tx: merge(file, entity, tx), place / "target.db"))
-        took["unchanged reload"].append(timed(lambda tx: reload(file, entity, tx), place / "target.db"))
+        took["bare"].append(in_sqlite(lambda tx: bare(file, entity, tx), place / "bare.db"))
+        took["parse only"].append(timed(lambda: sum(1 for _ in parse(file, entity))))
+        took["first load"].append(in_sqlite(lambda tx: merge(file, entity, tables_of(tx, "")), place / "target.db"))
+        took["unchanged reload"].append(
+            in_sqlite(lambda tx: reload(file, entity, tables_of(tx, "")), place / "target.db")
+        )
         shutil.rmtree(place)
     return took
 
 
-def measured_alone(file: File, entity: Entity, path: Path, answer: multiprocessing.Queue) -> None:
+# PostgreSQL
+
+
+def in_postgres(work: Callable[[Tables], object], url: str) -> float:
+    """In one transaction, on a connection that was open before."""
+    with psycopg.connect(url, autocommit=True) as connection:
+        connection.execute("CHECKPOINT")
+
+        def transaction() -> None:
+            with connection.transaction():
+                work(tables_of(connection, SCHEMA))
+
+        return timed(transaction)
+
+
+def psql(url: str, file: File, *commands: str) -> float:
+    """`gzip -dc | psql`, which reads the file where a command says so."""
+    with psycopg.connect(url, autocommit=True) as connection:
+        connection.execute("CHECKPOINT")
+    words = [word for command in commands for word in ("-c", command)]
+
+    def run() -> None:
+        with subprocess.Popen(["gzip", "-dc", file.path], stdout=subprocess.PIPE) as unpacked:
+            subprocess.run(["psql", "-qX", "-v", "ON_ERROR_STOP=1", url, *words], stdin=unpacked.stdout, check=True)
+
+    return timed(run)
+
+
+def columns_of(entity: Entity) -> str:
+    return ", ".join(f"{column.name} {stored_type(column)}" for column in entity.fields)
+
+
+def two_bare(url: str, file: File, entity: Entity) -> float:
+    make = [f"DROP TABLE IF EXISTS {name}; CREATE TABLE {name} ({columns_of(entity)})" for name in ("bare1", "bare2")]
+    for each in make:
+        with psycopg.connect(url, autocommit=True) as connection:
+            connection.execute(each)
+    return sum(psql(url, file, f"\\copy {name} FROM pstdin CSV") for name in ("bare1", "bare2"))
+
+
+def temporary(url: str, file: File, entity: Entity) -> float:
+    make = f"CREATE TEMPORARY TABLE bare ({columns_of(entity)})"
+    return psql(url, file, make, "\\copy bare FROM pstdin CSV")
+
+
+def emptied(url: str) -> None:
+    with psycopg.connect(url, autocommit=True) as connection:
+        connection.execute("SET client_min_messages = warning")
+        connection.execute(f"DROP SCHEMA IF EXISTS {SCHEMA} CASCADE")
+
+
+def postgres_rounds(file: File, entity: Entity, url: str, count: int, peers: bool) -> Took:
+    took: Took = {name: [] for name in ("psql, two tables", "first load", "psql, temporary", "unchanged reload")}
+    took["reading only"] = []
+    if peers:
+        took |= {"dlt, first merge": [], "dlt, merge again": []}
+    for _ in range(count):
+        emptied(url)
+        took["psql, two tables"].append(two_bare(url, file, entity))
+        took["first load"].append(in_postgres(lambda tables: merge(file, entity, tables), url))
+        took["psql, temporary"].append(temporary(url, file, entity))
+        took["unchanged reload"].append(in_postgres(lambda tables: reload(file, entity, tables), url))
+        took["reading only"].append(timed(lambda: sum(1 for _ in pieces(file, entity))))
+        if peers:
+            from peers_orders import Merge
+
+            merged = Merge(url, file, entity)
+            took["dlt, first merge"].append(timed(merged.run))
+            took["dlt, merge again"].append(timed(merged.run))
+            merged.forget()
+    return took
+
+
+# memory
+
+
+def measured_alone(file: File, entity: Entity, target: str, answer: multiprocessing.Queue) -> None:
+    """In a process of its own; `target` is a path or a URL."""
+
+    def inside(work: Callable[[Tables], object]) -> float:
+        if "://" in target:
+            return in_postgres(work, target)
+        return in_sqlite(lambda tx: work(tables_of(tx, "")), Path(target))
+
     before = peak()
-    first = timed(lambda tx: merge(file, entity, tx), path)
+    first = inside(lambda tables: merge(file, entity, tables))
     after_first = peak()
-    second = timed(lambda tx: reload(file, entity, tx), path)
+    second = inside(lambda tables: reload(file, entity, tables))
     answer.put((first, second, before, after_first, peak()))
 
 
@@ -86,33 +195,59 @@ def peak() -> float:
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024) / 1e6
 
 
+def alone(file: File, target: str) -> Table:
+    context = multiprocessing.get_context("spawn")
+    answer = context.Queue()
+    child = context.Process(target=measured_alone, args=(file, FILLS, target, answer))
+    child.start()
+    first, second, started, peak_first, peak_all = answer.get()
+    child.join()
+    table = Table("work", "seconds", "peak MB", title="1,494,975 rows, once, in a process of its own")
+    table.add_row("start", "", f"{started:.0f}")
+    table.add_row("first load", f"{first:.2f}", f"{peak_first:.0f}")
+    table.add_row("unchanged reload", f"{second:.2f}", f"{peak_all:.0f}")
+    return table
+
+
+def shown(took: Took, title: str, beside: dict[str, str]) -> Table:
+    """`beside`: what each is measured against; the first of all unless said."""
+    table = Table("work", "median s", "least", "most", "times", "what", title=title)
+    middle = {what: statistics.median(seconds) for what, seconds in took.items()}
+    first = next(iter(took))
+    for what, seconds in took.items():
+        base = beside.get(what, first)
+        times = f"{middle[what] / middle[base]:.2f}"
+        table.add_row(what, f"{middle[what]:.3f}", f"{min(seconds):.3f}", f"{max(seconds):.3f}", times, base)
+    return table
+
+
 def main() -> None:
-    arguments = argparse.ArgumentParser(description=__doc__)
+    arguments = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     arguments.add_argument("--rounds", type=int, default=5)
-    count = arguments.parse_args().rounds
+    arguments.add_argument("--peers", action="store_true", help="beside dlt, too")
+    arguments.add_argument("--only", choices=["sqlite", "postgres"])
+    given = arguments.parse_args()
+    console = Console()
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         make_sample(folder / "data")
         files = {file.entity: file for file, _ in find(folder / "data", ENTITIES) if file.kind == "LOAD"}
-        took = rounds(files[ORDERS.name], ORDERS, folder, count)
-        context = multiprocessing.get_context("spawn")
-        answer = context.Queue()
-        arguments = (files[FILLS.name], FILLS, folder / "fills.db", answer)
-        child = context.Process(target=measured_alone, args=arguments)
-        child.start()
-        first, second, started, peak_first, peak_all = answer.get()
-        child.join()
-    table = Table("work", "median s", "least", "most", "times bare", title=f"159,967 rows, {count} rounds")
-    base = statistics.median(took["bare"])
-    for what, seconds in took.items():
-        middle = statistics.median(seconds)
-        table.add_row(what, f"{middle:.3f}", f"{min(seconds):.3f}", f"{max(seconds):.3f}", f"{middle / base:.2f}")
-    big = Table("work", "seconds", "peak MB", title="1,494,975 rows, once, in a process of its own")
-    big.add_row("start", "", f"{started:.0f}")
-    big.add_row("first load", f"{first:.2f}", f"{peak_first:.0f}")
-    big.add_row("unchanged reload", f"{second:.2f}", f"{peak_all:.0f}")
-    console = Console()
-    console.print(table, big)
+        orders, fills = files[ORDERS.name], files[FILLS.name]
+        if given.only != "postgres":
+            took = sqlite_rounds(orders, ORDERS, folder, given.rounds)
+            console.print(shown(took, f"SQLite, 159,967 rows, {given.rounds} rounds", {}))
+            console.print(alone(fills, str(folder / "fills.db")))
+        if given.only != "sqlite":
+            with own(*SETTINGS) as server:
+                url = server.create("bench")
+                took = postgres_rounds(orders, ORDERS, url, given.rounds, given.peers)
+                beside = dict.fromkeys(("psql, temporary", "unchanged reload", "reading only"), "psql, temporary")
+                beside |= {"dlt, first merge": "first load", "dlt, merge again": "unchanged reload"}
+                console.print(shown(took, f"PostgreSQL, 159,967 rows, {given.rounds} rounds", beside))
+                console.print(f"1,494,975 rows by psql: two tables {two_bare(url, fills, FILLS):.2f} s,", end=" ")
+                console.print(f"a temporary one {temporary(url, fills, FILLS):.2f} s")
+                emptied(url)
+                console.print(alone(fills, url))
 
 
 if __name__ == "__main__":

@@ -29,7 +29,6 @@ T = TypeVar("T")
 F = TypeVar("F", bound=Callable[..., Any])
 
 _NAME = re.compile(r"[a-z][a-z0-9_-]{0,62}")
-_DEFAULT_RETRY = Retry()
 
 _NONE = type(None)
 _TOPIC_KINDS: dict[str, tuple[Any, ...]] = {"key": (str, callable, _NONE), "partitions": (int,)}
@@ -47,10 +46,15 @@ _STAGE_KINDS: dict[str, tuple[Any, ...]] = {
 
 
 class App:
-    """What a program declares.
+    """What a program declares: topics, sources, stages, reviews, tables, tasks, resources and settings under one name.
 
-    Decorators return the function that they were given, unchanged. What is wrong with a declaration is found by
-    `check()`, all of it at once, which every command calls.
+    Declaring opens and reads nothing. The full name of what is declared is `APP.NAME`, NAME being its `name=` or the
+    function's name; both match `[a-z][a-z0-9_-]{0,62}`. Decorators return the function that they were given, unchanged,
+    so that it can be called in a unit test. What is wrong with a declaration is found by `check()`, all of it at once,
+    which every command and `TestRun` call.
+
+    Args:
+        name: of the app; not that of a command.
     """
 
     def __init__(self, name: str) -> None:
@@ -86,15 +90,23 @@ class App:
         bound: str | int | None = None,
         was: str | None = None,
     ) -> Topic[T]:
-        """A topic of values of `type` (any JSON value, or bytes, without it).
+        """A topic: a named, typed, partitioned, append-only sequence of records.
 
         Args:
-            key: a field's name, or a function of the value; records of one key stay in order.
-            partitions: how many sequences it has; fixed once made.
-            keep: how long records stay after the last stage has passed them; 7 days unless set.
-            max_record: the most bytes of one record.
-            bound: so many records, or bytes as in "10MB", may be outstanding; then sources and stages before it stop.
-            was: the name that the topic had before.
+            name: without the app's.
+            type: a struct, a tagged union of structs, a dataclass, `dict`, `list`, `str`, `int`, `bytes`, ...; without
+                it any JSON value, and bytes as they are.
+            key: a field's name, or a function of the value. Records of one key are in one partition and stay in order;
+                without it a record takes its input's key, and one that has none no order.
+            partitions: how many sequences; fixed once made. A program that says another number than the store has is
+                refused; `onward repartition` changes it.
+            keep: how long after the last stage has passed, 7 days unless set; where no stage reads the topic, how long
+                after they were written. What a declared stage has yet to see never goes.
+            max_record: the most bytes of one record as it is stored; a larger one is refused, naming its key.
+            bound: how much may be outstanding: records (`1000`, or `"1000"`), or bytes (`"10MB"`, of the blocks that
+                hold the outstanding records). There sources and stages that write to it stop, in all processes, until a
+                quarter less is outstanding.
+            was: the name that it had before, without the app's; it keeps records, counts and progress.
         """
         where = _caller()
         full = self._full(name, where)
@@ -123,15 +135,19 @@ class App:
         index: Sequence[str] = (),
         was: str | None = None,
     ) -> Table[T]:
-        """A table of documents of `type` (any JSON value without it), which stages and clients keep.
+        """A table of documents, which stages and clients keep.
 
-        What a stage changes is committed with the records that it was called for. Every change stays in the history.
+        What a stage changes is committed with the records that it was called for: once in effect. Every change stays in
+        the history.
 
         Args:
-            key: a field's name, or a function of the value; never None.
+            name: without the app's.
+            type: as of a topic; any JSON value without it. Fields with defaults may be added at any time.
+            key: a field's name, or a function of the value; becomes text like a record's key, and is never None.
             lifecycle: the states that a document may have, and which may follow which.
-            index: the fields by which documents can be found and ordered.
-            was: the name that the table had before.
+            index: the fields by which documents can be found and ordered; may be changed at any time, the store then
+                makes the index anew.
+            was: the name that it had before, without the app's; it keeps documents and history.
         """
         where = _caller()
         full = self._full(name, where)
@@ -156,22 +172,41 @@ class App:
         name: str | None = None,
         was: str | None = None,
     ) -> Callable[[F], F]:
-        """A function `f(cursor, ...)` that yields values and `Checkpoint(cursor)`s.
+        """A function `f(cursor, ...)` that yields values, outgoing records and `Checkpoint(cursor)`s: a generator,
+        plain or async, or a function that returns an iterable.
 
-        Without `every=` or `cron=` it is continuous: called again when it returns. Exactly once into its topics: what
-        lies between two checkpoints and the cursor are one commit. On an error what followed the last checkpoint is
-        discarded and it is called again, later; on return it is kept.
+        The first parameter is the cursor saved last, None before the first; its annotation says how it is read back.
+        Further ones are settings and resources, `once` and `dry_run`.
+
+        Delivery: exactly once into its topics, as what lies between two Checkpoints and the cursor are one commit.
+        Checkpoints are joined into commits of up to 1,000 records or 100 ms. On an error what followed the last
+        Checkpoint is discarded, and it is called again after 0.5 to 1 s, doubling up to 5 min; on return it is kept.
+        Between two Checkpoints it may yield a quarter of `--memory`; beyond that it fails and says so.
+
+        Without `every=` or `cron=` it is continuous: called again after 1 s, growing to 15 s while it brings nothing.
 
         Args:
-            every: from start to start; of two durations each pause is drawn between both, inclusive. It runs when a
-                worker starts, never overlaps itself, and runs that were missed become one.
-            cron: five fields. It does not run when a worker starts, unless a run was missed since the last one.
-            zone: the time zone of `cron=`; UTC unless said.
-            saved: called with each cursor after its commit, in order; what it raises is told and harms nothing.
-            stall: a source that yields nothing for so long loses its lease.
-            at_least_once: what lies between two checkpoints may be larger than a quarter of the byte budget; it is
-                then committed in parts, which come again if the source fails before the checkpoint.
-            was: the name that the source had before.
+            to: one topic, or several.
+            every: called so often, counted from start to start. Of two durations, as in `("15s", "30s")`, each pause is
+                drawn anew between both, inclusive. It never overlaps itself, runs when a worker starts, and runs that
+                were missed become one.
+            cron: called at the times of a cron expression: minute, hour, day of month, month, day of the week, or a
+                name as `@daily`. If both days are said, either will do, as cron has it. It does not run when a worker
+                starts, except once if a run was missed since the last one, or was cut off.
+            zone: the time zone of `cron`, as in `"Europe/Berlin"`; UTC unless said. Where clocks go back, a local time
+                that comes twice counts the first time only; where they go forward, times that are skipped come together
+                at the first instant after.
+            saved: a function, plain or async, called with each cursor after its commit, in order; it may take settings
+                and resources besides. What it raises is logged and harms nothing. At most once: a crash between commit
+                and call leaves the call out. The source waits while it runs.
+            stall: a source that yields nothing for so long has failed, and loses its lease: another worker that wants
+                it takes it at once, this one after the delay of a failure. What the hung call yields later is not kept.
+                An async one is cancelled; a plain one goes on in its thread until it yields, with whatever it has open.
+            at_least_once: more may lie between two Checkpoints than a quarter of `--memory`: it is then committed in
+                parts that leave the cursor where it is, and comes again if the source fails before the next Checkpoint.
+            name: its name, unless the function's.
+            was: the name that it had before. A program that still has the old name is refused, and its workers bring
+                nothing more.
         """
 
         wrong = self._wrong(_caller(), "@app.source(to=TOPIC, ...)", {"to": to}, {"to": (Topic, list)})
@@ -202,7 +237,7 @@ class App:
         topic: Topic[Any],
         *,
         to: Topic[Any] | Sequence[Topic[Any]] = (),
-        retry: Retry = _DEFAULT_RETRY,
+        retry: Retry = Retry(),
         batch: int | None = None,
         fill: str | timedelta | None = None,
         parallel: int = 1,
@@ -225,36 +260,62 @@ class App:
         name: str | None = None,
         was: str | None = None,
     ) -> Callable[[F], F]:
-        """A function of the records of `topic`; see the reference for what it takes and gives.
+        """A function of the records of `topic`: a handler, plain or async.
 
-        Exactly once where it emits only or commits `within` a database; at least once where it acts outside
-        (`effect`, implied by having neither `to=` nor `within=`), with the same `Record.id` at every attempt.
-        In order per key; records of different keys do not wait for each other.
+        It takes the value or, annotated so, `Record[T]`; with `batch=` a list of either; then settings, resources,
+        `tx`, `progress`, `approved`, `once` and `dry_run` as it names them. It returns one value, None, a record or an
+        outcome, or yields many. docs/reference/program.md says more of both.
+
+        Delivery: exactly once where it only emits, or commits `within` a database. At least once where it acts outside,
+        with the same `Record.id` at every attempt; a crash repeats what was in hand, 200 ms of calls at most.
+
+        Order: per key, which has one record in hand; a record that fails parks, and later ones of its key queue behind
+        it. Records of different keys do not wait for each other, and records without a key have no order.
 
         Args:
-            to: where what it returns or yields goes.
-            retry: how often a failed record is tried, and when.
-            batch: the handler gets lists of 1..batch records of one partition; not waited for.
-            fill: how long a batch is waited for after all.
-            parallel: calls at once per worker process, never two for one key.
-            limit: calls at once over all workers.
-            rate: the most records per second, minute or hour, over all workers; or a budget made by `rate()`.
-            timeout: the most time of one call.
-            isolate: calls are made in processes of their own, which can be killed.
-            within: a database whose transaction the handler shares.
-            split: whether a batch that failed is halved until the bad record is alone; where it acts outside it cannot.
-            unordered: keys do not matter here.
-            long: a call may last for hours; each is noted in the store before it begins, as `running`.
-            on_dead: whether later records of a dead record's key wait for a person ("hold") or go on ("pass").
-            parked_most: the most parked records; at that bound it stops reading.
-            slows: whether sources before it go slowly while it has tripped.
-            dedupe: by what repeats are told, which are dropped, and for how long.
-            idempotency: a field, or a function of the value, that `Record.id` is made of instead of the position.
-            start: where a stage that is new begins on a topic that already has records.
-            upgrade: makes a value of the topic's type from one that an older version of the program has written and
-                that cannot be read as it: a function of the old value as plain JSON (a dict), which gives the new one,
-                or a dict that can be read as one.
-            was: the name that the stage had before.
+            topic: whose records it is given.
+            to: the topics that it may emit to.
+            retry: how often a failed record is tried, and after how long.
+            batch: the handler gets a list of 1..batch records of one partition, ascending; it is not waited for until
+                there are so many, unless by `fill`.
+            fill: how long a batch that is not full is waited for, from its first record on, as `"1s"`; what is tried
+                again is not waited for.
+            parallel: calls at once per worker process, over all its partitions; never two for one key unless
+                `unordered`.
+            limit: calls at once over all workers of the store. Workers that want more share it evenly, what is over
+                goes round by the second; what a worker that ends had is free at once, that of a dead process of this
+                machine, too, of another machine after 10 s. A worker cut off from the store begins no call after 8 s;
+                one that was under way then may still be.
+            rate: the most records per second, minute or hour over all workers of the store, as `"100/s"`, or a budget
+                made by `app.rate`. Every call counts, those of retries too; a batch counts each of its records.
+            timeout: the most time of one call. An `async def` is cancelled. A plain `def` cannot be stopped: its
+                attempt is recorded as failed and the process is replaced, unless by `isolate`.
+            isolate: True: calls are made in processes of their own, which can be killed. It excludes `within`.
+            within: a `Database` whose transaction the handler shares; the handler is a plain `def` and can have `tx`.
+                It excludes `timeout` and `effect=True`.
+            effect: whether it acts outside. Implied by having neither `to=` nor `within=`; a stage that emits and also
+                acts outside says True.
+            split: False: a batch that failed is not halved until the bad record is alone, but tried again as it is.
+                Where a stage acts outside it never is halved.
+            unordered: keys do not matter here: nothing queues, and records of one key may be at work at once.
+            long: True: a call may last for hours; each is noted in the store before it begins, as `running`. It
+                excludes `batch` and `within`.
+            on_dead: `"hold"`: later records of a dead record's key queue behind it; `"pass"`: they go on.
+            parked_most: the most parked records; each partition has an even share of it, at least 1. At that bound a
+                partition stops reading, and `status` says so; nothing is dropped.
+            slows: False: sources before it do not slow down while it has tripped. What it has yet to do waits in its
+                topic, which grows, unless by `bound`: for what is told beside the work, as a notification.
+            dedupe: a `Window`: records that came before are dropped.
+            idempotency: a field's name, or a function of the value: `Record.id` is made of the stage's name and that,
+                instead of the position. A value that gives none is dead at once.
+            start: where a stage that is new begins on a topic that already has records: `"first"` or `"now"`. There it
+                must be said; later it does not matter.
+            upgrade: a function from a value of an older version of the program, as plain JSON (a dict), to the new one:
+                a value of the topic's type, or a dict that can be read as one. It is called for what cannot be read as
+                the topic's type; where it fails the record is dead.
+            name: its name, unless the function's.
+            was: the name that it had before; it keeps progress and parked records. A known stage cannot read another
+                topic.
         """
 
         options = {"topic": topic, "to": to, "retry": retry, "batch": batch, "parallel": parallel, "limit": limit}
@@ -305,7 +366,7 @@ class App:
         to: Topic[Any] | Sequence[Topic[Any]] = (),
         choices: Sequence[str],
         newest: bool = False,
-        retry: Retry = _DEFAULT_RETRY,
+        retry: Retry = Retry(),
         timeout: str | timedelta | None = None,
         effect: bool | None = None,
         parked_most: int = 100_000,
@@ -313,13 +374,27 @@ class App:
         name: str | None = None,
         was: str | None = None,
     ) -> Callable[[F], F]:
-        """A stage whose worker is a person: each record waits until somebody decides; then `f(value, decision)` is
-        called, which takes and gives what a handler does. `decision` has `choice, note, by, at`.
+        """A stage whose worker is a person: each record waits (`waiting`) until somebody decides, by `onward review
+        decide` or in a test by `TestRun.decide`; then `f(value, decision)` is called, which takes and gives what a
+        handler does.
+
+        What was decided is committed before the call, and stands over retries; of two who decide the first counts. What
+        the function gives is emitted in the same commit with which the record is done. Returning `Hold` waits for
+        another decision.
 
         Args:
-            choices: what may be decided.
-            newest: of a key only the newest record waits, older ones are dropped; else the older one comes first.
-            parked_most: the most that waits; at that bound it stops reading.
+            topic: whose records wait.
+            to: the topics that it may emit to.
+            choices: what may be decided, at least one text.
+            newest: of a key only the newest record waits; older ones that wait are dropped, and counted so. Else the
+                oldest waits, and later ones queue behind it.
+            retry: as of a stage: of the call after the decision.
+            timeout: as of a stage.
+            effect: as of a stage.
+            parked_most: the most records that wait; at that bound it stops reading.
+            start: as of a stage.
+            name: its name, unless the function's.
+            was: the name that it had before.
         """
 
         options = {"topic": topic, "to": to, "retry": retry, "choices": choices}
@@ -340,11 +415,20 @@ class App:
         return declare
 
     def task(self, function: F | None = None, *, name: str | None = None) -> Any:
-        """A function run on demand, as `@app.task` or `@app.task(name=...)`; see `onward task` and `Client.run`.
+        """A function that is run on demand, plain or async: by `onward task`, `Client.run` or `TestRun.task`.
 
-        Its parameters are arguments by their annotations, but for resources, the settings, `progress`, and one
-        annotated `Client`, which gets a client of the store. Each run is recorded: who, when, arguments (secrets
-        masked), outcome, return value as JSON, log lines.
+        Its parameters are arguments by their annotations, required unless they have a default; but for resources, the
+        settings, `progress` (`progress(done, total=None)`), and one annotated `Client`, which gets a client of the
+        store. Text is converted, and a wrong or missing argument refused before anything runs.
+
+        Each run is recorded from its beginning on: who, when, arguments (secrets masked), outcome (`running`, `done`,
+        `failed`, `stopped`; `lost` where its process died), error with traceback, return value as JSON (up to 256 KB),
+        the last 64,000 characters of its log lines. Of each task the newest 1,000 runs stay. At most once: what was cut
+        short is not run again by itself.
+
+        Args:
+            function: under a bare `@app.task`.
+            name: its name, unless the function's.
         """
 
         def declare(function: F) -> F:
@@ -356,9 +440,16 @@ class App:
         return declare if function is None else declare(function)
 
     def rate(self, name: str, rate: str) -> Rate:
-        """A budget of calls, as `"120/m"`, that its name shares over all workers of the store.
+        """A budget of calls that its name shares over all workers of the store.
 
-        A handler says `await rate()` before each call, a plain `def` `rate()`; a stage may take it as its `rate=`, too.
+        A handler says `await rate()` before each call, a plain `def` `rate()`; it returns when the call may be made,
+        first come, first served. A stage may take it as its `rate=`, too: then its records and those calls share it.
+        In a stretch of time there are at most as many calls as the rate gives in it, and those of the portions (a fifth
+        of a second each) that begin up to a second before. Nothing is saved up.
+
+        Args:
+            name: without the app's.
+            rate: one number and `/s`, `/m` or `/h`, as `"120/m"`.
         """
         where = _caller()
         full = self._full(name, where)
@@ -371,16 +462,28 @@ class App:
         return made
 
     def resource(self, function: F) -> F:
-        """A function that yields what it opens: once per process, at first need, closed in order at the end."""
+        """A `function`, plain or async, that yields what it opens, or returns what has nothing to close.
+
+        It is opened once per process, at first need, shared by all calls (also from several threads), and closed at the
+        end, in the opposite order. It may take settings and other resources. If it cannot open, its stages trip and try
+        again; `status` says why. Handlers, sources and tasks get it by a parameter of the function's name.
+        """
         made = Resource(function.__name__, function)
         self._add(self.resources, made.name, made, made.where)
         return function
 
     def settings(self, class_: type[T]) -> T:
-        """Declares the app's settings class, a msgspec Struct or a dataclass.
+        """Declares the app's settings; once per app.
 
-        What is returned behaves as an instance of it once the app is being run, and not before; handlers and
-        resources rather take a parameter annotated with the class.
+        Each field takes the last of: its default; `[apps.NAME]` in `onward.toml`; the environment (`NAME_FIELD`, or
+        `env` in the field's metadata); `--set FIELD=VALUE`. A text `env:NAME` or `file:PATH` names where the true value
+        is.
+
+        What is returned behaves as an instance once the app is being run, and not before; handlers and resources rather
+        take a parameter annotated with the class.
+
+        Args:
+            class_: a msgspec Struct or a dataclass.
         """
         if self.settings_class is not None:
             self._faults.append(Fault(_caller(), f"app {self.name} declares its settings twice"))
@@ -388,19 +491,21 @@ class App:
         return cast(T, self._settings)
 
     def demo(self, function: F) -> F:
-        """A function `f(folder: Path)` that makes the app's sandbox there and returns settings for `onward demo`."""
+        """A `function`, `f(folder: Path)`, that makes sample data in the folder, the same when called again, and
+        returns settings, a dict, for `onward demo`."""
         self.demo_function = function
         return function
 
     def command(self, command: F) -> F:
-        """A command of the app's own name, `onward NAME ...`: a function with typed parameters, as Typer takes it, or
-        a whole `typer.Typer`. Settings and signals are for `onward.service.Service` to look after.
+        """A `command` of the app's own name, `onward NAME ...` or `onward path/to/file.py ...`: a function with typed
+        parameters, as Typer takes it, or a whole `typer.Typer`. It looks after settings and signals itself;
+        `onward.service.Service` helps.
         """
         self.own_command = command
         return command
 
     def configure(self, settings: Any) -> None:
-        """Fills what `settings()` returned; done by whoever runs the app."""
+        """For Onward itself, which fills what `settings()` returned when it runs the app."""
         self._settings._fill(settings)
 
     def check(self) -> None:

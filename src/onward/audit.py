@@ -13,10 +13,11 @@ from itertools import pairwise
 import msgspec
 from msgspec import Struct
 
+from onward.claim import stage_of
 from onward.codec import split
 from onward.log import Block, BlockRow, Books, Span, Survey
 from onward.span import length, merged, spans_of
-from onward.survey import Evidence, Retained
+from onward.survey import Evidence, Retained, parts_of
 
 NOTHING = Retained(0, 0)
 
@@ -57,7 +58,7 @@ def breaches(survey: Survey, evidence: Sequence[Evidence], blocks: Sequence[Bloc
     for one in evidence:
         # A stage that is gone holds nothing up for ever: what it has not seen may be kept no more.
         first = kept.get((one.facts.topic, one.facts.partition), 0) if one.facts.stage not in survey.gone else 0
-        found += _stage(one, first)
+        found += _stage(one, first) if stage_of(one.facts.stage) == one.facts.stage else _counts(one, one.facts.end)
     found += _topics(survey, blocks)
     if survey.missing:
         found.append(Breach("the store", None, 0, survey.missing, "rows of progress are gone"))
@@ -101,24 +102,13 @@ def _stage(evidence: Evidence, kept: int) -> Iterator[Breach]:
     """Of one stage and partition; `kept` is the first offset that its topic still has there."""
     facts = evidence.facts
     name, partition = facts.stage, facts.partition
-    parked = [(offset, offset + 1) for offset, _, _ in evidence.parked]
-    finished = merged(evidence.finished)
-    counted, given_twice = length(finished), length(evidence.finished) - length(finished)
+    accounted = merged([*evidence.finished, *_parked(evidence)])
     # The topic of a stage that is gone is not known: it was given what it finished or parked.
-    end = facts.end if facts.topic else max([facts.next, *(span[1] for span in [*finished, *parked])])
-
-    if given_twice:
-        repeated = _overlaps(evidence.finished)
-        yield Breach(name, partition, counted, counted + given_twice, f"finished twice: {_told(repeated)}")
-    if both := _common(finished, parked):
-        yield Breach(name, partition, 0, length(both), f"finished and parked as well: {_told(both)}")
-    if outside := _without([*finished, *parked], [(facts.begins, end)]):
-        within = f"finished or parked outside of {facts.begins} to {end}"
-        yield Breach(name, partition, 0, length(outside), f"{within}: {_told(outside)}")
+    end = facts.end if facts.topic else max([facts.next, *(span[1] for span in accounted)])
+    yield from _counts(evidence, end)
     if facts.next > end:
         yield Breach(name, partition, end, facts.next, "it has passed more than its topic holds")
 
-    accounted = merged([*finished, *parked])
     lost = _without([(facts.begins, min(facts.next, end))], accounted)
     outstanding = length(_without([(facts.next, end)], accounted))
     if lost:
@@ -132,6 +122,25 @@ def _stage(evidence: Evidence, kept: int) -> Iterator[Breach]:
     # Retention takes only what every stage has passed.
     if missing := _without([(facts.next, min(kept, end))], accounted):
         yield Breach(name, partition, 0, length(missing), f"outstanding, but kept no more: {_told(missing)}")
+    yield from _abandoned(evidence)
+
+
+def _counts(evidence: Evidence, end: int) -> Iterator[Breach]:
+    """What holds of a range of a replay too, which passes over what it was not asked for: each record is finished once
+    or parked, in the range, and the totals say how many."""
+    facts = evidence.facts
+    name, partition = facts.stage, facts.partition
+    parked = _parked(evidence)
+    finished = merged(evidence.finished)
+    counted, given_twice = length(finished), length(evidence.finished) - length(finished)
+    if given_twice:
+        repeated = _overlaps(evidence.finished)
+        yield Breach(name, partition, counted, counted + given_twice, f"finished twice: {_told(repeated)}")
+    if both := _common(finished, parked):
+        yield Breach(name, partition, 0, length(both), f"finished and parked as well: {_told(both)}")
+    if outside := _without([*finished, *parked], [(facts.begins, end)]):
+        within = f"finished or parked outside of {facts.begins} to {end}"
+        yield Breach(name, partition, 0, length(outside), f"{within}: {_told(outside)}")
     if facts.totals.done != length(evidence.finished):
         yield Breach(name, partition, facts.totals.done, length(evidence.finished), "done")
     if evidence.folded:
@@ -140,7 +149,10 @@ def _stage(evidence: Evidence, kept: int) -> Iterator[Breach]:
     waiting = sum(facts.parked.values())
     if waiting != len(parked):
         yield Breach(name, partition, waiting, len(parked), "parked")
-    yield from _abandoned(evidence)
+
+
+def _parked(evidence: Evidence) -> list[Span]:
+    return [(offset, offset + 1) for offset, _, _ in evidence.parked]
 
 
 def _abandoned(evidence: Evidence) -> Iterator[Breach]:
@@ -159,8 +171,7 @@ def _abandoned(evidence: Evidence) -> Iterator[Breach]:
 def _topics(survey: Survey, blocks: Sequence[BlockRow]) -> Iterator[Breach]:
     known = {topic.topic for topic in survey.topics}
     was = {topic.was: topic.name for app in survey.apps for topic in app.topics if topic.was and topic.was not in known}
-    replayed = [part for replay in survey.replays for part in replay.parts]
-    emitted = _sums((one.totals.emitted for one in [*survey.stages, *replayed]), was)
+    emitted = _sums((one.totals.emitted for one in (*survey.stages, *parts_of(survey.replays))), was)
     brought = _sums((source.emitted for source in survey.sources.values()), was)
     ends: dict[str, int] = {}
     for topic, partition, rows in _by_partition(blocks):

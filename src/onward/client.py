@@ -52,6 +52,7 @@ def open(
     """The app's store, for `with` (calls wait) or `async with` (calls are awaited). Opened when the block begins.
 
     Args:
+        app: whose topics, tables and tasks are to be used; checked when the block begins.
         store: its URL; else `ONWARD_STORE`, else that of `onward.toml`, else `sqlite:///onward.db`.
         settings: an instance of the app's settings class, for tasks; else as `onward run` finds them, when a task runs.
         resources: what takes the place of the app's resources, by name.
@@ -60,10 +61,14 @@ def open(
 
 
 class Client:
-    """What another program can do with an app's store. Workers may run beside it, and are woken by what it puts.
+    """Given by `onward.open`: what another program can do with an app's store, a web handler, a notebook, a script.
 
-    Under `async with` every call gives an awaitable, under `with` its result. The block's beginning opens or makes
-    the store and writes the app's declaration into it. Safe to use from several threads, and from several event loops.
+    Under `async with` every call gives an awaitable, under `with` its result. The block's beginning opens or makes the
+    store and writes the app's declaration into it. Workers may run beside it, and are woken by what it puts. Safe to
+    use from several threads, and from several event loops; a program that lives long keeps one open.
+
+    `StoreAway` means that nothing was kept and the call may be tried again, `StoreUncertain` that only looking can
+    tell.
     """
 
     def __init__(
@@ -85,7 +90,8 @@ class Client:
 
     @classmethod
     def over(cls, app: App, log: Log, calls: Calls, *, awaited: bool, by: str, clock: Clock) -> Client:
-        """A client of a store that somebody else has opened and will close, on the loop of `calls`."""
+        """For Onward itself: a client of a store that somebody else has opened and will close, on the loop of
+        `calls`."""
         made = cls(app)
         made._opened, made._thread, made._awaited = log, calls, awaited
         made._user, made._clock = by, clock
@@ -106,6 +112,7 @@ class Client:
 
         Args:
             topic: of this app, itself or by its name.
+            values: of the topic's type; one that does not fit raises before anything is put.
             key: of all of them, instead of the topic's `key=`; None: without.
             headers: texts by name.
             time: a datetime (without zone: UTC) or ISO 8601 text; now unless said.
@@ -120,15 +127,17 @@ class Client:
         return self._do(self._keep(self._records(topic, values, key, headers, time)))
 
     def table(self, table: Table[Any] | str) -> ClientTable:
-        """A table of the app, itself or by its name. Each of its calls that changes something is a commit of its own;
-        see `commit` for more in one."""
+        """A `table` of the app, itself or by its name, with the calls of `Table`. Each of its calls that changes
+        something is a commit of its own, made again where others change the same document; see `commit` for more in
+        one."""
         self._running()
         found = self._table(table)
         return ClientTable(found, lambda work: self._do(self._at_table(found, work)))
 
     def commit(self) -> Together:
-        """A block in which puts and changes of tables gather; all of it is one commit at its end, and none of it where
-        the block fails.
+        """A block, `with client.commit() as c` or `async with`, in which `c.put(...)` and `c.table(...)`, plain calls
+        in both, gather; the app's tables can be called as they are, too. All of it is one commit at the block's end,
+        and none of it where the block fails.
 
         Raises:
             Conflict: at the end, a document has changed since the block read it; nothing was kept.

@@ -12,9 +12,11 @@ Do = Callable[[Callable[[OpenTable], Any]], Any]
 
 
 class ClientTable:
-    """`client.table(...)`: the calls of `Table`, awaited under `async with`.
+    """Given by `client.table(...)`: `get`, `put`, `delete`, `find`, `state`, `move` and `history` as those of `Table`,
+    awaited under `async with`.
 
-    A call whose document somebody else changes at the same moment is made again by itself.
+    Each that changes something is a commit of its own; one whose document somebody else changes at the same moment is
+    made again by itself.
     """
 
     def __init__(self, table: Table[Any], do: Do) -> None:

@@ -10,7 +10,8 @@ from onward.url import named
 
 
 class Database:
-    """Names a database by URL, or by a function of the app's settings that gives one, as text or `Secret`.
+    """Names a database to commit within by its `url`, or by a function of the app's settings that gives one, as text or
+    `Secret`.
 
     `sqlite:///relative.db`, `sqlite:////absolute.db`, `postgresql://user@host/name`, or libpq's `host=... dbname=...`.
     The handler gets the open transaction as `tx` (an `apsw.Connection`, a `psycopg.Connection`); it must not begin,
@@ -22,12 +23,13 @@ class Database:
         self.url = url
 
     def resolve(self, settings: Any) -> str:
+        """For Onward itself: the URL."""
         found = self.url(settings) if callable(self.url) else self.url
         return found.reveal() if isinstance(found, Secret) else found
 
     @property
     def told(self) -> str:
-        """How people are told which database it is; without user and password."""
+        """For Onward itself: how people are told which database it is; without user and password."""
         return "the database that its settings name" if callable(self.url) else named(self.url)
 
     def __repr__(self) -> str:

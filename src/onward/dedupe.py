@@ -13,12 +13,14 @@ class Window:
     """`dedupe=Window("number", "24h")`: of records with equal `by` that come within so long the first counts, and later
     ones are dropped, whatever has become of the first: if it is parked it will be tried again, or lies there dead.
 
-    Remembered per stage and partition, in the commit that finishes or parks the first one. A value whose `by` is None
-    has no repeats.
+    Later ones are done without a call, and count as dropped. What was not called, as in an outage, is no first one.
+    Remembered per stage and partition, in the commit that finishes or parks the first one, so repeats have to come in
+    the same partition, as those of one key do. A stage with it writes a row for each record, and is slower for it.
 
     Args:
-        by: a field's name, or a function of the value; text, a number, a tuple, as a key.
-        length: counted from when the first one was worked on.
+        by: a field's name, or a function of the value; text, a number, a tuple, as a key. None has no repeats; a value
+            of which it cannot be told is dead at once.
+        length: a duration, counted from when the first one was worked on.
         most: how many records of a partition are looked back over at most.
     """
 

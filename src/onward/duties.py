@@ -7,12 +7,13 @@ gives the lease back when it is over.
 from __future__ import annotations
 
 import asyncio
+from collections import Counter
 from typing import TYPE_CHECKING
 
 from onward import shape
 from onward.crew import Crew
 from onward.emit import Emitter
-from onward.errors import CannotRead, LeaseLost, StoreAway
+from onward.errors import CannotRead, LeaseLost, OnwardError, StoreAway, StoreUncertain, StoreWentBack
 from onward.failure import message_of
 from onward.intake import Intake
 from onward.lane import Lane
@@ -29,6 +30,12 @@ if TYPE_CHECKING:
 TROUBLE = 5.0
 """Seconds after which a lane or intake that broke is taken up again."""
 
+PASSING = (LeaseLost, StoreAway, StoreUncertain)
+"""What only the store's absence, or another worker, has ended is taken up again, also under `once`."""
+
+UNCERTAIN = 5
+"""So often under `once`, where the store loses its answers to commits."""
+
 
 class Duties:
     """Of one worker. What its leases say is told here."""
@@ -37,6 +44,7 @@ class Duties:
         self._worker = worker
         self._roster = worker.roster
         self._not_before: dict[Wanted, float] = {}
+        self._uncertain: Counter[Wanted] = Counter()
 
     @property
     def given_up(self) -> set[Wanted]:
@@ -52,6 +60,11 @@ class Duties:
             and wanted[0] not in self._worker.watch.paused
             and self._not_before.get(wanted, 0.0) <= self._tick()
         )
+
+    def cannot_take(self, wanted: Wanted, error: OnwardError) -> None:
+        """What the store said to a claim: nobody here goes on with it."""
+        self._trouble(wanted, error)
+        self._worker.look()
 
     def lease_taken(self, claim: Claim) -> None:
         if self._worker.stopping:
@@ -92,14 +105,20 @@ class Duties:
     def _trouble(self, wanted: Wanted, error: BaseException) -> None:
         """A lane or intake broke. It is taken up again after a while; the reason shows in `status`."""
         what = f"{type(error).__name__}: {message_of(error)}"
-        if not isinstance(error, LeaseLost | StoreAway):
-            if isinstance(error, CannotRead):
+        if not isinstance(error, PASSING):
+            if isinstance(error, CannotRead | StoreWentBack):
                 self._worker.leases.leave_to_others(wanted[0])
             self._worker.say(wanted[0], what)
             if (crew := self._roster.crews.get(wanted[0])) is not None:
                 crew.trouble = what
-        # What only the store's absence, or another worker, has ended is taken up again also under `once`.
-        over = isinstance(error, CannotRead) or (self._worker.once and not isinstance(error, LeaseLost | StoreAway))
+        if isinstance(error, StoreUncertain):
+            self._worker.store_away(error, TROUBLE)
+            self._uncertain[wanted] += 1
+            if self._worker.once and self._uncertain[wanted] > UNCERTAIN:
+                self._worker.say(wanted[0], what)
+                self._not_before[wanted] = float("inf")
+                return
+        over = isinstance(error, CannotRead | StoreWentBack) or (self._worker.once and not isinstance(error, PASSING))
         self._not_before[wanted] = float("inf") if over else self._tick() + TROUBLE
 
     def _tick(self) -> float:
@@ -129,9 +148,7 @@ class Duties:
                 await leases.give_back(*wanted)
         except BaseException as error:
             if not self._worker.stopping:
-                why = (
-                    "" if isinstance(error, LeaseLost | StoreAway) else f": {type(error).__name__}: {message_of(error)}"
-                )
+                why = "" if isinstance(error, PASSING) else f": {type(error).__name__}: {message_of(error)}"
                 await leases.give_back(*wanted, f"stopped{why}")
             raise
 

@@ -11,7 +11,8 @@ from typing import NamedTuple
 
 
 class OnwardError(Exception):
-    """The root of all errors raised by Onward itself."""
+    """The root of all errors raised by Onward itself. Each says what happened, where, and what to do next; `exit_code`
+    is what a command ends with."""
 
     exit_code = 1
 
@@ -188,6 +189,17 @@ class WentBack(OnwardError):
     """A database holds less than it held before: it was restored from a copy, or failed over and lost commits."""
 
 
+class StoreWentBack(WentBack):
+    """A store holds less than a worker saw it keep. Who goes on as if nothing had been would deliver twice, or lose."""
+
+    def __init__(self, store: str, what: str, found: int, known: int) -> None:
+        super().__init__(
+            f"{store} has lost commits that it had kept: {what} stands at {found} and was at {known}; it was restored "
+            "from a copy, or has failed over to a server that was behind. What was delivered outside since then may be "
+            "delivered again: look at what is there, then start the worker again"
+        )
+
+
 class Broken(OnwardError):
     """The store holds what it must not hold. `onward audit` says more."""
 
@@ -222,7 +234,8 @@ class OutsideUnit(Refused):
 
 
 class Conflict(OnwardError):
-    """A document has changed since it was read; nothing of the commit was kept. Read it again and try again."""
+    """A document has changed since it was read; nothing of the commit was kept. Read it again and try again. It has
+    `table` and `key`."""
 
     def __init__(self, table: str, key: str, expected: int, found: int) -> None:
         self.table, self.key = table, key
@@ -233,7 +246,8 @@ class Conflict(OnwardError):
 
 
 class MoveRefused(OnwardError):
-    """The life-cycle of a table does not lead from a document's state to another one."""
+    """The life-cycle of a table does not lead from a document's state to another one. It has `table`, `key`, `before`
+    and `after` (None: where a document begins), and `allowed`. `retry=Retry(reject=(MoveRefused,))` makes it final."""
 
     def __init__(
         self, table: str, key: str, before: str | None, after: str | None, allowed: Sequence[str] = ()

@@ -1,4 +1,8 @@
-"""What can be seen: one dataclass per event. Observers get them; an observer's failure never touches the work."""
+"""What can be seen: one dataclass per event. Observers get them; an observer's failure never touches the work.
+
+They are told in the order in which they happen in a lane or source, from several threads, and are not kept: what counts
+stands in the store.
+"""
 
 from __future__ import annotations
 
@@ -11,22 +15,33 @@ _log = logging.getLogger("onward")
 
 @dataclass(frozen=True, slots=True)
 class Event:
-    """The root of all events."""
+    """The root of all events.
+
+    `stage`, `source` and `name` are full names, `partition` is a number, `position` that of a record as text, `key` its
+    key, None without. `error` is the exception; `what` and `reason` are texts for people, `took`, `ahead`, `again_in`
+    and `probe_in` seconds. `worker` is `HOST/PID/START/NONCE`, `store` a URL without secrets.
+    """
 
 
 @dataclass(frozen=True, slots=True)
 class WorkerStarted(Event):
+    """A worker has opened its store and takes leases."""
+
     worker: str
     store: str
 
 
 @dataclass(frozen=True, slots=True)
 class WorkerStopped(Event):
+    """It has given back its leases and ends."""
+
     worker: str
 
 
 @dataclass(frozen=True, slots=True)
 class LeaseTaken(Event):
+    """A stage's partition, or a source (partition 0), is this worker's now, under a `token` greater than all before."""
+
     stage: str
     partition: int
     token: int
@@ -42,7 +57,8 @@ class LeaseGone(Event):
 
 @dataclass(frozen=True, slots=True)
 class Committed(Event):
-    """A commit of a stage: how many records it finished, parked and emitted."""
+    """A commit of a stage: how many records it `finished`, `parked` and `emitted`; `next` is the end of the gapless
+    prefix of what is finished or parked."""
 
     stage: str
     partition: int
@@ -54,7 +70,8 @@ class Committed(Event):
 
 @dataclass(frozen=True, slots=True)
 class Failed(Event):
-    """A call for one record failed; it is `state` now. `error` is the exception, None for an outcome."""
+    """A call for one record failed, at its `attempt`; it is `state` now. `error` is the exception, None for an
+    outcome."""
 
     stage: str
     position: str
@@ -77,6 +94,8 @@ class Waiting(Event):
 
 @dataclass(frozen=True, slots=True)
 class Tripped(Event):
+    """The outside of a stage is away: one record probes, in so many seconds. Told at each probe that fails, too."""
+
     stage: str
     reason: str
     probe_in: float
@@ -84,6 +103,8 @@ class Tripped(Event):
 
 @dataclass(frozen=True, slots=True)
 class Recovered(Event):
+    """A probe got a verdict: the stage works again."""
+
     stage: str
 
 
@@ -105,7 +126,7 @@ class Deaf(Event):
 
 @dataclass(frozen=True, slots=True)
 class Full(Event):
-    """As many records are parked as the stage may have; its partition stops reading."""
+    """As many records are `parked` as the partition may have; it stops reading."""
 
     stage: str
     partition: int
@@ -124,7 +145,7 @@ class Conflicted(Event):
 
 @dataclass(frozen=True, slots=True)
 class Progressed(Event):
-    """What a handler said by `progress(done, total)`."""
+    """What a handler said by `progress(done, total)`; `total` is None where it did not say."""
 
     stage: str
     position: str
@@ -135,7 +156,8 @@ class Progressed(Event):
 
 @dataclass(frozen=True, slots=True)
 class Withheld(Event):
-    """In a dry run, a call that would act outside and was not made; `id` is the `Record.id` that it would have."""
+    """In a dry run, a call that would act outside and was not made; `value` is what it would be given, `id` the
+    `Record.id` that it would have."""
 
     stage: str
     position: str
@@ -146,7 +168,7 @@ class Withheld(Event):
 
 @dataclass(frozen=True, slots=True)
 class Replayed(Event):
-    """A replay is over in one partition."""
+    """Replay `number` of a stage is over in one partition: so many records are `done`, so many `failed`."""
 
     stage: str
     partition: int
@@ -157,6 +179,8 @@ class Replayed(Event):
 
 @dataclass(frozen=True, slots=True)
 class SourceRan(Event):
+    """A source returned; so many `records` came in this call."""
+
     source: str
     records: int
     took: float
@@ -164,6 +188,8 @@ class SourceRan(Event):
 
 @dataclass(frozen=True, slots=True)
 class SourceFailed(Event):
+    """A source raised; it is called again in so many seconds, from the cursor saved last."""
+
     source: str
     error: BaseException
     again_in: float
@@ -219,7 +245,7 @@ class ClocksDiffer(Event):
 
 @dataclass(frozen=True, slots=True)
 class Swept(Event):
-    """Retention has deleted blocks, and folded rows."""
+    """Retention has deleted so many `blocks`, and folded so many `rows`."""
 
     blocks: int
     rows: int

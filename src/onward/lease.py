@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from onward import process
 from onward.claim import Met
-from onward.errors import StoreAway, StoreUncertain
+from onward.errors import StoreAway, StoreUncertain, StoreWentBack
 from onward.events import ClocksDiffer, LeaseGone, LeaseTaken
 from onward.log import Claim, Lease
 
@@ -146,7 +146,11 @@ class Leases:
             # Another worker comes first here; only if it leaves it lying is it ours.
             if wanted not in mine and now - self._free_since.setdefault(wanted, now) < 2 * LOOK + RENEW:
                 continue
-            claim = await self.claim(wanted)
+            try:
+                claim = await self.claim(wanted)
+            except StoreWentBack as error:
+                self._duties.cannot_take(wanted, error)
+                continue
             if claim is not None:
                 self._free_since.pop(wanted, None)
                 self.held[wanted] = claim.lease

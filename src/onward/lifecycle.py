@@ -6,7 +6,10 @@ from collections.abc import Mapping, Sequence
 
 
 class Lifecycle:
-    """`Lifecycle({"draft": ["review"], "review": ["draft", "done"], "done": []})`.
+    """The states of a table's documents: `Lifecycle({"draft": "review", "review": ["draft", "done"]})`.
+
+    Where the type is a struct or dataclass with a field `state` the state stands there too, and a `put` with another
+    one is a move; else it is kept beside the document. What is not allowed raises `MoveRefused`.
 
     Args:
         moves: for each state the one or those that may follow it. A state that only follows is a last one.
@@ -24,7 +27,7 @@ class Lifecycle:
         return f"Lifecycle({self.moves!r}, first={self.first!r})"
 
     def allowed(self, state: str | None) -> tuple[str, ...]:
-        """What may follow a state; None: where a document may begin."""
+        """What may follow a `state`; None: where a document may begin."""
         return self.first if state is None else self.moves.get(state, ())
 
 

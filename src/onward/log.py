@@ -148,6 +148,8 @@ class Ageing(Protocol):
     async def fold(self, stage: str, partition: int, to: Collection[str], before: float, most: int) -> int:
         """Lets go of old rows of a stage and partition, at most `most` of each kind; returns how many went.
 
+        Those of a replay go by its name.
+
         Commits made before an instant, all of whose records are kept no more, nor anything that was in the topics
         `to` then, fold into counts per minute; `Claim`, counts and evidence stay what they are. Attempts go with their
         records, unless these are parked; requests that were answered before the instant go. What has been folded is

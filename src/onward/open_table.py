@@ -26,10 +26,11 @@ STATE = "state"
 
 
 class Change(Struct, Generic[T], frozen=True):
-    """One change of a document, as `history` tells it.
+    """One change of a document, as `history` tells it: its `version`, from 1, and the `action`: put, move or delete.
 
-    `value` is the document after it, None when it was deleted; `by` the stage or person; `origin` the position (or
-    range) of the record that made the stage do so, None for a person.
+    `value` is the document after it, None when it was deleted; `state` the one after it, None without a life-cycle;
+    `at` is UTC; `by` the stage or person; `origin` the position (or range) of the record that made the stage do so,
+    None for a person.
     """
 
     version: int

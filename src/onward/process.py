@@ -6,17 +6,21 @@ import gc
 import os
 import socket
 import subprocess
+import uuid
+import zlib
 from functools import cache
 from pathlib import Path
 
 
 def new_name() -> str:
-    """A name for a worker of this process: `HOST/PID/START/NONCE`."""
-    return f"{socket.gethostname()}/{os.getpid()}/{_started(os.getpid())}/{os.urandom(3).hex()}"
+    """A name for a worker of this process: `HOST~WHERE/PID/START/NONCE`. WHERE tells apart what has one host name:
+    machines, containers, and a machine before and after a restart."""
+    return f"{_host()}/{os.getpid()}/{_started(os.getpid())}/{os.urandom(3).hex()}"
 
 
 def is_dead(name: str) -> bool:
-    """Whether the process of that worker ran on this machine and is gone. Of other machines nothing is known."""
+    """Whether the process of that worker ran on this machine, since it was started and among the processes that are
+    seen here, and is gone. Of others nothing is known."""
     parts = name.split("/")
     if len(parts) != 4 or parts[0] != _host() or not parts[1].isdigit():
         return False
@@ -35,7 +39,11 @@ def spare_the_collector() -> None:
 
 @cache
 def _host() -> str:
-    return socket.gethostname()
+    try:
+        where = Path("/proc/sys/kernel/random/boot_id").read_text() + os.readlink("/proc/self/ns/pid")
+    except OSError:  # no Linux
+        where = f"{uuid.getnode()}"
+    return f"{socket.gethostname()}~{zlib.crc32(where.encode()):08x}"
 
 
 def _started(pid: int) -> str:

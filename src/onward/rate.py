@@ -50,9 +50,9 @@ class Meter(Protocol):
 
 
 class Rate:
-    """A budget that calls share by its name, over all workers: `await rate()` before each of them, or `rate()` in a
-    plain `def`. It returns when the call may be made. While no worker runs the app, as in a unit test of a handler, it
-    returns at once.
+    """Given by `app.rate`: a budget that calls share by its name, over all workers: `await rate()` before each of them,
+    or `rate()` in a plain `def`. It returns when the call may be made. While no worker runs the app, as in a unit test
+    of a handler, it returns at once.
 
     Waiting counts to the `timeout=` of the handler that waits.
     """
@@ -74,7 +74,7 @@ class Rate:
         return _Passed() if self._meter is None else self._meter.take()
 
     def connect(self, meter: Meter | None) -> None:
-        """Says who counts the calls; done by whoever runs the app."""
+        """For Onward itself: says who counts the calls, while the app runs."""
         self._meter = meter
 
     def __repr__(self) -> str:

@@ -18,7 +18,9 @@ _RANGE = re.compile(r"((?:[a-z][a-z0-9_-]*\.)?[a-z][a-z0-9_-]*):(\d+):(\d+)(?:-(
 
 
 class Position(Struct, frozen=True, order=True):
-    """Where a record is: topic (full name), partition (from 0) and offset (from 0). `TOPIC:PARTITION:OFFSET`."""
+    """Where a record is: `topic` (full name), `partition` and `offset` (both from 0). As text it is
+    `TOPIC:PARTITION:OFFSET`. Positions are ordered by these three, and never come again with another record.
+    """
 
     topic: str
     partition: int
@@ -63,11 +65,15 @@ class Range(NamedTuple):
 
 
 class Record(Struct, Generic[T], frozen=True):
-    """A record as a handler gets it.
+    """A record as a handler gets it. `value` is freshly decoded for each stage, which may change it.
 
-    `time` is UTC; `origin` is the position (or range) that it was made from, as text, None where it came from a
-    source or `put`; `attempt` counts from 1; `id` is the same at every attempt and in no other store: use it as
-    an idempotency key.
+    `key` is None without one; `headers` are texts by name, empty without any; `time` is UTC: when it was put or
+    brought, unless said. `position` is where it is; `origin` the position (or range) that it was made from, as text,
+    None where it came from a source or `put`. `attempt` counts from 1, and starts anew when a person retries. `id` is
+    the same at every attempt and in no other store: use it as an idempotency key. It is
+    `STAGE:TOPIC:INCARNATION:PARTITION:OFFSET:NONCE`, with the number behind it in a replay, or as `idempotency=` says.
+
+    Returned or yielded, itself or a changed copy, it is emitted with its own key, headers and time.
     """
 
     key: str | None
@@ -81,7 +87,8 @@ class Record(Struct, Generic[T], frozen=True):
 
 
 class Outgoing(Struct, frozen=True):
-    """A record to be written, made by `topic.record(...)`. What is unset is taken from the input record."""
+    """A record to be written: `topic.record(...)` makes it of `topic, value, key, headers, time`. What is unset is
+    taken from the input record."""
 
     topic: Topic[Any]
     value: Any

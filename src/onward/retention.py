@@ -19,6 +19,7 @@ from onward.clock import Clock
 from onward.errors import OnwardError, StoreAway, StoreUncertain
 from onward.events import Swept, Trouble
 from onward.log import Books, Lease, Log, PartitionFacts, Survey
+from onward.survey import parts_of
 
 EVERY = 60.0
 """Seconds from one sweep to the next."""
@@ -123,7 +124,7 @@ class Retention:
         for one in due(survey, passed, now):
             swept.blocks += await self._gently(lambda one=one: self._retain(one))  # type: ignore[misc]
         keeps, to = _keeps(survey), _outputs(survey)
-        for facts in survey.stages:
+        for facts in (*survey.stages, *parts_of(survey.replays)):
             before = now - max(RECENT, keeps.get(facts.topic, RECENT))
             swept.rows += await self._gently(
                 lambda facts=facts, before=before: self._fold(facts, to.get(facts.stage, set()), before)  # type: ignore[misc]

@@ -12,10 +12,11 @@ from onward import units
 
 
 class Retry(Struct, frozen=True):
-    """Tries `attempts` times in all (None: for ever), waiting up to `first`, doubled each time, up to `most`.
+    """Tries `attempts` times in all, the first try included (None: for ever), waiting up to `first`, doubled each time,
+    up to `most`; both are durations.
 
     The wait is drawn uniformly from nothing to that bound (full jitter), so that a thousand records that failed
-    together do not come back together. An exception of a class in `reject` is not tried again.
+    together do not come back together. An exception of a class in `reject` is not tried again: the record is dead.
     """
 
     attempts: int | None = 5
@@ -24,16 +25,21 @@ class Retry(Struct, frozen=True):
     reject: tuple[type[BaseException], ...] = ()
 
     def delay(self, attempt: int, chance: Callable[[], float] = random.random) -> float:
-        """Seconds to wait after attempt number `attempt` (from 1) has failed; `chance` gives numbers in 0..1."""
+        """Seconds to wait after attempt number `attempt` (from 1) has failed.
+
+        Args:
+            attempt: which one failed.
+            chance: gives numbers in 0..1.
+        """
         bound = min(units.duration(self.most), units.duration(self.first) * 2.0 ** min(attempt - 1, 60))
         return chance() * bound
 
     def within(self, seconds: float) -> float:
-        """The nearest wait to so many seconds that is not under `first` and not over `most`."""
+        """For Onward itself: the nearest wait to so many seconds that is not under `first` and not over `most`."""
         return min(units.duration(self.most), max(units.duration(self.first), seconds))
 
     def gives_up(self, attempt: int, error: BaseException) -> bool:
-        """Whether a record dies when attempt number `attempt` failed with this error."""
+        """Whether a record dies when attempt number `attempt` (from 1) failed with this `error`."""
         if self.reject and isinstance(error, self.reject):
             return True
         return self.attempts is not None and attempt >= self.attempts

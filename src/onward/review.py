@@ -25,7 +25,7 @@ UNDECIDED = Hold("")
 
 
 class Decision(Struct, frozen=True):
-    """What somebody decided: one of the review's choices, a note, by whom, and when."""
+    """What somebody decided: the `choice`, one of the review's; a `note`, empty without; `by` whom; `at`, in UTC."""
 
     choice: str
     note: str

@@ -15,6 +15,7 @@ from msgspec import Struct
 
 from onward import stores
 from onward.app import App
+from onward.declaration import spec_of
 from onward.errors import StoreAway
 from onward.events import Observer, StoreAbsent
 from onward.exit import STOPPING, keep
@@ -24,6 +25,7 @@ from onward.names import full_name
 from onward.plan import Plan, Report
 from onward.prints import to_stderr
 from onward.process import spare_the_collector
+from onward.status import AppStatus, status
 from onward.worker import Worker
 
 T = TypeVar("T")
@@ -197,6 +199,20 @@ async def _watch(store: str, watch: Callable[[Survey], None]) -> None:
             with contextlib.suppress(StoreAway):
                 watch(await books.survey())
             await asyncio.sleep(0.5)
+
+
+def seen(apps: Sequence[App], store: str) -> list[AppStatus]:
+    """What the store says of these apps now, as `status` shows it; from any thread that has no event loop.
+
+    Raises:
+        OnwardError: it is away, or not there yet.
+    """
+
+    async def look() -> list[AppStatus]:
+        async with stores.looking(store) as books:
+            return status(store, await books.survey(), [spec_of(app) for app in apps]).apps
+
+    return asyncio.run(look())
 
 
 def parts(names: Sequence[str], apps: Sequence[App]) -> tuple[str, ...]:

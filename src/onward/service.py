@@ -24,6 +24,9 @@ from onward.events import Observer, StoreAbsent
 from onward.exit import leave
 from onward.plan import Plan
 from onward.run import Signals
+from onward.status import AppStatus
+
+__all__ = ["Service"]
 
 
 class Service:
@@ -32,7 +35,10 @@ class Service:
     The first SIGINT or SIGTERM ends the pass in hand within the grace time, wakes from a pause, and makes
     `stopped` true; the second ends the process at once.
 
+    `settings` are the app's, `store` is the store's URL.
+
     Args:
+        app: to be run; its settings are read at once.
         given: settings by name, over those of the environment and of `onward.toml`.
         store: its URL, else as every command finds it.
         grace: seconds that work in hand has to finish at a stop.
@@ -89,12 +95,20 @@ class Service:
             self._woken.set()
         return not self.stopped
 
+    def look(self) -> list[AppStatus]:
+        """What the store says of the app now; from any thread that has no event loop, also while a pass is under way.
+
+        Raises:
+            OnwardError: the store is away, or not there yet.
+        """
+        return running.seen([self._app], self.store)
+
     def pause(self, seconds: float) -> bool:
-        """Waits. False once stopped, which ends it at once."""
+        """Waits for so many `seconds`. False once stopped, which ends it at once."""
         return not self._woken.wait(seconds)
 
     def leave(self, code: int) -> NoReturn:
-        """Ends the process, also where a call that cannot be stopped would keep it."""
+        """Ends the process with this exit `code`, also where a call that cannot be stopped would keep it."""
         leave(code)
 
     def __enter__(self) -> Service:

@@ -22,10 +22,11 @@ _known_secrets: tuple[str, ...] = ()
 
 
 class Secret:
-    """A text that is masked wherever it is shown; `.reveal()` gives it.
+    """A type for settings: a `text` that is masked wherever it is shown; `.reveal()` gives it.
 
-    A subclass may say by `secrets()` which parts of it are secret, and by `__str__` how it is shown; it raises
-    ValueError, without the text, where it cannot be read.
+    Texts of 4 characters or more are masked in errors, reasons and log lines, too. A subclass may say by `secrets()`
+    which parts of it are secret, and by `__str__` how it is shown; its constructor raises ValueError, without the text,
+    where it cannot be read.
     """
 
     __slots__ = ("_text",)
@@ -41,6 +42,7 @@ class Secret:
         return (self._text,)
 
     def reveal(self) -> str:
+        """The text itself."""
         return self._text
 
     def __str__(self) -> str:

@@ -17,8 +17,9 @@ from onward.topic import Topic
 class Checkpoint(Struct, frozen=True):
     """Yield it to say that everything up to `cursor` has been brought; the next call starts from there.
 
-    What lies between two checkpoints becomes visible at once, together with the cursor. It does not stop the
-    generator.
+    What lies between two Checkpoints becomes visible at once, together with the cursor: in one commit, which may have
+    several of them, up to 1,000 records or 100 ms. It does not stop the generator. `cursor` is any JSON value, or a
+    struct; the annotation of the source's first parameter says how it is read back.
     """
 
     cursor: Any

@@ -25,6 +25,9 @@ SCHEMES = {
     "sqlite": Kind(
         "onward.logs.sqlite:SQLiteLog", "onward.logs.sqlite_books:SQLiteBooks", "onward.sqlite.backup:backup"
     ),
+    "postgresql": Kind(
+        "onward.logs.postgres:PostgresLog", "onward.logs.postgres_books:PostgresBooks", "onward.postgres.backup:backup"
+    ),
 }
 
 

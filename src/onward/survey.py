@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import NamedTuple
 
 from onward.claim import Claim, Replay
@@ -74,6 +74,11 @@ class ReplayFacts(NamedTuple):
     closed: Sequence[int]
 
 
+def parts_of(replays: Iterable[ReplayFacts]) -> Iterator[PartitionFacts]:
+    """Of all these replays all ranges."""
+    return (part for replay in replays for part in replay.parts)
+
+
 class Retained(NamedTuple):
     """What retention has deleted of a partition: before which offset, and how many records."""
 
@@ -111,7 +116,8 @@ class Backlog(NamedTuple):
 
 
 class Evidence(NamedTuple):
-    """One stage and partition in full, for the audit: every finished span and every parked row.
+    """One stage and partition in full, for the audit: every finished span and every parked row. One range of a replay
+    likewise, under the replay's name.
 
     `folded` is how many records the statistics count less those that are known as finished by what was folded.
     """

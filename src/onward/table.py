@@ -19,8 +19,19 @@ T = TypeVar("T")
 
 
 class Table(Generic[T]):
-    """Declared by `app.table(...)`. Its calls are plain ones, also in `async def`, and belong to where they are made:
-    to the record (or batch) that a handler is called for, or to a client's commit.
+    """Declared by `app.table(...)`: documents by `key`, each `value` of the table's type.
+
+    Its calls are plain ones, also in `async def`, and belong to where they are made: to the record (or batch) that a
+    handler is called for, or to a client's commit; anywhere else they are refused (`OutsideUnit`). A stage of another
+    app may call it where the table's app runs in the same worker.
+
+    What a handler changes is committed in one transaction with what it emits and with its progress; a record that does
+    not pass takes its changes back with it. Reads see what the call, and earlier ones of its stage and partition, have
+    changed, else what is committed. A document is changed on the version that the call read first: if a commit finds
+    another one, all that its partition has in hand is called again, and no attempt counts. Documents that are only read
+    are not looked at again. A stage that commits `within` a database reads tables and cannot change them; sources,
+    resources, tasks (which have a client) and stages with `isolate=` do neither. Where the store is away while a table
+    is read the stage trips.
     """
 
     def __init__(
@@ -53,7 +64,11 @@ class Table(Generic[T]):
         return f"Table({self.name!r})"
 
     def get(self, key: Any, default: Any = None) -> Any:
-        """The document of a key, of its own; `default` where there is none."""
+        """The document of a key, a copy of its own; `default` where there is none.
+
+        Raises:
+            BadDocument: it can no longer be read as the table's type.
+        """
         return self.through(here(self.name)).get(key, default)
 
     def put(self, value: T) -> None:
@@ -77,12 +92,16 @@ class Table(Generic[T]):
         limit: int | None = None,
         **conditions: Any,
     ) -> list[T]:
-        """Documents that fit all conditions: `field=value`, or `field__ge`, `__gt`, `__le`, `__lt` for ranges.
+        """Documents that fit all conditions, by `order` and then by key.
+
+        Numbers are compared with numbers, texts with texts; None comes first, and fits `field=None` only. Instants are
+        compared as their JSON text, so write them in one zone. `state=` needs no index.
 
         Args:
-            where: conditions, for fields called like an argument.
-            order: a field, `-field` for the greatest first; then, and without it, by key.
+            where: conditions as a dict, for fields called `order` or `limit`.
+            order: an indexed field, `"-field"` for the greatest first.
             limit: how many at most.
+            conditions: `field=value`, or `field__ge`, `field__gt`, `field__le`, `field__lt` for ranges; indexed fields.
 
         Raises:
             NotIndexed: a field is not in the table's `index=`.
@@ -103,11 +122,11 @@ class Table(Generic[T]):
         self.through(here(self.name)).move(key, state)
 
     def history(self, key: Any) -> list[Change[T]]:
-        """All changes of a document, the oldest first; of one that was deleted, too."""
+        """All changes of a document, the oldest first; of one that was deleted, too. They are kept for ever."""
         return self.through(here(self.name)).history(key)
 
     def through(self, changes: Changes) -> OpenTable:
-        """The same calls, made on these changes."""
+        """For Onward itself: the same calls, made on these changes."""
         return OpenTable(self, changes)
 
 

@@ -1,9 +1,9 @@
 """Running an app in a test: in memory, without servers, at the speed of the machine.
 
-run = TestRun(app, resources={"agent": fake})
-run.put(found, Inspection("a", 1))
-run.until_idle()
-assert run.values(issued) == [Credential("a", {"number": 1})]
+with TestRun(app, resources={"agent": fake}) as run:
+    run.put(found, Inspection("a", 1))
+    run.until_idle()
+    assert run.values(issued) == [Credential("a", {"number": 1})]
 """
 
 from __future__ import annotations
@@ -45,6 +45,8 @@ from onward.window import chunk_of
 from onward.worker import Worker
 from onward.would import DryRun
 
+__all__ = ["TestRun", "ParkedRecord", "TestClock"]  # noqa: RUF022
+
 T = TypeVar("T")
 
 MOST_STEPS = 10_000
@@ -53,7 +55,8 @@ DAY = 86_400.0
 
 
 class TestClock(HandClock):
-    """Stands still until it is advanced, or until all the work waits for a retry."""
+    """Given by `TestRun.clock`: stands still until it is advanced, or until all the work waits for a retry. `now()`
+    tells its time, in seconds since 1970."""
 
     __test__ = False
 
@@ -64,18 +67,24 @@ class TestClock(HandClock):
         self.endless: Callable[[], None] = lambda: None
 
     def idle(self, until: float) -> None:
+        """For Onward itself: all the work waits, until then."""
         self.steps += 1
         if self.steps >= MOST_STEPS:
             self.endless()
         HandClock.advance(self, max(0.0, until - self.now()))
 
     def advance(self, by: str | float | timedelta) -> None:  # type: ignore[override]
-        """Moves on by a duration, as in `"1h"`."""
+        """Moves on by a duration, as in `by="1h"`; nothing is worked on by it, until `until_idle`."""
         self._call(lambda: HandClock.advance(self, units.duration(by)))
 
 
 class ParkedRecord(Struct, frozen=True):
-    """A record set aside, as a test looks at it."""
+    """A record set aside, as a test looks at it.
+
+    `position` and `key` are the record's, `value` is what the stage would be given (edited, perhaps); `state` is
+    `retrying`, `dead`, `waiting`, `running` or `behind`; `attempts` are those that count; `error` is type and message
+    of the last exception, empty without; `reason` what an outcome said.
+    """
 
     position: Position
     key: str | None
@@ -87,9 +96,11 @@ class ParkedRecord(Struct, frozen=True):
 
 
 class TestRun:
-    """An app on a log in memory, with a clock of its own.
+    """An app on a log in memory, with a clock of its own, which stands still.
 
-    Stages work when `until_idle` says so, sources when they are polled; everything else is as in a real run.
+    Stages work when `until_idle` says so, sources when they are polled; everything else is as in a real run. Calls are
+    made in this process, also by `isolate=`. Nothing comes from `onward.toml` or the environment. It is a context
+    manager.
     """
 
     __test__ = False
@@ -99,6 +110,7 @@ class TestRun:
     ) -> None:
         """
         Args:
+            app: checked first, as by every command.
             settings: an instance of the app's settings class, or a dict of values for its fields; its defaults
                 unless given.
             resources: what takes the place of the app's resources, by name.
@@ -126,7 +138,18 @@ class TestRun:
         headers: dict[str, str] | UnsetType = UNSET,
         time: datetime | str | UnsetType = UNSET,
     ) -> None:
-        """Puts values into a topic, as `onward put` does."""
+        """Puts values into a topic, as `onward put` does; it wakes nobody.
+
+        Args:
+            topic: of the app.
+            values: of its type.
+            key: of all of them, instead of the topic's `key=`; None: without.
+            headers: texts by name.
+            time: a datetime (without zone: UTC) or ISO 8601; the clock's unless said.
+
+        Raises:
+            BadRecord, BadOutput: a value does not fit the topic.
+        """
         emitter = Emitter([topic], self._codecs)
         now = units.instant_text(self.clock.now())
         records = [emitter.encoded(topic.record(value, key, headers, time), now) for value in values]
@@ -146,8 +169,8 @@ class TestRun:
                 raise event.error
 
     def task(self, task: Any, /, **arguments: Any) -> Any:
-        """Runs a task (its function or name); gives what it returns, or raises its error. Text is converted as on the
-        command line."""
+        """Runs a `task` (its function or name) with these `arguments`; gives what it returns, or raises its error. Text
+        is converted as on the command line."""
         found = task_of(self._app, task)
         given = found.arguments(found.parameters(self._app), arguments)
         client = self._client(awaited=found.handler.is_async)
@@ -165,7 +188,7 @@ class TestRun:
         return self._wait(work())
 
     def table(self, table: Table[Any] | str) -> ClientTable:
-        """A table as a client has it, to be filled and looked at."""
+        """A `table`, itself or by its name, as a client has it, to be filled and looked at."""
         return self._client(awaited=False).table(table)
 
     def until_idle(self, *, raises: bool = True) -> None:
@@ -174,6 +197,8 @@ class TestRun:
         Raises:
             Exception: the handler's own, when a record dies (`RecordDied` where it died without one); with
                 `raises=False` the record stays parked instead.
+            Unavailable: a stage stayed tripped for 20 probes.
+            OnwardError: something is tried for ever.
         """
         if not self._app.stages:
             return
@@ -218,16 +243,23 @@ class TestRun:
         return self._wait(work()), seen
 
     def values(self, topic: Topic[T]) -> list[T]:
-        """All values of a topic, partition by partition in the order of their offsets."""
+        """All values of a `topic`, partition by partition in the order of their offsets."""
         return [record.value for record in self.records(topic)]
 
     def records(self, topic: Topic[T]) -> list[Record[T]]:
-        """All records of a topic, in the same order."""
+        """All records of a `topic`, in the same order."""
         return self._wait(self._records(topic))
 
     def decide(self, review: Any, choice: str, key: str | None = None, note: str = "", by: str = "test") -> int:
-        """Decides on what waits in a review (its function or name), of a key or all; gives how many. `until_idle` then
-        calls its function."""
+        """Decides on what waits; gives on how many. `until_idle` then calls the review's function.
+
+        Args:
+            review: its function or name.
+            choice: one of its choices.
+            key: of which key; all that waits without it.
+            note: what is remembered with the decision.
+            by: who decides.
+        """
         found = _find(self._app.stages, review, "review")
         reviews = reviews_of([spec_of(self._app)])
 
@@ -238,7 +270,7 @@ class TestRun:
         return self._wait(work())
 
     def parked(self, stage: Any) -> list[ParkedRecord]:
-        """What a stage (its function or name) has set aside, by partition and offset."""
+        """What a `stage` (its function or name) has set aside, by partition and offset."""
         found = _find(self._app.stages, stage, "stage")
         reader = self._codecs[found.topic.name].upgraded(found.upgrade)
         return [

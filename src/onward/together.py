@@ -21,7 +21,7 @@ T = TypeVar("T")
 
 
 class Together:
-    """What a `client.commit()` block gathers; for one thread."""
+    """Given by `client.commit()`: what the block gathers; for one thread."""
 
     def __init__(self, client: Client) -> None:
         self._client = client

@@ -26,7 +26,12 @@ DAY = 86400.0
 
 
 class Topic(Generic[T]):
-    """Declared by `app.topic(...)`; a value without state. `name` is the full name `APP.NAME`."""
+    """Declared by `app.topic(...)`; a value without state. `name` is the full name `APP.NAME`.
+
+    The partition of a key is its CRC-32 modulo their number, as librdkafka has it by default. Where a record without a
+    key goes is the writer's choice: all of one unit, or of one piece of `put`, to one partition, the next unit's to the
+    next. An empty key counts as none there.
+    """
 
     def __init__(
         self,
@@ -62,25 +67,40 @@ class Topic(Generic[T]):
         headers: dict[str, str] | UnsetType = UNSET,
         time: datetime | str | UnsetType = UNSET,
     ) -> Outgoing:
-        """An outgoing record of this topic; what is not said comes from `key=` and the input record."""
+        """An outgoing record of this topic, to be returned or yielded; what is not said comes from the topic's `key=`
+        and from the input record.
+
+        Args:
+            value: of the topic's type; checked when it is written, where one that does not fit fails the input record.
+                NaN and the infinities do not fit, as JSON cannot say them.
+            key: text, or what becomes its JSON text: a number, a UUID, a date, an enum, a tuple. None: no key.
+            headers: texts by name.
+            time: a datetime (without zone: UTC) or ISO 8601.
+        """
         return Outgoing(self, value, key, headers, time)
 
     def key_of(self, value: T, otherwise: str | None = None) -> str | None:
-        """The key of a value as text: by the topic's `key=`, else `otherwise`."""
+        """The key of a value as text: by the topic's `key=`, else `otherwise`. Text and None are kept as they are; a
+        number, UUID, date, enum or tuple becomes its JSON text: `3`, `true`, `["a",1]`.
+
+        Raises:
+            BadOutput: it has no such text.
+        """
         return key_text(self._key_of(value)) if self._key_of else otherwise
 
     @property
     def plain_key(self) -> KeyOf | None:
-        """The function behind `key=`, before its result becomes text."""
+        """For Onward itself: the function behind `key=`, before its result becomes text."""
         return self._key_of
 
     def accepts(self, value: Any) -> bool:
-        """Whether the value's own class is one that this topic's type names."""
+        """For Onward itself: whether the value's own class is one that this topic's type names."""
         return self.classes is None or value.__class__ in self.classes
 
     @property
     def classes(self) -> frozenset[type] | None:
-        """The exact classes that a plain value of this topic may have; None where any JSON value may come."""
+        """For Onward itself: the exact classes that a plain value of this topic may have; None where any JSON value may
+        come."""
         return classes_of(self.type)
 
 

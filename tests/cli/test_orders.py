@@ -119,7 +119,7 @@ def test_a_bad_file_fails_the_only_pass_and_is_gone_on_with_when_mended(command:
     ("arguments", "environment", "named"),
     [
         ([], {"RUN_AS_SERVICE": "maybe"}, "RUN_AS_SERVICE"),
-        ([], {"TARGET": "dbname=x password=s3cretword"}, "TARGET"),
+        ([], {"TARGET": "dbname=x passwort=s3cretword"}, "TARGET"),
         ([], {"SOURCE": "bucket_name=x bucket_key=s3cretword"}, "SOURCE"),
         ([], {"NATS": "nats://u:s3cretword@h/x"}, "NATS"),
         (["--min_sleep", "9", "--max_sleep", "8"], {}, "MIN_SLEEP 9 and MAX_SLEEP 8"),

@@ -15,6 +15,8 @@ from typing import Any
 
 import pytest
 
+from servers import free_port
+
 from .conftest import HANG, SHOP, Command, until
 
 
@@ -301,3 +303,38 @@ def test_health_is_told_until_it_ends(command: Command, processes: str) -> None:
     assert process.wait(20) == 0
     assert _asked(port, "/live")[0] == 0
     assert "is no address" in command("run", SHOP, "--health", "here", exits=2).stderr
+
+
+@pytest.mark.parametrize("processes", ["1", "2"])
+def test_metrics_are_served_for_all_processes_until_it_ends(command: Command, processes: str) -> None:
+    """Counts of a process that was killed are still in them: they never go back."""
+    port = free_port()
+    process = command.start("run", SHOP, "--processes", processes, "--metrics", f"{port}")
+    until(lambda: _metric(port, 'onward_records_finished_total{stage="shop.mail"}') == 20)
+    assert _metric(port, 'onward_stage_records{stage="shop.mail",state="done"}') == 20
+    assert _metric(port, 'onward_source_records_total{source="shop.arrive"}') == 20
+    if processes == "2":
+        for child in _children(process.pid):
+            os.kill(child, signal.SIGKILL)
+        command("put", "shop.orders", said='{"customer": "c", "number": 99}\n')
+        until(lambda: _metric(port, 'onward_records_finished_total{stage="shop.mail"}') == 21)
+    process.send_signal(signal.SIGTERM)
+    assert process.wait(20) == 0
+    assert _metric(port, "onward_store_up") == -1
+
+
+def test_metrics_that_cannot_be_served_are_refused(command: Command) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        said = command("run", SHOP, "--metrics", f"{taken.getsockname()[1]}", exits=2).stderr
+    assert "metrics cannot be served" in said
+    assert "is no address" in command("run", SHOP, "--metrics", "here", exits=2).stderr
+    assert "dry run" in command("run", SHOP, "--dry-run", "--metrics", "0", exits=2).stderr
+
+
+def _metric(port: int, name: str) -> float:
+    try:
+        with urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics", timeout=10) as answer:
+            lines = answer.read().decode().splitlines()
+    except OSError:
+        return -1.0
+    return next((float(line.rpartition(" ")[2]) for line in lines if line.rpartition(" ")[0] == name), 0.0)

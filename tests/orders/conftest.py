@@ -1,10 +1,22 @@
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from .target import Target
+from servers.postgres import database
+
+from .target import Target, Targets
 
 
-@pytest.fixture
-def target(tmp_path: Path) -> Target:
-    return Target(tmp_path)
+@pytest.fixture(scope="session")
+def postgres_targets(postgres_server: str) -> Iterator[Targets]:
+    with database(postgres_server) as url, Targets.postgres(url) as made:
+        yield made
+
+
+@pytest.fixture(params=["sqlite", "postgres"])
+def target(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Target]:
+    """An empty target; what uses it is run with each kind."""
+    targets = Targets() if request.param == "sqlite" else request.getfixturevalue("postgres_targets")
+    with targets(tmp_path) as made:
+        yield made

@@ -2,14 +2,20 @@
 
 import gzip
 import hashlib
-from collections.abc import Callable
-from datetime import UTC, datetime
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from datetime import UTC, date, datetime
+from decimal import Decimal
 from pathlib import Path
+from typing import Any
 
 import apsw
+import msgspec
+import psycopg
 
 from onward_apps.orders.merge import merge
 from onward_apps.orders.model import Delivery, Entity, File
+from onward_apps.orders.tables import tables_of
 
 ITEM = Entity(
     "item",
@@ -17,6 +23,7 @@ ITEM = Entity(
     key="id",
     table="dbo.item",
 )
+SCHEMA = "lake"
 NOON = datetime(2025, 3, 1, 12, tzinfo=UTC)
 
 
@@ -37,12 +44,13 @@ def make_file(path: Path, text: str | bytes, entity: Entity = ITEM, **said: obje
 
 
 class Target:
-    """A database in memory; each delivery is a transaction of its own, rolled back on an error."""
+    """A database in memory, or a transaction in PostgreSQL that leaves nothing."""
 
-    def __init__(self, folder: Path, *, approved: bool = True) -> None:
+    def __init__(self, folder: Path, tx: Any) -> None:
         self.folder = folder
-        self.approved = approved
-        self.tx = apsw.Connection(":memory:")
+        self.approved = True
+        self.tx = tx
+        self.tables = tables_of(tx, SCHEMA)
         self._files = 0
 
     def deliver(
@@ -58,12 +66,14 @@ class Target:
         name = {"": f"LOAD{self._files:08X}.csv", "cdc": f"20250301-{self._files:09}.csv"}.get(name, name)
         return self.merge(make_file(self.folder / name, text, entity, **said), entity, progress)
 
-    def merge(self, file: File, entity: Entity = ITEM, progress: Callable | None = None) -> Delivery:
-        with self.tx:
+    def merge(
+        self, file: File, entities: Entity | Sequence[Entity] = ITEM, progress: Callable | None = None
+    ) -> Delivery:
+        with self.tables.savepoint():
             return merge(
                 file,
-                entity,
-                self.tx,
+                entities,
+                self.tables,
                 progress=progress,
                 approved=self.approved,
                 now=lambda: NOON,
@@ -71,7 +81,18 @@ class Target:
             )
 
     def rows(self, sql: str) -> list[tuple]:
-        return self.tx.execute(sql).fetchall()
+        """Values as SQLite stores them, whatever the target."""
+        return [tuple(map(plain, row)) for row in self.tx.execute(sql).fetchall()]
+
+    def named(self, sql: str) -> list[dict[str, Any]]:
+        names = [column[0] for column in self.tx.execute(sql).description]
+        return [dict(zip(names, row, strict=True)) for row in self.rows(sql)]
+
+    def names(self) -> set[str]:
+        """Of the tables that are there."""
+        postgres = f"SELECT tablename FROM pg_tables WHERE schemaname = '{SCHEMA}'"
+        sqlite = "SELECT name FROM sqlite_schema WHERE type = 'table'"
+        return {row[0] for row in self.rows(sqlite if self.tables.name == "sqlite" else postgres)}
 
     def state(self) -> dict[int, tuple]:
         return {row[0]: row[1:] for row in self.rows("SELECT id, name, price FROM item ORDER BY id")}
@@ -82,4 +103,42 @@ class Target:
 
     def content(self) -> list[list[tuple]]:
         """Everything but the delivery rows."""
-        return [self.rows("SELECT * FROM item"), self.rows("SELECT * FROM item_event_log")]
+        tables = [name for name in ("item", "item_event_log") if name in self.names()]
+        return [self.rows(f"SELECT * FROM {name} ORDER BY event_id") for name in tables]
+
+
+class Targets:
+    """Makes targets, of SQLite unless there is a connection to PostgreSQL."""
+
+    def __init__(self, connection: psycopg.Connection | None = None) -> None:
+        self._connection = connection
+
+    @classmethod
+    @contextmanager
+    def postgres(cls, url: str) -> Iterator["Targets"]:
+        with psycopg.connect(url, autocommit=True) as connection:
+            connection.execute(f"SET search_path = {SCHEMA}")
+            yield cls(connection)
+
+    @contextmanager
+    def __call__(self, folder: Path) -> Iterator[Target]:
+        if self._connection is None:
+            yield Target(folder, apsw.Connection(":memory:"))
+            return
+        with self._connection.transaction(force_rollback=True):
+            yield Target(folder, self._connection)
+
+
+def plain(value: Any) -> Any:
+    match value:
+        case bool():
+            return int(value)
+        case Decimal():
+            return str(value)
+        case datetime():
+            return value.isoformat(timespec="microseconds") + "Z"
+        case date():
+            return value.isoformat()
+        case dict():
+            return msgspec.json.encode(value).decode()
+    return value

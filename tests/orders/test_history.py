@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from onward_apps.orders.model import Entity
 
-from .target import Target
+from .target import Targets
 
 ROW = Entity("row", {"id": "integer", "a": "text", "b": "integer"}, key="id", remove_absent=True)
 
@@ -73,12 +73,9 @@ def text(kind: str, steps: list[tuple]) -> str:
     )
 
 
-@settings(deadline=None, max_examples=150)
-@given(st.lists(loads | changes, max_size=6))
-def test_state_log_and_counts_are_those_of_the_model(files):
+def check(targets: Targets, files: list[tuple]) -> None:
     model = Model()
-    with tempfile.TemporaryDirectory() as folder:
-        target = Target(Path(folder))
+    with tempfile.TemporaryDirectory() as folder, targets(Path(folder)) as target:
         for number, (kind, whole, steps) in enumerate(files, 1):
             logged = len(model.log)
             model.deliver(number, whole, steps)
@@ -88,7 +85,7 @@ def test_state_log_and_counts_are_those_of_the_model(files):
             assert {e: n for e, n in delivery.events.items() if n} == {e: events.count(e) for e in events}
             assert sum(delivery.ignored.values()) == model.ignored
             assert delivery.max_event_id == len(model.log)
-            state = target.rows("SELECT id, a, b, event_id, delivery_id FROM row")
+            state = target.rows('SELECT id, a, b, event_id, delivery_id FROM "row"')
             assert {row[0]: (row[:3], row[3], row[4]) for row in state} == model.state
         if files:
             log = target.rows(
@@ -96,3 +93,15 @@ def test_state_log_and_counts_are_those_of_the_model(files):
                 " prev_event_id, prev_delivery_id, mask FROM row_event_log ORDER BY event_id"
             )
             assert log == model.log
+
+
+@settings(deadline=None, max_examples=150)
+@given(files=st.lists(loads | changes, max_size=6))
+def test_state_log_and_counts_are_those_of_the_model(files):
+    check(Targets(), files)
+
+
+@settings(deadline=None, max_examples=40)
+@given(files=st.lists(loads | changes, max_size=6))
+def test_state_log_and_counts_are_those_of_the_model_in_postgresql(postgres_targets, files):
+    check(postgres_targets, files)

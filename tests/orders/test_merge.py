@@ -64,9 +64,8 @@ def test_a_log_row_holds_the_row_and_the_one_before(target):
     target.deliver(OLD)
     target.deliver(f"U,{NEW}", name="cdc")
     target.deliver(f"D,{NEW}", name="cdc")
-    log = target.tx.execute("SELECT * FROM item_event_log ORDER BY event_id")
-    names = [column[0] for column in log.description]
-    create, amend, remove = (dict(zip(names, row, strict=True)) for row in log)
+    create, amend, remove = target.named("SELECT * FROM item_event_log ORDER BY event_id")
+    names = list(create)
     at = "2025-01-01T00:00:00.000000Z"
     curr = {
         "curr_id": 1,
@@ -171,14 +170,11 @@ def test_ids_increase_and_are_not_wasted(target):
 def test_a_bad_row_leaves_nothing(target, loaded):
     if loaded:
         target.deliver(OLD)
-    before = target.rows("SELECT name, sql FROM sqlite_schema"), target.content() if loaded else None
+    before = target.names(), target.content()
     good = "".join(f"{n},a,1.00,2025-01-01\n" for n in range(2, 2000))
     with pytest.raises(BadRow, match="line 1999, column price: 'x' is not a decimal"):
         target.deliver(good + "5000,a,x,2025-01-01\n")
-    assert (
-        target.rows("SELECT name, sql FROM sqlite_schema"),
-        target.content() if loaded else None,
-    ) == before
+    assert (target.names(), target.content()) == before
     assert target.deliver(good).events["CREATE"] == 1998
 
 
@@ -209,7 +205,7 @@ def test_a_key_of_several_columns(target):
     both = Entity("both", {"b": "text", "v": "float", "a": "date"}, key=("a", "b"))
     target.deliver("x,1,2025-01-01\nx,2,2025-01-02\ny,3,2025-01-01\n", both)
     target.deliver("D,x,1,2025-01-01\nU,y,4,2025-01-01\nI,x,1,2025-01-01\n", both, name="cdc")
-    assert target.rows("SELECT a, b, v FROM both ORDER BY a, b") == [
+    assert target.rows("SELECT a, b, v FROM \"both\" ORDER BY a, b") == [
         ("2025-01-01", "x", 1.0), ("2025-01-01", "y", 4.0), ("2025-01-02", "x", 2.0),
     ]  # fmt: skip
 
@@ -243,10 +239,10 @@ def test_progress_comes_about_every_ten_thousand_rows(target):
 def test_the_delivery_row_tells_what_happened(target):
     target.deliver(OLD)
     target.deliver(f"U,{NEW}D,{NEW}D,{NEW}", name="cdc")
-    row = target.tx.execute(
+    [row] = target.rows(
         "SELECT delivery_id, process, source_key, kind, source_table, rows_read, summary, ignored, warnings,"
         " max_event_id, last_modified, row_creation, notified_at FROM loader_deliveries WHERE delivery_id = 2"
-    ).fetchone()
+    )
     noon = "2025-03-01T12:00:00.000000Z"
     absent = '{"removal of an absent row":1}'
     assert row == (

@@ -43,9 +43,28 @@ def test_what_is_no_source_is_told_without_the_text(text, said):
     assert "a/b+c" not in str(caught.value)
 
 
-@pytest.mark.parametrize("text", ["user=me password=s3cretword host=h dbname=d", "postgresql://me:s3cretword@h/d"])
-def test_a_target_in_postgresql_is_refused_without_showing_it(text):
-    with pytest.raises(ValueError, match="PostgreSQL") as caught:
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("user=me password=s3cretword host=h dbname=d", "user=me password=*** dbname=d host=h"),
+        ("postgresql://me:s3cretword@h:5433/d?sslmode=require",
+         "user=me password=*** dbname=d host=h port=5433 sslmode=require"),
+        ("postgres://h/d", "dbname=d host=h"),
+        (r"password='s3cret \'word' host = h dbname='my db'", "password=*** dbname=my db host=h"),
+    ],
+)  # fmt: skip
+def test_a_target_in_postgresql_goes_to_libpq_as_it_is_and_is_shown_masked(text, shown):
+    target = Target(text)
+    assert target.reveal() == text
+    assert str(target) == repr(target) == shown
+    assert "s3cret" not in masked(f"could not use {text}")
+
+
+@pytest.mark.parametrize(
+    "text", ["user=me passwort=s3cretword", "host=h password='s3cretword", "postgresql://me:s3cretword@h:x:y/d?a"]
+)
+def test_what_libpq_cannot_read_is_refused_without_showing_it(text):
+    with pytest.raises(ValueError, match="libpq cannot read it") as caught:
         Target(text)
     assert "s3cretword" not in str(caught.value)
 
@@ -82,7 +101,7 @@ def test_the_environment_is_read():
         ({"NATS": "http://u:s3cretword@h"}, "NATS"),
         ({"NATS_STREAM": "a.b"}, "NATS_STREAM"),
         ({"SOURCE": ""}, "SOURCE"),
-        ({"TARGET": "dbname=x password=s3cretword"}, "TARGET"),
+        ({"TARGET": "dbname=x passwort=s3cretword"}, "TARGET"),
     ],
 )
 def test_what_cannot_be_is_named(environment, said):

@@ -47,7 +47,7 @@ def test_a_file_is_described_and_its_declaration_reads_it(tmp_path):
     assert "key: column_1\n" in text
     entity = declared(text)
     assert (entity.name, entity.key) == ("price", ("column_1",))
-    assert sum(len(batch.hashes) for batch in parse(file, entity)) == 2500
+    assert sum(batch.count for batch in parse(file, entity)) == 2500
 
 
 def test_a_header_and_operations_are_seen(tmp_path):

@@ -12,14 +12,14 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
-import apsw
 import msgspec
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from onward_apps.orders.find import Cursor, find
-from onward_apps.orders.merge import merge
 from onward_apps.orders.model import Entity
+
+from .target import Target, Targets
 
 VALUES: dict[str, list[tuple[str, Any]]] = {
     "text": [("a", "a"), ("", ""), ("NULL", "NULL"), ('x,"y"', 'x,"y"'), ("two\nlines", "two\nlines"), ("é", "é")],
@@ -115,9 +115,8 @@ def header(entity: Entity, op: bool) -> str:
 class World:
     """The folder, the database, and the dictionaries that say what is to be in it."""
 
-    def __init__(self, folder: Path, entities: list[Entity]) -> None:
-        self.folder, self.entities = folder, entities
-        self.tx = apsw.Connection(":memory:")
+    def __init__(self, target: Target, entities: list[Entity]) -> None:
+        self.target, self.folder, self.entities = target, target.folder, entities
         self.cursor = Cursor()
         self.state: dict[str, dict[tuple, tuple]] = {entity.name: {} for entity in entities}
         self.touched: dict[str, dict[tuple, int]] = {entity.name: {} for entity in entities}
@@ -199,19 +198,18 @@ class World:
     def deliver(self) -> None:
         by_name = {entity.name: entity for entity in self.entities}
         for file, cursor in find(self.folder, self.entities, self.cursor, transactions="cdc"):
-            with self.tx:
-                delivery = merge(file, by_name.get(file.entity, self.entities), self.tx, approved=True)
+            delivery = self.target.merge(file, by_name.get(file.entity, self.entities))
             assert not delivery.repeated and not file.out_of_order
             self.cursor = msgspec.json.decode(msgspec.json.encode(cursor), type=Cursor)
 
     def check(self) -> None:
         ids: list[int] = []
         for entity in self.entities:
-            if not self.tx.execute("SELECT 1 FROM sqlite_schema WHERE name = ?", (entity.name,)).fetchall():
+            if entity.name not in self.target.names():
                 assert not self.state[entity.name]
                 continue
             columns = ", ".join(entity.names)
-            rows = self.tx.execute(f"SELECT {columns} FROM {entity.name}").fetchall()
+            rows = self.target.rows(f"SELECT {columns} FROM {entity.name}")
             assert {row[: len(entity.key)]: row for row in rows} == self.state[entity.name]
             assert len(rows) == len(self.state[entity.name])
             ids += self.replayed(entity)
@@ -226,7 +224,7 @@ class World:
         state: dict[tuple, tuple] = {}
         gone: set[tuple] = set()
         ids = []
-        for event, *both in self.tx.execute(log):
+        for event, *both in self.target.rows(log):
             now, before = tuple(both[: len(curr)]), tuple(both[len(curr) :])
             key = now[: len(entity.key)]
             ids.append(now[-2])
@@ -239,18 +237,30 @@ class World:
             else:
                 assert (now[-3] == before[-3]) is (event == "POINTLESS_AMEND")
                 state[key] = now
-        rows = self.tx.execute(f"SELECT {', '.join(columns)} FROM {entity.name}").fetchall()
+        rows = self.target.rows(f"SELECT {', '.join(columns)} FROM {entity.name}")
         assert {row[: len(entity.key)]: row for row in rows} == state
         return ids
 
 
-@settings(deadline=None, max_examples=120)
-@given(worlds())
-def test_state_and_log_are_what_the_dictionaries_say(world: tuple[list[Entity], list[tuple]]) -> None:
+def check(targets: Targets, world: tuple[list[Entity], list[tuple]]) -> None:
     entities, steps = world
-    with tempfile.TemporaryDirectory() as folder:
-        made = World(Path(folder), entities)
+    with tempfile.TemporaryDirectory() as folder, targets(Path(folder)) as target:
+        made = World(target, entities)
         for kind, which, content in steps:
             made.do(kind, which, content)
             made.deliver()
             made.check()
+
+
+@settings(deadline=None, max_examples=120)
+@given(world=worlds())
+def test_state_and_log_are_what_the_dictionaries_say(world: tuple[list[Entity], list[tuple]]) -> None:
+    check(Targets(), world)
+
+
+@settings(deadline=None, max_examples=40)
+@given(world=worlds())
+def test_state_and_log_are_what_the_dictionaries_say_in_postgresql(
+    postgres_targets: Targets, world: tuple[list[Entity], list[tuple]]
+) -> None:
+    check(postgres_targets, world)

@@ -20,15 +20,16 @@ def test_durations_always_have_microseconds(seconds, text):
     assert lasted(seconds) == text
 
 
-def test_what_is_said_after_the_commit():
+@pytest.mark.parametrize("target", ["sqlite", "postgres"])
+def test_what_is_said_after_the_commit(target):
     counts = {"item": {"CREATE": 2, "AMEND": 0}}
     delivery = Delivery(3, "item", "k", counts, 2, 0, {}, {}, 9, 0.5)
-    assert list(after_commit(delivery)) == [
-        "persisted to sqlite.",
+    assert list(after_commit(delivery, target)) == [
+        f"persisted to {target}.",
         "persisted {'item': {'CREATE': 2}}.",
         "processed (0:00:00.500000 seconds).",
     ]
     empty = Delivery(3, "item", "k", {"item": {"CREATE": 0}}, 2, 2, {}, {}, 9, 0.5)
-    assert list(after_commit(empty))[1] == "persisted {}."
+    assert list(after_commit(empty, target))[1] == "persisted {}."
     repeated = Delivery(3, "item", "k", counts, 2, 0, {}, {}, 9, 0.5, repeated=True)
-    assert list(after_commit(repeated)) == []
+    assert list(after_commit(repeated, target)) == []

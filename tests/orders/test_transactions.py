@@ -4,10 +4,10 @@ import msgspec
 import pytest
 
 from onward_apps.orders.errors import BadRow, MassRemoval
-from onward_apps.orders.merge import UNDECLARED, merge
+from onward_apps.orders.merge import UNDECLARED
 from onward_apps.orders.model import Delivery, Entity, Part
 
-from .target import NOON, Target, make_file
+from .target import Target, make_file
 
 ITEM = Entity("item", {"id": "integer", "name": "text"}, key="id", table="dbo.item", remove_absent=True)
 LINE = Entity("line", {"id": "integer", "item": "integer"}, key="id", table="dbo.line", timestamp_column="ts")
@@ -16,8 +16,7 @@ LINE = Entity("line", {"id": "integer", "item": "integer"}, key="id", table="dbo
 def transactions(target: Target, text: str, name: str = "CDC_TXN-20250301101112123.csv") -> Delivery:
     file = make_file(target.folder / "cdc" / name, text, ITEM, kind="TXN", key=f"cdc/{name}")
     file = msgspec.structs.replace(file, entity="", table="cdc")
-    with target.tx:
-        return merge(file, [ITEM, LINE], target.tx, approved=target.approved, now=lambda: NOON)
+    return target.merge(file, [ITEM, LINE])
 
 
 TEXT = """I,item,dbo,1,a
@@ -38,7 +37,7 @@ def test_all_tables_of_a_file_are_one_delivery(target):
     assert (delivery.entity, delivery.ignored) == ("item,line", {UNDECLARED: 1})
     assert target.rows("SELECT id, name, event_id FROM item ORDER BY id") == [(1, "a,\nb", 3), (2, "b", 2)]
     assert target.rows("SELECT id, item, event_id FROM line") == [(11, 2, 6)]
-    assert target.rows("SELECT event_type, event_id, prev_event_id FROM line_event_log") == [
+    assert target.rows("SELECT event_type, event_id, prev_event_id FROM line_event_log ORDER BY event_id") == [
         ("CREATE", 4, None), ("REMOVE", 5, 4), ("CREATE", 6, None),
     ]  # fmt: skip
     assert target.rows("SELECT kind, source_table, entity FROM loader_deliveries") == [("TXN", "cdc", "item,line")]
@@ -89,8 +88,8 @@ def test_what_changed_since_the_load_began_is_not_missed_by_it(target):
     assert target.rows("SELECT id FROM item ORDER BY id") == [(1,), (2,), (3,), (7,)]
 
 
-def test_a_mass_removal_waits_and_says_what_it_is_about(tmp_path):
-    target = Target(tmp_path, approved=False)
+def test_a_mass_removal_waits_and_says_what_it_is_about(target):
+    target.approved = False
     target.deliver("".join(f"{n},x\n" for n in range(10)), ITEM)
     half = "".join(f"D,{n},x\n" for n in range(5))
     assert target.deliver(half, ITEM, name="cdc").events["REMOVE"] == 5
@@ -108,8 +107,8 @@ def test_a_mass_removal_waits_and_says_what_it_is_about(tmp_path):
     assert target.deliver("", ITEM, whole=True).events["REMOVE"] == 5
 
 
-def test_a_row_that_comes_and_goes_in_one_file_is_no_removal(tmp_path):
-    target = Target(tmp_path, approved=False)
+def test_a_row_that_comes_and_goes_in_one_file_is_no_removal(target):
+    target.approved = False
     target.deliver("1,a\n2,b\n3,c\n", ITEM)
     target.deliver("I,4,d\nD,4,d\nI,5,e\nD,5,e\nD,1,a\nI,1,a\nD,2,b\nI,2,z\n", ITEM, name="cdc")
     assert target.rows("SELECT id FROM item ORDER BY id") == [(1,), (2,), (3,)]

@@ -128,10 +128,22 @@ def test_a_source_whose_commit_is_uncertain_is_taken_up_again(ground: Ground, mo
     ground.recount()
 
 
-def test_once_ends_where_a_sources_commit_is_uncertain_and_says_so(ground: Ground) -> None:
-    app, _ = bringing()
+def test_once_goes_on_after_a_commit_that_was_uncertain(ground: Ground, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(duties, "TROUBLE", 0.0)
+    app, topic = bringing()
 
     report = run(ground, app, Plan(once=True), commit=once(StoreUncertain("disk"), lambda commit: bool(commit.appends)))
+
+    assert not report.failed
+    assert [value["n"] for value in ground.values(topic)] == list(range(5))
+    ground.recount()
+
+
+def test_once_ends_where_all_commits_are_uncertain_and_says_so(ground: Ground, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(duties, "TROUBLE", 0.0)
+    app, _ = bringing()
+
+    report = run(ground, app, Plan(once=True), commit=lambda commit: StoreUncertain("disk"))
 
     assert report.failed and "disk" in report.troubles[0]
     ground.recount()

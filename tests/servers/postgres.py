@@ -109,9 +109,18 @@ def postgres_server() -> Iterator[str]:
 @pytest.fixture
 def postgres(postgres_server: str) -> Iterator[str]:
     """The URL of a new, empty database."""
-    url = _create(postgres_server)
-    yield url
-    _drop(postgres_server, url)
+    with database(postgres_server) as url:
+        yield url
+
+
+@contextmanager
+def database(server: str) -> Iterator[str]:
+    """The URL of a new, empty database on a server, as long as it is wanted."""
+    url = _create(server)
+    try:
+        yield url
+    finally:
+        _drop(server, url)
 
 
 @pytest.fixture

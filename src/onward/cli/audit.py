@@ -6,6 +6,7 @@ import asyncio
 
 from onward import stores
 from onward.audit import Breach, breaches, recounted
+from onward.claim import stage_of
 from onward.cli import options, show
 from onward.cli.status import chosen
 from onward.config import Config
@@ -38,6 +39,6 @@ async def _audit(url: str, names: list[str]) -> tuple[int, int, list[Breach]]:
 
         found = await asyncio.to_thread(breaches, survey, evidence, blocks)
         found += await recounted(books, [row for row in blocks if asked(row.topic)])
-    stages = {one.facts.stage for one in evidence if asked(one.facts.stage)}
+    stages = {stage_of(one.facts.stage) for one in evidence if asked(one.facts.stage)}
     topics = {one.topic for one in survey.topics if asked(one.topic)}
     return len(stages), len(topics), [breach for breach in found if asked(breach.name)]

@@ -16,11 +16,13 @@ from onward import run as running
 from onward.app import App
 from onward.cli import dryrun as dry
 from onward.cli import options, show
+from onward.cli.metrics import Metrics
 from onward.cli.progress import Progress, log_lines
 from onward.cli.show import Column
 from onward.config import Config, assigned
 from onward.declaration import spec_of
 from onward.errors import Refused
+from onward.events import Observer
 from onward.exit import STOPPING, leave
 from onward.health import Address, address, serving
 from onward.log import Survey
@@ -58,6 +60,10 @@ def run(
         str | None,
         typer.Option(metavar="HOST:PORT", help="Tell there over HTTP whether it is well.", show_default=False),
     ] = None,
+    metrics: Annotated[
+        str | None,
+        typer.Option(metavar="HOST:PORT", help="Serve metrics for Prometheus there.", show_default=False),
+    ] = None,
     json: Annotated[bool, typer.Option("--json", help="With --once or --dry-run: print JSON.")] = False,
     store: options.Store = None,
     failed: options.Failed = False,
@@ -76,6 +82,8 @@ def run(
         selected = tuple(name for app in found for name in app.stages if not selected or name in selected)
     if limit is not None and not dry_run:
         raise Refused("--limit goes with --dry-run; a run that changes something works on all there is")
+    if dry_run and metrics is not None:
+        raise Refused("a dry run is no traffic, and has no metrics; leave --metrics out")
     if dry_run and processes > 1:
         raise Refused("a dry run is one process; leave --processes out")
     plan = Plan(
@@ -92,15 +100,17 @@ def run(
     if dry_run:
         dry.show_run(found, url, plan, settings, json=json)
     at = None if health is None else address(health)
+    told = Metrics(found, url, address(metrics)) if metrics is not None else None
     # Process number 1 has to reap what others leave behind, which a worker cannot without taking from its handlers.
     if child is None and (processes > 1 or os.getpid() == 1):
-        _several(found, url, processes, at, once=once, json=json)
+        _several(found, url, processes, at, told, once=once, json=json)
     if child is not None:
         _end_with_parent()
     if follow and not selected:
         leave(0)
     drawing = Progress(found, url) if once and child is None and show.err.is_terminal else None
-    ended = ran(found, url, plan, settings, drawing, at if child is None else None)
+    with told.of_this(served=child is None) if told is not None else contextlib.nullcontext(()) as observers:
+        ended = ran(found, url, plan, settings, drawing, at if child is None else None, observers)
     failed = failed or (once and ended.report.failed)
     if ended.report.replace and not ended.stopped:
         running.again(*["--failed"] * failed)
@@ -118,13 +128,15 @@ def ran(
     settings: dict[str, Any],
     drawing: Progress | None,
     health: Address | None = None,
+    observers: Sequence[Observer] = (),
 ) -> Ended:
     """Runs them, with a drawing of it for a person, or log lines only."""
+    told = [LoggingObserver(), *observers]
     if drawing is None:
-        return running.run(apps, url, plan, settings, observers=[LoggingObserver()], health=health)
+        return running.run(apps, url, plan, settings, observers=told, health=health)
     with drawing:
-        observers = [LoggingObserver(), drawing.see]
-        return running.run(apps, url, plan, settings, observers=observers, watch=drawing.update, health=health)
+        told.append(drawing.see)
+        return running.run(apps, url, plan, settings, observers=told, watch=drawing.update, health=health)
 
 
 _LEFT = ("outstanding", "retrying", "dead", "waiting", "running", "behind")
@@ -149,14 +161,27 @@ def _row(stage: StageStatus) -> list[str]:
     return [stage.name, *(f"{getattr(stage, count)}" for count in _LEFT), state]
 
 
-def _several(apps: Sequence[App], url: str, count: int, health: Address | None, *, once: bool, json: bool) -> None:
+def _several(
+    apps: Sequence[App],
+    url: str,
+    count: int,
+    health: Address | None,
+    metrics: Metrics | None,
+    *,
+    once: bool,
+    json: bool,
+) -> None:
     """Leads children that do the work, then ends."""
 
     def command(number: int) -> list[str]:
         return running.command("--child", str(number))
 
     parent = Parent(command, count, once=once, say=show.note)
-    with contextlib.nullcontext() if health is None else serving(health, parent.health):
+    with contextlib.ExitStack() as stack:
+        if health is not None:
+            stack.enter_context(serving(health, parent.health))
+        if metrics is not None:
+            stack.enter_context(metrics.of_children())
         code = parent.run()
     if once:
         left_over(url, apps, asyncio.run(_survey(url)), json=json)

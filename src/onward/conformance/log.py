@@ -28,6 +28,8 @@ from onward.conformance.sharing import Sharing
 from onward.conformance.tables import Tables
 from onward.conformance.tasks import Tasks
 
+__all__ = ["LogSuite"]
+
 
 class LogSuite(
     Declaring,
@@ -44,4 +46,10 @@ class LogSuite(
     Tasks,
     Replaying,
 ):
-    """Subclass it with `open`, and `reopen` where the log is durable."""
+    """Subclass it with `open`, and `reopen` where the log is `durable`.
+
+    `durable` says whether a store can be opened by more than one handle, and again when all are closed; False unless
+    said, and then tests that need it are skipped. `async open(clock)` gives the handles `(log, books)` on a new, empty
+    store, `async reopen(clock)` further ones on the store that was opened last, as another process would have them.
+    `clock` stands still until a test advances it.
+    """

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from onward.audit import breaches
 from onward.conformance.case import FEED, IN, OUT, WORK, Case, Suite, app_spec, append, parked, raises, scenario
 from onward.errors import AlreadyCommitted, LeaseLost
 from onward.log import Attempt, Commit, Forgetting, Lease, Range, Replay, StageSpec, Totals
@@ -94,6 +95,42 @@ class Replaying(Suite):
         [(_, _, _, attempts)] = await case.books.parked(lease.stage, None, None, None)
         assert list(attempts) == [attempt]
         assert (await case.log.claim(WORK, 0, lease.worker, 10.0)).next == 9  # type: ignore[union-attr]
+
+    @scenario
+    async def test_what_it_finished_is_told_to_the_audit(self, case: Case) -> None:
+        await case.log.declare(app_spec())
+        await case.put(*range(10))
+        number = await case.books.replay(job())
+        lease = await self._lease(case, number)
+        commit = Commit(
+            lease=lease, finished=[(2, 4), (5, 6)], next=4, totals=Totals(3), park=[parked(4, state="dead")]
+        )
+        await case.log.commit(commit)
+        survey, evidence, blocks = await case.books.evidence()
+        [one, other] = [one for one in evidence if one.facts.stage == lease.stage]
+        assert (list(one.finished), list(one.parked)) == ([(2, 4), (5, 6)], [(4, "k", "dead")])
+        assert list(other.finished) == list(other.parked) == []
+        assert breaches(survey, evidence, blocks) == []
+        await case.log.commit(Commit(lease=lease, finished=[(6, 8)], next=8, totals=Totals(4), closes=True))
+        [breach] = breaches(*await case.books.evidence())
+        assert (breach.name, breach.partition, breach.claimed, breach.counted) == (lease.stage, 0, 4, 5)
+
+    @scenario
+    async def test_what_it_has_left_behind_folds_as_it_ages(self, case: Case) -> None:
+        await case.log.declare(app_spec())
+        await case.put(*range(10))
+        live = (await case.claim()).lease
+        await case.log.commit(Commit(lease=live, finished=[(0, 10)], next=10, totals=Totals(10)))
+        lease = await self._lease(case, await case.books.replay(job()))
+        for first, end in ((2, 4), (4, 6), (6, 8)):
+            await case.log.commit(Commit(lease=lease, finished=[(first, end)], next=end, totals=Totals(end - 2)))
+        assert await case.log.fold(lease.stage, 0, (), case.clock.now() + 1, 100) == 0, "its records are kept"
+        await case.put(*range(10, 20))
+        await case.log.retain(IN, case.clock.now() + 1, {0: 10, 1: 10})
+        before = await case.survey()
+        assert await case.log.fold(lease.stage, 0, (), case.clock.now() + 1, 100) == 2
+        assert (await case.survey()).replays == before.replays
+        assert breaches(*await case.books.evidence()) == []
 
     @scenario
     async def test_only_who_holds_the_lease_of_the_stage_commits(self, case: Case) -> None:

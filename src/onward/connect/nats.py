@@ -32,6 +32,8 @@ from onward.errors import MessageRefused, MissingExtra, Refused, Unavailable
 from onward.settings import MASK, Secret, masked
 from onward.units import duration
 
+__all__ = ["open_nats", "JetStream", "Ack", "Stream", "NatsURL"]  # noqa: RUF022
+
 TIMEOUT = 5.0
 """Seconds for a connection to stand, and for a message to be acknowledged."""
 

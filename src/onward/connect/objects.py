@@ -23,6 +23,8 @@ from msgspec import Struct
 from onward.errors import MissingExtra, ObjectGone, Refused, Unavailable
 from onward.settings import Secret
 
+__all__ = ["open_objects", "Objects", "Object", "ObjectGone"]  # noqa: RUF022
+
 PIECE = 1 << 17
 """Bytes that are given at once."""
 

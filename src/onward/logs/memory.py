@@ -207,7 +207,8 @@ class MemoryLog(MemoryBooks):
 
     async def fold(self, stage: str, partition: int, to: Collection[str], before: float, most: int) -> int:
         rows = self.store.stages.get((stage, partition)) or StageRows()
-        kept = self.store.topics[rows.topic].first(partition) if rows.topic in self.store.topics else 0
+        live = self.store.stages.get((stage_of(stage), partition)) or rows
+        kept = self.store.topics[live.topic].first(partition) if live.topic in self.store.topics else 0
         outputs = [written for topic in to if topic in self.store.topics for written in self.store.topics[topic].oldest]
         gone = rows.fold(kept, min([before, *outputs]), most)
         old = [o for o in sorted(rows.attempts) if o < kept and o not in rows.parked for _ in rows.attempts[o]][:most]

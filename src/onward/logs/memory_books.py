@@ -32,7 +32,17 @@ from onward.logs.memory_trail import MemoryTrail
 from onward.repartition import Left
 from onward.repartition import check as check_left
 from onward.span import length
-from onward.survey import Backlog, Evidence, Paused, ReplayFacts, StageStanding, Standing, TopicFacts, TopicStanding
+from onward.survey import (
+    Backlog,
+    Evidence,
+    Paused,
+    ReplayFacts,
+    StageStanding,
+    Standing,
+    TopicFacts,
+    TopicStanding,
+    parts_of,
+)
 from onward.task_run import TaskRun
 
 
@@ -59,8 +69,8 @@ class MemoryBooks(MemoryTrail):
     async def evidence(self) -> tuple[Survey, Sequence[Evidence], Sequence[BlockRow]]:
         survey = await self.survey(0.0)
         found = []
-        for facts in survey.stages:
-            rows = self.store.stages[facts.stage, facts.partition]
+        for facts in (*survey.stages, *parts_of(survey.replays)):
+            rows = self.store.stages.get((facts.stage, facts.partition)) or StageRows()
             finished = sorted([*rows.folded, *(span for _, span in rows.finished)])
             found.append(Evidence(facts, finished, [(row.offset, row.key, row.state) for row in rows.parked_rows()]))
         blocks = [

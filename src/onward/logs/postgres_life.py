@@ -13,6 +13,7 @@ from typing import NamedTuple
 
 import msgspec
 
+from onward.claim import stage_of
 from onward.log import OVERLAP, Span
 from onward.logs.postgres_rows import SQL, first_of, spans_from, stands_at
 from onward.logs.postgres_segments import COLUMNS, kept, show, table_of
@@ -27,6 +28,10 @@ LITTLE = 0.25
 """A segment in which no greater share of its bytes is kept gives it away."""
 
 STUB = len("[]")
+
+QUIET = 60.0
+"""Seconds for which a segment stays after what was kept of it has moved on: who began to look before does not see it in
+its new place."""
 
 WAIT = "SELECT set_config('lock_timeout', '100ms', true)"
 """Who waits for a segment makes those wait that come after: a tenth of a second, and then another time."""
@@ -137,10 +142,13 @@ def tidy(connection: Connection) -> bool:
     rows(connection, SQL.segment_lock)
     rows(connection, SQL.life_lock)
     numbers = [number for (number,) in rows(connection, SQL.segment_all)]
+    quiet = {number for (number,) in rows(connection, SQL.segment_quiet, seconds=QUIET)}
     for number, following in pairwise(numbers):
         blocks, size = rows(connection, SQL.segment_kept.format(kept=f"({kept([number])}) AS block"))[0]
         if not blocks:
-            return _drop(connection, number)
+            if number in quiet:
+                return _drop(connection, number)
+            continue
         if size <= LITTLE * rows(connection, SQL.segment_size.format(segment=table_of(number)))[0][0]:
             _move(connection, number, following)
             return True
@@ -177,62 +185,45 @@ def _move(connection: Connection, number: int, following: int) -> None:
     statement = SQL.segment_move.format(segment=table_of(number), into=table_of(following), columns=COLUMNS)
     for (topic, partition), offsets in moving.items():
         run(connection, statement, topic=topic, partition=partition, offsets=offsets)
+    run(connection, SQL.segment_moved, number=number)
 
 
-class Old(NamedTuple):
-    """Rows of one stage and partition that may go, by their numbers."""
-
-    progress: list[int]
-    attempts: list[int]
-    requests: list[int]
-
-    @property
-    def count(self) -> int:
-        return len(self.progress) + len(self.attempts) + len(self.requests)
-
-
-def old_of(connection: Connection, stage: str, partition: int, to: Collection[str], before: float, most: int) -> Old:
-    """What `fold` would take, found without keeping writers from their work."""
-    bound = {"stage": stage, "partition": partition}
-    begin = rows(connection, SQL.begin_get, **bound)
-    kept_from = first_of(connection, begin[0][1], partition) if begin else 0
-    until = min([before, *_oldest_outputs(connection, to)])
-    stay = {seq for (seq,) in rows(connection, SQL.progress_kept, **bound)}
-    progress: list[int] = []
-    # In the order in which they were written `next` only grows, so the first one that must stay ends the search.
-    for seq, last, next_, written in rows(connection, SQL.progress_oldest, **bound, most=most + len(stay)):
-        if next_ > kept_from or written >= until or len(progress) == most:
-            break
-        if last <= kept_from and seq not in stay:
-            progress.append(seq)
-    attempts = rows(connection, SQL.attempt_old, **bound, kept=kept_from, most=most)
-    requests = rows(connection, SQL.request_old, **bound, before=instant_text(before), most=most)
-    return Old(progress, [row for (row,) in attempts], [row for (row,) in requests])
-
-
-def fold(connection: Connection, stage: str, partition: int, old: Old) -> int:
-    """Takes those of the rows that are still there; returns how many. Within a transaction."""
+def fold(connection: Connection, stage: str, partition: int, to: Collection[str], before: float, most: int) -> int:
+    """See `onward.log.Log.fold`; within a transaction."""
     rows(connection, SQL.life_lock)
     bound = {"stage": stage, "partition": partition}
-    found = rows(connection, SQL.progress_these, **bound, seqs=old.progress) if old.progress else []
-    if found:
-        spans = [span for row in found for span in spans_from(row[3])]
-        finished = merged([*folded_of(connection, stage, partition), *spans])
-        run(connection, SQL.folded_put, **bound, finished=msgspec.json.encode(finished).decode())
-        minutes: dict[float, tuple[int, int]] = {}
-        for _, written, count, _ in found:
-            minute = written // 60 * 60
-            before = minutes.get(minute, (0, 0))
-            minutes[minute] = before[0] + count, before[1] + 1
-        for minute, (count, commits) in minutes.items():
-            run(connection, SQL.statistic_add, **bound, minute=instant_text(minute), count=count, commits=commits)
-        run(connection, SQL.progress_delete, **bound, seqs=[row[0] for row in found])
-    gone = len(found)
-    if old.attempts:
-        gone += run(connection, SQL.attempt_delete, ids=old.attempts)
-    if old.requests:
-        gone += run(connection, SQL.request_delete, ids=old.requests)
-    return gone
+    begin = rows(connection, SQL.begin_get, stage=stage_of(stage), partition=partition)
+    kept_from = first_of(connection, begin[0][1], partition) if begin else 0
+    gone = _fold_progress(
+        connection, stage, partition, kept_from, min([before, *_oldest_outputs(connection, to)]), most
+    )
+    gone += run(connection, SQL.attempt_fold, **bound, kept=kept_from, most=most)
+    return gone + run(connection, SQL.request_fold, **bound, before=instant_text(before), most=most)
+
+
+def _fold_progress(connection: Connection, stage: str, partition: int, kept_from: int, until: float, most: int) -> int:
+    """Of the oldest commits those made before an instant of which no record is kept."""
+    bound = {"stage": stage, "partition": partition}
+    stay = {seq for (seq,) in rows(connection, SQL.progress_kept, **bound)}
+    old = []
+    # In the order in which they were written `next` only grows, so the first one that must stay ends the search.
+    for seq, last, next_, *row in rows(connection, SQL.progress_oldest, **bound, most=most + len(stay)):
+        if next_ > kept_from or row[0] >= until or len(old) == most:
+            break
+        if last <= kept_from and seq not in stay:
+            old.append((seq, *row))
+    if not old:
+        return 0
+    spans = [span for *_, finished in old for span in spans_from(finished)]
+    finished = merged([*folded_of(connection, stage, partition), *spans])
+    run(connection, SQL.folded_put, **bound, finished=msgspec.json.encode(finished).decode())
+    minutes: dict[float, tuple[int, int]] = {}
+    for _, written, count, _ in old:
+        count_before, commits = minutes.get(written // 60 * 60, (0, 0))
+        minutes[written // 60 * 60] = count_before + count, commits + 1
+    for minute, (count, commits) in minutes.items():
+        run(connection, SQL.statistic_add, **bound, minute=instant_text(minute), count=count, commits=commits)
+    return run(connection, SQL.progress_delete, **bound, seqs=[seq for seq, *_ in old])
 
 
 def folded_of(connection: Connection, stage: str, partition: int) -> list[Span]:

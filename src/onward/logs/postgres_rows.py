@@ -56,6 +56,12 @@ def stands_at(connection: Connection, stage: str, partition: int) -> tuple[int, 
     return (int(begin[0][0]) if begin else 0), Totals()
 
 
+def commits_of(connection: Connection, stage: str, partition: int) -> int:
+    """How many commits of a stage and partition have made progress, ever."""
+    newest = rows(connection, SQL.progress_newest, stage=stage, partition=partition)
+    return int(newest[0][2]) if newest else 0
+
+
 def ahead_of(connection: Connection, stage: str, partition: int, next_: int) -> list[Span]:
     """What a stage has finished beyond `next`, ascending."""
     found = rows(connection, SQL.progress_ahead, stage=stage, partition=partition, next=next_)

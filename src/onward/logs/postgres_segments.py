@@ -8,10 +8,12 @@ replaced when there is one more or less; who moves records keeps away from it, a
 
 from __future__ import annotations
 
+import time
 from collections.abc import Sequence
 
 from onward.logs.postgres_rows import SQL
 from onward.postgres.connection import Connection, rows, run
+from onward.units import instant_text
 
 COLUMNS = (
     'topic, partition, "offset", count, written, nonce, size, seq, maker, origin_partition, origin_first, origin_end, '
@@ -20,6 +22,13 @@ COLUMNS = (
 
 FEW = 12
 """Up to so many segments a new one is begun by time alone; then only if the newest has its share of all there is."""
+
+SHARE = 8
+"""A segment lasts for this part of the longest time for which a topic keeps its records, so that with those that are
+begun and those that wait to be dropped there are about ten."""
+
+LOOK = 600.0
+"""Seconds between looks whether the newest has lasted long enough."""
 
 
 def table_of(number: int) -> str:
@@ -48,18 +57,23 @@ class Segments:
 
     def __init__(self, connection: Connection) -> None:
         self._texts: dict[tuple[str, int], str] = {}
+        self._looked = time.monotonic()
         self.numbers: Sequence[int] = ()
         self.look(connection)
 
     def look(self, connection: Connection) -> bool:
         """Looks which there are; whether that has changed."""
-        return self.now([number for (number,) in rows(connection, SQL.segment_all)])
-
-    def now(self, numbers: Sequence[int]) -> bool:
-        """There are these; whether that is news."""
-        if list(numbers) == list(self.numbers):
+        numbers = tuple(number for (number,) in rows(connection, SQL.segment_all))
+        if numbers == self.numbers:
             return False
-        self.numbers, self._texts = tuple(numbers), {}
+        self.numbers, self._texts = numbers, {}
+        return True
+
+    def due(self) -> bool:
+        """Whether it is time to look if a new one is to be begun; asked again it is not, for a while."""
+        if time.monotonic() - self._looked < LOOK:
+            return False
+        self._looked = time.monotonic()
         return True
 
     @property
@@ -86,20 +100,22 @@ def show(connection: Connection) -> None:
     connection.execute(f"CREATE OR REPLACE VIEW onward.block AS {kept(numbers)}")  # type: ignore[arg-type]
 
 
-def begin(connection: Connection, now: str, before: str) -> bool:
-    """Begins a new segment if the newest was begun before an instant and has something in it; whether it did. Within a
+def begin(connection: Connection, now: float) -> bool:
+    """Begins a new segment if the newest has lasted long enough and has something in it; whether it did. Within a
     transaction. Where somebody reads the view for long it raises `LockNotAvailable`, and all goes on as it is: a
     segment may be large."""
+    over = {"now": instant_text(now), "share": SHARE}
+    if not rows(connection, SQL.segment_over, **over)[0][0]:
+        return False
     connection.execute("SELECT set_config('lock_timeout', '200ms', true)")
     rows(connection, SQL.segment_lock)
-    facts = rows(connection, SQL.segment_facts, before=before)
-    if not facts:
+    if not rows(connection, SQL.segment_over, **over)[0][0]:
         return False
-    number, sizes = facts[0][0], [size for _, size in facts]
-    if sizes[0] == 0 or (len(sizes) >= FEW and sizes[0] < sum(sizes) / FEW):
+    (number, size), *older = rows(connection, SQL.segment_sizes)
+    if size == 0 or (len(older) >= FEW and size < (size + sum(size for _, size in older)) / FEW):
         return False
     table = table_of(number + 1)
     connection.execute(f"CREATE TABLE {table} (LIKE onward.block_form INCLUDING ALL)")  # type: ignore[arg-type]
-    run(connection, SQL.segment_add, number=number + 1, now=now)
+    run(connection, SQL.segment_add, number=number + 1, now=instant_text(now))
     show(connection)
     return True

@@ -20,7 +20,7 @@ from onward.logs.postgres_rows import (
 from onward.logs.postgres_trail import retained_of
 from onward.postgres.connection import Connection, rows
 from onward.span import length
-from onward.survey import Evidence, Held, Paused, ReplayFacts, TopicFacts
+from onward.survey import Evidence, Held, Paused, ReplayFacts, TopicFacts, parts_of
 from onward.units import instant_text
 
 Parts = dict[tuple[str, int], dict[State, int]]
@@ -74,7 +74,7 @@ def evidence_of(connection: Connection, now: float) -> tuple[Survey, list[Eviden
     missing = rows(connection, SQL.progress_missing)[0][0]
     survey = survey._replace(missing=missing, retained=retained_of(connection))
     found = []
-    for facts in survey.stages:
+    for facts in (*survey.stages, *parts_of(survey.replays)):
         bound = {"stage": facts.stage, "partition": facts.partition}
         finished = [span for (text,) in rows(connection, SQL.progress_finished, **bound) for span in spans_from(text)]
         folded = folded_of(connection, facts.stage, facts.partition)

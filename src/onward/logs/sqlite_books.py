@@ -71,6 +71,7 @@ from onward.survey import (
     Standing,
     TopicFacts,
     TopicStanding,
+    parts_of,
 )
 from onward.task_run import TaskRun
 from onward.units import instant, instant_text
@@ -107,7 +108,7 @@ class SQLiteBooks(SQLiteTrail):
             missing = rows(connection, SQL.progress_missing)[0][0]
             survey = survey._replace(missing=missing, retained=retained_of(connection))
             found = []
-            for facts in survey.stages:
+            for facts in (*survey.stages, *parts_of(survey.replays)):
                 bound = {"stage": facts.stage, "partition": facts.partition}
                 finished = [
                     span for (text,) in rows(connection, SQL.progress_finished, **bound) for span in spans_from(text)

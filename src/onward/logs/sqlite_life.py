@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 import apsw
 import msgspec
 
+from onward.claim import stage_of
 from onward.log import OVERLAP, Span
 from onward.logs.sqlite_rows import SQL, first_of, spans_from, stands_at
 from onward.span import merged
@@ -112,7 +113,7 @@ def old_of(
 ) -> Old:
     """What `fold` would take, found without keeping writers from their work."""
     bound = {"stage": stage, "partition": partition}
-    begin = rows(connection, SQL.begin_get, **bound)
+    begin = rows(connection, SQL.begin_get, stage=stage_of(stage), partition=partition)
     kept = first_of(connection, begin[0][1], partition) if begin else 0
     until = min([instant_text(before), *_oldest_outputs(connection, to)])
     stay = {seq for (seq,) in rows(connection, SQL.progress_kept, **bound)}

@@ -1,4 +1,4 @@
-"""Work on a database, done in threads, each with a connection of its own that is opened at need, and anew when lost."""
+"""Work on a database, with connections that are opened at need, and anew when they are lost."""
 
 from __future__ import annotations
 
@@ -6,12 +6,14 @@ import asyncio
 import contextlib
 import threading
 import time
+from collections import deque
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import TypeVar
 
 import psycopg
 
+from onward.errors import StoreAway
 from onward.postgres.connection import Connection, Database, is_lost, is_passing
 
 T = TypeVar("T")
@@ -24,19 +26,20 @@ LONG = "SELECT set_config('statement_timeout', '0', true), set_config('lock_time
 
 
 class Desk:
-    """Threads that do jobs on a database, each a function of a connection.
+    """Does jobs on a database, each a function of a connection, in threads of its own or in the caller's.
 
     Args:
-        threads: so many jobs at once, at most; with one they are done in the order in which they come.
+        most: so many at once, and so many connections; with one they are done in the order in which they come.
         looking: statements may take as long as they like.
     """
 
-    def __init__(self, database: Database, name: str, *, threads: int = 1, looking: bool = False) -> None:
+    def __init__(self, database: Database, name: str, *, most: int = 1, looking: bool = False) -> None:
         self._database = database
         self._looking = looking
-        self._executor = ThreadPoolExecutor(threads, thread_name_prefix=f"onward-{name}")
-        self._mine = threading.local()
-        self._all: list[Connection] = []
+        self._executor = ThreadPoolExecutor(most, thread_name_prefix=f"onward-{name}")
+        self._places = threading.BoundedSemaphore(most)
+        self._idle: deque[Connection] = deque()
+        self._closed = False
 
     async def read(self, job: Job[T]) -> T:
         """Each statement of the job sees the newest that is committed."""
@@ -57,7 +60,7 @@ class Desk:
         return await self._given(lambda: self.write_now(job, long=long))
 
     def read_now(self, job: Job[T]) -> T:
-        """As `read`, in this thread; of several threads each has a connection of its own."""
+        """As `read`, in this thread."""
 
         def work(connection: Connection) -> T:
             connection.autocommit = True
@@ -72,11 +75,9 @@ class Desk:
             connection.autocommit = False
             connection.isolation_level = psycopg.IsolationLevel.REPEATABLE_READ
             connection.read_only = True
-            try:
-                return job(connection)
-            finally:
-                with contextlib.suppress(psycopg.Error):
-                    connection.rollback()
+            result = job(connection)
+            connection.rollback()
+            return result
 
         return self._until_done(work)
 
@@ -100,55 +101,50 @@ class Desk:
         return self._until_done(work, lambda: committing)
 
     async def close(self) -> None:
-        """Ends what is under way and closes the connections. Calling it again does nothing."""
-        await asyncio.to_thread(self.close_now)
+        """Waits for what is under way, and closes the connections. Calling it again does nothing."""
+        if not self._closed:
+            await asyncio.to_thread(self.close_now)
 
     def close_now(self) -> None:
+        self._closed = True
         self._executor.shutdown(wait=True)
-        while self._all:
-            self._all.pop().close()
+        while self._idle:
+            self._idle.pop().close()
 
     async def _given(self, work: Callable[[], T]) -> T:
+        if self._closed:
+            raise StoreAway(f"{self._database.shown} has been closed")
         return await asyncio.get_running_loop().run_in_executor(self._executor, work)
 
     def _until_done(self, work: Job[T], committing: Callable[[], bool] = lambda: False) -> T:
-        fresh = False
-        for tries in range(TRIES):
-            known = self._mine.__dict__.get("connection")
-            connection = self._opened()
-            fresh = fresh or connection is not known
-            try:
-                return work(connection)
-            except psycopg.Error as error:
-                self._undo(connection)
-                if is_passing(error) and tries < TRIES - 1:
-                    time.sleep(0.01 * 2**tries)
-                    continue
-                if is_lost(error) and not committing() and not fresh:
-                    continue  # the server was started anew since it was last asked, as it may be
-                raise self._database.away(error, committing=committing()) from error
-            except BaseException:
-                self._undo(connection)
-                raise
+        with self._places:
+            for tries in range(TRIES):
+                connection = self._idle.pop() if self._idle else None
+                fresh = connection is None or connection.closed
+                if connection is None or connection.closed:
+                    connection = self._database.connect(looking=self._looking)
+                try:
+                    result = work(connection)
+                except psycopg.Error as error:
+                    self._undo(connection)
+                    if is_passing(error) and tries < TRIES - 1:
+                        time.sleep(0.01 * 2**tries)
+                        continue
+                    if is_lost(error) and not (committing() or fresh):
+                        self._idle.clear()
+                        continue  # the server was started anew since it was last asked, as it may be
+                    raise self._database.away(error, committing=committing()) from error
+                except BaseException:
+                    self._undo(connection)
+                    raise
+                self._idle.append(connection)
+                return result
         raise AssertionError
 
     def _undo(self, connection: Connection) -> None:
-        if not connection.closed:
-            with contextlib.suppress(psycopg.Error):
+        with contextlib.suppress(psycopg.Error):
+            if not connection.closed:
                 connection.rollback()
+                self._idle.append(connection)
                 return
-        self._drop(connection)
-
-    def _drop(self, connection: Connection) -> None:
         connection.close()
-        self._mine.connection = None
-        with contextlib.suppress(ValueError):
-            self._all.remove(connection)
-
-    def _opened(self) -> Connection:
-        connection: Connection | None = self._mine.__dict__.get("connection")
-        if connection is None or connection.closed:
-            connection = self._database.connect(looking=self._looking)
-            self._mine.connection = connection
-            self._all.append(connection)
-        return connection

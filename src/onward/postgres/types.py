@@ -12,6 +12,7 @@ from typing import Any
 import psycopg
 from psycopg.adapt import AdaptersMap, Dumper, Loader
 from psycopg.pq import Format
+from psycopg.types.numeric import Int8BinaryDumper, Int8Dumper
 from psycopg.types.string import StrDumper, StrDumperUnknown
 
 _EPOCH = 946_684_800
@@ -88,6 +89,8 @@ def unescaped(text: str) -> str:
 
 ADAPTERS = AdaptersMap(psycopg.adapters)
 ADAPTERS.register_dumper(Text, _TextDumper)
+for _int in (Int8Dumper, Int8BinaryDumper):
+    ADAPTERS.register_dumper(int, _int)  # always of one type, so that a statement is prepared once
 ADAPTERS.register_dumper(str, _Str)
 ADAPTERS.register_dumper(str, _StrUnknown)
 ADAPTERS.register_loader("timestamptz", _InstantLoader)

@@ -3,9 +3,9 @@
     app = loader("prices", [Entity("price", {"id": "integer", "euros": "decimal(10,2)"}, key="id")])
 
 Reading order: `model` (what is declared), `loader` (the wiring), `find` (with `listing`, `filename`, `snapshot`),
-`parse` (with `read`, `layout`, `convert`, `transactions`), `merge` (with `needs`, `reconcile`, `schema`, `statements`,
-`deliveries`), `announce`, `notify`; then `commands` (with `settings`, `place`, `report`, `dryrun`), and what describes:
-`diagram`, `specification`, `profile`.
+`parse` (with `read`, `layout`, `plain`, `convert`, `transactions`), `merge` (with `needs`, `reconcile`, `statements`,
+`deliveries`), `tables` (the port to a target; `targets` has a module for each kind), `announce`, `notify`; then
+`commands` (with `settings`, `place`, `report`, `dryrun`), and what describes: `diagram`, `specification`, `profile`.
 """
 
 from .loader import loader

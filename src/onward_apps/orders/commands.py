@@ -10,7 +10,6 @@ from functools import partial
 from pathlib import Path
 from typing import Annotated
 
-import apsw
 import typer
 
 from onward import App, OnwardError
@@ -34,7 +33,7 @@ PATIENCE = 60.0
 """Seconds for which a pass that is the only one waits for a retry."""
 
 
-def commands(app: App, entities: Sequence[Entity], *, transactions: str = "") -> typer.Typer:
+def commands(app: App, entities: Sequence[Entity], *, schema: str, transactions: str = "") -> typer.Typer:
     """`onward NAME`, with `profile`, `diagram` and `specification` below it."""
     made = typer.Typer(
         rich_markup_mode=None,
@@ -87,7 +86,7 @@ def commands(app: App, entities: Sequence[Entity], *, transactions: str = "") ->
         log = logging.getLogger(f"onward.{app.name}")
         with Service(app, given=settings, store=store, grace=grace, observers=[_told(log)]) as running:
             _lines(log, running.settings.log_level)
-            place, target = running.settings.source.open(), running.settings.target.reveal()
+            place, target = running.settings.source.open(), running.settings.target
             if running.settings.nats:
                 open_nats(running.settings.nats)  # asks nobody; what is not installed is said now
             if isinstance(place, Folder) and not Path(place.where).is_dir():
@@ -96,7 +95,7 @@ def commands(app: App, entities: Sequence[Entity], *, transactions: str = "") ->
                 running.drain, patience=0.0 if running.settings.run_as_service else PATIENCE
             )
             if running.settings.dry_run:
-                one_pass = DryRun(app.name, entities, place, target, log, transactions=transactions).look
+                one_pass = DryRun(app.name, entities, place, target, log, schema=schema, transactions=transactions).look
             running.leave(serve(running, one_pass, log))
 
     @made.command("profile")
@@ -141,7 +140,10 @@ def serve(
     """
     settings: Settings = running.settings
     log.info("Source: %s.", settings.source)
-    log.info("Target: %s (SQLite %s).", settings.target, apsw.sqlite_lib_version())
+    try:
+        log.info("Target: %s (%s).", settings.target, settings.target.version())
+    except OnwardError as error:
+        log.error("%s", error)
     if settings.notifications:
         log.info("NATS: %s.", settings.nats or "empty, so change messages stay in the topic `changes`")
     if settings.run_as_service:

@@ -17,11 +17,11 @@ from .model import Column
 
 Convert = Callable[[Sequence[str]], list[Any]]
 
-_DAY = (
+DAY = (
     r"(?!0000)[0-9]{4}-(?:(?:0[13578]|1[02])-(?:0[1-9]|[12][0-9]|3[01])"
     r"|(?:0[469]|11)-(?:0[1-9]|[12][0-9]|30)|02-(?:0[1-9]|1[0-9]|2[0-8]))"
 )
-_TIME = r"(?:[01][0-9]|2[0-3]):[0-5][0-9]:[0-5][0-9]"
+TIME = r"(?:[01][0-9]|2[0-3]):[0-5][0-9]:[0-5][0-9]"
 _WIDE = Context(prec=100)
 _TRUTH = {"1": 1, "0": 0, "true": 1, "false": 0, "t": 1, "f": 0, "yes": 1, "no": 0, "y": 1, "n": 0}
 _NUMBER = re.compile(r"[+-]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]{1,4})?")
@@ -161,7 +161,7 @@ def _boolean(column: Column) -> tuple[Callable, Callable]:
 
 
 def _date(column: Column) -> tuple[Callable, Callable]:
-    plain = _whole(_DAY)
+    plain = _whole(DAY)
 
     def one(value: str) -> str:
         if len(value) < 10 or value[4] != "-" or value[7] != "-":
@@ -176,7 +176,7 @@ def _date(column: Column) -> tuple[Callable, Callable]:
 
 def _timestamp(column: Column) -> tuple[Callable, Callable]:
     fractions = ["", *(f"\\.[0-9]{{{digits}}}" for digits in range(1, 8))]
-    plain = {_width(digits): _whole(f"{_DAY}[ T]{_TIME}{text}") for digits, text in enumerate(fractions)}
+    plain = {_width(digits): _whole(f"{DAY}[ T]{TIME}{text}") for digits, text in enumerate(fractions)}
     tails = {_width(digits): ("" if digits else ".") + "0" * (6 - digits) + "Z" for digits in range(7)}
 
     def one(value: str) -> str:

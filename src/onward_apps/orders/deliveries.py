@@ -3,25 +3,23 @@
 from collections.abc import Mapping
 from datetime import UTC, datetime
 
-import apsw
 import msgspec
 
 from .model import EVENTS, Delivery, File, Part
-from .statements import statement
+from .tables import Tables
 
 
-def last_ids(tx: apsw.Connection, process: str) -> tuple[int, int]:
+def last_ids(tables: Tables, process: str) -> tuple[int, int]:
     """The last delivery id and event id of the process, 0 before the first."""
-    return tx.execute(statement("sequence_read"), {"process": process}).fetchone() or (0, 0)
+    return next(iter(tables.ask("sequence_read", process=process)), (0, 0))
 
 
-def delivered(tx: apsw.Connection, process: str, file: File) -> Delivery | None:
+def delivered(tables: Tables, process: str, file: File) -> Delivery | None:
     """The last delivery of this key, marked `repeated`, if it was of this content.
 
     An older one does not count: a file may come back to what it was before, and that is news.
     """
-    key = {"process": process, "source_key": file.key}
-    found = tx.execute(statement("delivery_find"), key).fetchone()
+    found = _last(tables, process, file.key)
     if found is None or found[1] != file.identity:
         return None
     delivery_id, _, entity, summary, rows_read, unchanged, ignored, warnings, max_event_id, seconds = found
@@ -41,27 +39,27 @@ def delivered(tx: apsw.Connection, process: str, file: File) -> Delivery | None:
     )
 
 
-def delivery_of(tx: apsw.Connection, process: str, part: Part) -> int | None:
+def delivery_of(tables: Tables, process: str, part: Part) -> int | None:
     """The id of the last delivery of this key, None if there is none or it was of other content."""
-    found = tx.execute(statement("delivery_find"), {"process": process, "source_key": part.key}).fetchone()
+    found = _last(tables, process, part.key)
     return found[0] if found and found[1] == part.identity else None
 
 
-def last_delivery(tx: apsw.Connection, process: str, key: str) -> int:
+def last_delivery(tables: Tables, process: str, key: str) -> int:
     """The id of the last delivery of this key, whatever its content; 0: never."""
-    found = tx.execute(statement("delivery_find"), {"process": process, "source_key": key}).fetchone()
+    found = _last(tables, process, key)
     return found[0] if found else 0
 
 
-def last_identity(tx: apsw.Connection, process: str, key: str) -> str | None:
+def last_identity(tables: Tables, process: str, key: str) -> str | None:
     """What this key was last delivered with; None: never."""
-    tx.execute(statement("loader_deliveries"))
-    found = tx.execute(statement("delivery_find"), {"process": process, "source_key": key}).fetchone()
+    tables.ensure_ours(process)
+    found = _last(tables, process, key)
     return found[1] if found else None
 
 
 def record(
-    tx: apsw.Connection,
+    tables: Tables,
     process: str,
     file: File,
     delivery: Delivery,
@@ -92,9 +90,12 @@ def record(
         "host": host,
         "version": version,
     }
-    tx.execute(statement("delivery_write"), values)
-    taken = {"process": process, "delivery_id": delivery.delivery_id, "event_id": delivery.max_event_id}
-    tx.execute(statement("sequence_write"), taken)
+    tables.ask("delivery_write", **values)
+    tables.ask("sequence_write", process=process, delivery_id=delivery.delivery_id, event_id=delivery.max_event_id)
+
+
+def _last(tables: Tables, process: str, key: str) -> tuple | None:
+    return next(iter(tables.ask("delivery_find", process=process, source_key=key)), None)
 
 
 def _text(counts: Mapping[str, int]) -> str:

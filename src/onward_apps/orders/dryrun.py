@@ -2,9 +2,6 @@
 
 import logging
 from collections.abc import Sequence
-from pathlib import Path
-
-import apsw
 
 from onward.connect.objects import Objects
 
@@ -14,8 +11,8 @@ from .listing import Once
 from .merge import merge
 from .model import Entity, File
 from .needs import missing
-
-WAIT_MS = 10_000
+from .place import Target
+from .tables import Tables, tables_of
 
 
 class DryRun:
@@ -30,13 +27,14 @@ class DryRun:
         name: str,
         entities: Sequence[Entity],
         place: Objects,
-        target: str,
+        target: Target,
         log: logging.Logger,
         *,
+        schema: str,
         transactions: str = "",
     ) -> None:
         self._name, self._entities, self._place, self._target = name, entities, place, target
-        self._log, self._transactions = log, transactions
+        self._log, self._schema, self._transactions = log, schema, transactions
         self._by_name = {entity.name: entity for entity in entities}
         self._told: set[tuple[str, str]] = set()
         self._warn = Once(log.warning)
@@ -48,29 +46,23 @@ class DryRun:
         ]
         if all((file.key, file.identity) in self._told for file in files):
             return
-        tx = self._opened()
-        try:
-            tx.execute("BEGIN")
-            self._merge_all(files, tx)
-        finally:
-            if tx.in_transaction:
-                tx.execute("ROLLBACK")
-            tx.close()
+        with self._target.rolled_back() as tx:
+            self._merge_all(files, tables_of(tx, self._schema))
 
-    def _merge_all(self, files: Sequence[File], tx: apsw.Connection) -> None:
+    def _merge_all(self, files: Sequence[File], tables: Tables) -> None:
         stopped: set[str] = set()
         seen = events = 0
         for file in files:
             if file.table in stopped:
                 self._tell(logging.WARNING, file, f"{file.key} would wait: {file.table} is stopped.")
                 continue
-            if load := missing(tx, self._name, file, self._place):
+            if load := missing(tables, self._name, file, self._place):
                 stopped.add(file.table)
                 self._tell(logging.WARNING, file, f"{file.key} would wait for {load}.")
                 continue
             try:
-                with tx:
-                    counted = self._merge(file, tx)
+                with tables.savepoint():
+                    counted = self._merge(file, tables)
             except FileChanged as error:
                 self._tell(logging.WARNING, file, str(error))
             except MassRemoval as error:
@@ -84,13 +76,13 @@ class DryRun:
                 events += counted or 0
         self._log.info("Dry run: %d files would make %d events; nothing was written.", seen, events)
 
-    def _merge(self, file: File, tx: apsw.Connection) -> int | None:
+    def _merge(self, file: File, tables: Tables) -> int | None:
         new = (file.key, file.identity) not in self._told
         lines: list[str] = []
         delivery = merge(
             file,
             self._entities if file.kind == "TXN" else self._by_name[file.entity],
-            tx,
+            tables,
             process=self._name,
             open_=lambda file: self._place.read(file.key, file.identity),
             say=lambda delivery_id, text: lines.append(text),
@@ -107,11 +99,3 @@ class DryRun:
         if (file.key, file.identity) not in self._told:
             self._told.add((file.key, file.identity))
             self._log.log(level, "Dry run: %s", text)
-
-    def _opened(self) -> apsw.Connection:
-        path = Path(self._target.removeprefix("sqlite:///"))
-        if not path.exists():
-            return apsw.Connection("")
-        tx = apsw.Connection(str(path), flags=apsw.SQLITE_OPEN_READWRITE)
-        tx.set_busy_timeout(WAIT_MS)
-        return tx

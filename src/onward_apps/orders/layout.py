@@ -25,6 +25,13 @@ class Layout:
     op: int | None
     places: tuple[int, ...]
 
+    def fields(self, entity: Entity, kind: Kind) -> tuple[str | None, ...]:
+        """What each field of a record is: `op`, a column by its name, or None for what is read over."""
+        names: dict[int | None, str] = dict(zip(self.places, entity.names, strict=True))
+        if kind != "LOAD":
+            names[self.op] = "op"
+        return tuple(names.get(place) for place in range(self.width))
+
     @classmethod
     def declared(cls, entity: Entity, kind: Kind) -> "Layout":
         """Operation, time of commit, columns in declared order (or the time at the end).

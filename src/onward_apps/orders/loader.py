@@ -11,8 +11,6 @@ from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
-import apsw
-
 from onward import App, Checkpoint, Database, Drop, Hold, Later, Record, Retry, Unavailable, __version__
 from onward.connect.nats import ID, JetStream, open_nats
 from onward.connect.objects import Objects
@@ -30,8 +28,10 @@ from .notify import mark as marked
 from .notify import message_id, publish, stream_of, subject_of
 from .report import after_commit
 from .settings import Settings, settings_of
+from .tables import tables_of
 
 DATA_SOURCE = "paper-engine"
+SCHEMA = re.compile("[a-z_][a-z0-9_]{0,62}")
 FULL_LISTING = 3_600.0
 """Seconds after which all is listed again, and not only what is recent; also at the start of a process."""
 
@@ -43,6 +43,7 @@ def loader(
     source: str = "data",
     target: str = "",
     data_source: str = DATA_SOURCE,
+    schema: str = "",
     transactions: str = "",
 ) -> App:
     """An app that delivers the files of these entities.
@@ -52,12 +53,16 @@ def loader(
     Args:
         source, target: where files come from and where they go unless it is set; `sqlite:///NAME.db`.
         data_source: who the change messages are from.
+        schema: where the tables lie in PostgreSQL; `data_source` with `_` for `-` unless it is said.
         transactions: the folder of transaction files, below the source.
 
     Raises:
         ValueError: entities that cannot be delivered together.
     """
     by_name = _checked(entities, transactions)
+    schema = schema or data_source.replace("-", "_")
+    if not SCHEMA.fullmatch(schema):
+        raise ValueError(f"schema {schema!r} cannot name a schema; it matches {SCHEMA.pattern}")
     app = App(name)
     app.settings(settings_of(source, target or f"sqlite:///{name}.db", re.sub(r"[\s.*>/\\]", "-", data_source)))
     files = app.topic("files", File, key="table")
@@ -89,7 +94,7 @@ def loader(
     )
     def deliver(
         file: File,
-        tx: apsw.Connection,
+        tx: Any,
         progress: Progress,
         approved: bool,
         dry_run: bool,
@@ -98,16 +103,17 @@ def loader(
     ) -> Delivery | Drop | Hold | Later:
         if settings.dry_run and not dry_run:
             raise Unavailable(f"DRY_RUN is on, so nothing is delivered here; `onward {name} --dry-run` shows it")
-        if load := missing(tx, name, file, place):
+        tables = tables_of(tx, schema)
+        if load := missing(tables, name, file, place):
             log.warning("%s waits for %s, which is not delivered", file.key, load)
             return Later("2m", give_up="1h")
 
         def merged(file: File) -> Delivery:
-            with tx:
+            with tables.savepoint():
                 return merge(
                     file,
                     entities if file.kind == "TXN" else by_name[file.entity],
-                    tx,
+                    tables,
                     process=name,
                     open_=lambda part: place.read(part.key, part.identity),
                     progress=progress,
@@ -132,7 +138,8 @@ def loader(
 
     @app.stage(deliveries, to=changes)
     def announce(delivery: Delivery, settings: Settings, dry_run: bool) -> Any:
-        for text in [f"would persist {delivery.summary}."] if dry_run else after_commit(delivery):
+        target = settings.target.kind
+        for text in [f"would persist {delivery.summary}."] if dry_run else after_commit(delivery, target):
             log.info("Delivery %d: %s", delivery.delivery_id, text)
         host, at, empty = socket.gethostname(), datetime.now(UTC), settings.notify_empty
         change = announced(delivery, entities, source=data_source, process=name, host=host, at=at, empty=empty)
@@ -165,10 +172,10 @@ def loader(
         return told
 
     @app.stage(notified, within=database, batch=100)
-    def mark(told: list[Notified], tx: apsw.Connection) -> None:
-        marked(told, tx, name)
+    def mark(told: list[Notified], tx: Any) -> None:
+        marked(told, tables_of(tx, schema), name)
 
-    app.command(commands(app, entities, transactions=transactions))
+    app.command(commands(app, entities, schema=schema, transactions=transactions))
     return app
 
 

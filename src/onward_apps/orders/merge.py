@@ -4,16 +4,15 @@ import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from datetime import UTC, datetime
 
-import apsw
 import msgspec
 
 from .deliveries import delivered, delivery_of, last_delivery, last_ids, record
 from .errors import MassRemoval
 from .model import Delivery, Entity, File
-from .parse import Batch, parse
+from .parse import Piece, parse, pieces
 from .read import Open, from_disk
 from .reconcile import Reconcile
-from .schema import ensure, ensure_ours
+from .tables import Tables
 from .transactions import parse_transactions
 
 Progress = Callable[[int, int | None], object]
@@ -27,7 +26,7 @@ UNDECLARED = "table not declared"
 def merge(
     file: File,
     entities: Entity | Sequence[Entity],
-    tx: apsw.Connection,
+    tables: Tables,
     *,
     process: str = "orders",
     open_: Open = from_disk,
@@ -41,7 +40,7 @@ def merge(
 ) -> Delivery:
     """Bring the entities' tables to what the file says, and log what that changed.
 
-    All happens inside the transaction that is open on `tx`; nothing is committed. After an exception the
+    All happens inside the transaction that is open behind `tables`; nothing is committed. After an exception the
     caller rolls back, and nothing of the file is there. A file whose key was last delivered with the same
     identity does nothing, and the delivery of that time comes back marked `repeated`; a load whose rows are
     all as they were writes only its delivery row. Delivery and event ids increase within a process, which
@@ -56,22 +55,22 @@ def merge(
         approved: a person has seen how much it removes.
 
     Raises:
-        BadRow, FileChanged: see `parse`. SchemaDiffers: see `ensure`.
+        BadRow, FileChanged: see `parse`. SchemaDiffers: see `Tables.ensure`.
         MassRemoval: it would remove more than an entity's `most_removed`, and nobody has approved.
     """
     started = timer()
     listed = [entities] if isinstance(entities, Entity) else list(entities)
-    ensure_ours(tx)
-    if found := delivered(tx, process, file):
+    tables.ensure_ours(process)
+    if found := delivered(tables, process, file):
         return found
-    delivery_id, base = last_ids(tx, process)
-    work = _Work(file, listed, tx, process, delivery_id + 1, base, open_, progress, say)
+    delivery_id, base = last_ids(tables, process)
+    work = _Work(file, listed, tables, process, delivery_id + 1, base, open_, progress, say)
     say(work.delivery_id, f"process_{_schema(file)} {shown(file)}.")
     work.run()
     if not approved:
         work.guard()
     delivery = work.delivery(timer() - started)
-    record(tx, process, file, delivery, host=host, version=version, at=now())
+    record(tables, process, file, delivery, host=host, version=version, at=now())
     return delivery
 
 
@@ -92,7 +91,7 @@ class _Work:
         self,
         file: File,
         entities: Sequence[Entity],
-        tx: apsw.Connection,
+        tables: Tables,
         process: str,
         delivery_id: int,
         base: int,
@@ -100,7 +99,7 @@ class _Work:
         progress: Progress | None,
         say: Say,
     ) -> None:
-        self._file, self._entities, self._tx, self._process = file, entities, tx, process
+        self._file, self._entities, self._tables, self._process = file, entities, tables, process
         self._base, self._open, self._progress, self._say = base, open_, progress, say
         self.delivery_id = delivery_id
         self._done: dict[Entity, Reconcile] = {}
@@ -151,19 +150,18 @@ class _Work:
     def _rows_of_one(self) -> None:
         work = self._work(self._entities[0])
         load = self._file.kind == "LOAD"
-        if load and work.is_new and work.first_load(self._batches(self._file), self._base):
+        if load and work.is_new and work.first_load(self._pieces(self._file), self._base):
             return
-        for batch in self._batches(self._file):
-            work.stage(batch, load=load)
+        work.stage(self._pieces(self._file), load=load)
         whole = load and work.entity.remove_absent and self._file.whole
         work.settle(self._base, all_since=self.delivery_id if whole else None)
 
     def _transactions(self) -> None:
         for entity, batch in self._counted(parse_transactions(self._file, self._entities, open_=self._open)):
             if entity is None:
-                self._undeclared += len(batch.hashes)
+                self._undeclared += batch.count
             else:
-                self._work(entity).stage(batch, load=False)
+                self._work(entity).stage([batch], load=False)
         for entity, work in self._done.items():
             self._bases[entity] = self._next_base()
             work.settle(self._bases[entity])
@@ -173,39 +171,38 @@ class _Work:
         after the snapshot before; where all are as they were then, since that snapshot.
         """
         work = self._work(self._entities[0])
-        found = [delivery_of(self._tx, self._process, part) for part in self._file.parts]
+        found = [delivery_of(self._tables, self._process, part) for part in self._file.parts]
         root = self._file.path.removesuffix(self._file.key)
         for part in self._file.parts:
             lies = {"key": part.key, "identity": part.identity, "path": root + part.key, "kind": "LOAD"}
-            for batch in self._batches(msgspec.structs.replace(self._file, **lies), on=True):
-                work.stage(batch, load=True)
-        before = last_delivery(self._tx, self._process, self._file.key)
+            work.stage(self._pieces(msgspec.structs.replace(self._file, **lies), on=True), load=True)
+        before = last_delivery(self._tables, self._process, self._file.key)
         ours = [delivery_id for delivery_id in found if delivery_id and delivery_id > before]
         work.settle_absent(self._base, min(ours, default=before + 1))
 
     def _work(self, entity: Entity) -> Reconcile:
         if entity not in self._done:
-            ensure(self._tx, entity)
-            self._done[entity] = Reconcile(entity, self._tx, self.delivery_id)
+            self._done[entity] = Reconcile(entity, self._tables, self.delivery_id)
             self._bases[entity] = self._base
         return self._done[entity]
 
     def _next_base(self) -> int:
         return self._base + sum(sum(work.events.values()) for work in self._done.values())
 
-    def _batches(self, file: File, *, on: bool = False) -> Iterator[Batch]:
+    def _pieces(self, file: File, *, on: bool = False) -> Iterator[Piece]:
         """`on`: rows are counted on from what was read before."""
         self._rows = self._rows if on else 0
-        for _, batch in self._counted((None, each) for each in parse(file, self._entities[0], open_=self._open)):
-            yield batch
+        read = pieces if self._tables.takes_text else parse
+        for _, piece in self._counted((None, each) for each in read(file, self._entities[0], open_=self._open)):
+            yield piece
 
-    def _counted(self, batches: Iterable[tuple[Entity | None, Batch]]) -> Iterator[tuple[Entity | None, Batch]]:
+    def _counted(self, batches: Iterable[tuple[Entity | None, Piece]]) -> Iterator[tuple[Entity | None, Piece]]:
         reported = said = self._rows
         for entity, batch in batches:
             if said == self._rows and not reported:
-                self._say(self.delivery_id, f"processed {said}/{max(batch.expected, len(batch.hashes))}...")
+                self._say(self.delivery_id, f"processed {said}/{max(batch.expected, batch.count)}...")
             yield entity, batch
-            self._rows += len(batch.hashes)
+            self._rows += batch.count
             if self._rows - reported >= REPORT_EVERY:
                 reported = self._rows
                 all_ = max(reported, batch.expected)

@@ -1,20 +1,19 @@
 """What has to be delivered before a transaction file."""
 
-import apsw
-
 from onward.connect.objects import Objects
 
 from .deliveries import last_identity
 from .model import File, Part
+from .tables import Tables
 
 
-def missing(tx: apsw.Connection, process: str, file: File, place: Objects) -> str | None:
+def missing(tables: Tables, process: str, file: File, place: Objects) -> str | None:
     """The key of a load that this transaction file needs and that was not delivered; None: it may go.
 
     A load that is not there any more, or was replaced by one that was delivered, is not needed.
     """
     for need in file.needs:
-        found = last_identity(tx, process, need.key)
+        found = last_identity(tables, process, need.key)
         if found != need.identity and not _settled(need, found, place):
             return need.key
     return None

@@ -3,14 +3,13 @@
 from collections.abc import Sequence
 from datetime import UTC, datetime
 
-import apsw
 import msgspec
 
 from onward import Record
 from onward.connect.nats import ID, JetStream, Stream
 
 from .model import Change, Notified
-from .statements import statement
+from .tables import Tables
 
 DUPLICATES = "24h"
 """For so long a stream that we make knows what it has: a loader that was killed may start again hours later."""
@@ -42,9 +41,8 @@ async def publish(change: Record[Change], nats: JetStream, subject: str) -> Noti
     return Notified(int(id_.rpartition(":")[2]), datetime.now(UTC), repeated=ack.repeated)
 
 
-def mark(told: Sequence[Notified], tx: apsw.Connection, process: str) -> None:
+def mark(told: Sequence[Notified], tables: Tables, process: str) -> None:
     """Writes when they were acknowledged, in the transaction that is open; the first time stands."""
     for each in told:
         at = each.at.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
-        bound = {"process": process, "delivery_id": each.delivery_id, "notified_at": at}
-        tx.execute(statement("delivery_notified"), bound)
+        tables.ask("delivery_notified", process=process, delivery_id=each.delivery_id, notified_at=at)

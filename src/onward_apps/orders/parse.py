@@ -1,8 +1,8 @@
 """A file -> canonical rows, in batches."""
 
 import csv
-from collections.abc import Iterator, Sequence
-from itertools import islice
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import chain, islice
 from typing import Any, NamedTuple
 
 from onward.connect.objects import ObjectGone
@@ -10,7 +10,8 @@ from onward.connect.objects import ObjectGone
 from .convert import Unfit, converter
 from .errors import BadRow, FileChanged
 from .layout import Layout, Mislaid
-from .model import Column, Entity, File, fingerprints
+from .model import Column, Entity, File
+from .plain import Plain
 from .read import LONGEST, QUOTED_TOKEN, Lines, Open, Unreadable, from_disk
 
 BATCH = 1_000
@@ -22,15 +23,25 @@ class Batch(NamedTuple):
     """1..BATCH rows in file order.
 
     `ops` has I, U or D per row, or is None where the rows carry none; `columns` the canonical values in
-    declared order; `hashes` one per row; `position` the bytes of the file read so far, `expected` an estimate
-    of all its rows.
+    declared order; `expected` is an estimate of all rows of the file.
     """
 
+    count: int
     ops: Sequence[str] | None
     columns: list[Sequence[Any]]
-    hashes: list[str]
-    position: int
     expected: int = 0
+
+
+class Text(NamedTuple):
+    """Lines of a file as a database takes them, one row each. `fields` is what each field of them is, see `Layout`."""
+
+    count: int
+    text: str
+    fields: tuple[str | None, ...]
+    expected: int = 0
+
+
+Piece = Batch | Text
 
 
 class Misfit(Exception):
@@ -42,6 +53,8 @@ class Misfit(Exception):
 
 def parse(file: File, entity: Entity, *, batch: int = BATCH, open_: Open = from_disk) -> Iterator[Batch]:
     """The rows of a CSV file (RFC 4180, gzipped if its name ends in .gz), memory bounded.
+
+    Batches are full but for the last.
 
     Args:
         batch: rows per batch at most.
@@ -60,6 +73,29 @@ def parse(file: File, entity: Entity, *, batch: int = BATCH, open_: Open = from_
             source.before += len(rows)
 
 
+def pieces(file: File, entity: Entity, *, open_: Open = from_disk) -> Iterator[Piece]:
+    """As `parse`, but what a database can take as it stands comes as Text. See there for what is raised."""
+    source = Source(file, entity.null_token, open_, blank=len(entity.columns) == 1)
+    with source.faults():
+        texts = source.lines.texts()
+        first = next(texts, "")
+        if entity.header:
+            names, _, first = first.lstrip("\r\n").partition("\n")
+            source.read(f"{names}\n" if names else "")
+        layout = _layout(file, entity, source)
+        convert, plain = Conversion(entity, layout, file.kind), Plain(entity, layout, file.kind)
+        for text in chain([first], texts):
+            if (taken := plain(text)) is not None:
+                if count := taken.count("\n"):
+                    yield Text(count, taken, plain.fields, source.lines.expected)
+                    source.before += count
+                continue
+            source.read(text)
+            while rows := list(islice(source.records, BATCH)):
+                yield convert(rows, source.lines)
+                source.before += len(rows)
+
+
 class Source:
     """The records of a file, and where in it they are.
 
@@ -72,8 +108,11 @@ class Source:
         self.lines = Lines(file, null_token, open_)
         self.before = 0
         csv.field_size_limit(LONGEST)
-        reader = csv.reader(self.lines, strict=True)
-        self.records: Iterator[Record] = (record or [""] for record in reader) if blank else filter(None, reader)
+        self.records = self._records(self.lines)
+
+    def read(self, text: str) -> None:
+        """Goes on with the records of a piece of the file."""
+        self.records = self._records(self.lines.marked_lines(text))
 
     def faults(self) -> "_Faults":
         """Within it a fault of the file becomes a BadRow that names the line."""
@@ -92,6 +131,10 @@ class Source:
         if isinstance(error, Unreadable):
             return BadRow(key, error.line, "", str(error))
         return BadRow(key, self._line_of(None), "", f"is not CSV ({error})")
+
+    def _records(self, lines: Iterable[str]) -> Iterator[Record]:
+        reader = csv.reader(lines, strict=True)
+        return (record or [""] for record in reader) if self._blank else filter(None, reader)
 
     def _line_of(self, number: int | None) -> int:
         """The physical line on which record `number` starts; None: the one that is no CSV.
@@ -166,7 +209,7 @@ class Conversion:
             self._column(fields[place], column, convert, lines.marked)
             for place, (column, convert) in zip(self._layout.places, self._columns, strict=True)
         ]
-        return Batch(ops, columns, fingerprints(list(zip(*columns, strict=True))), lines.position, lines.expected)
+        return Batch(len(rows), ops, columns, lines.expected)
 
     def _column(self, values: Sequence[str], column: Column, convert: Any, marked: bool) -> Sequence[Any]:
         token = self._token

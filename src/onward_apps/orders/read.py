@@ -57,15 +57,18 @@ class Lines:
         self._seen = 0
 
     def __iter__(self) -> Iterator[str]:
-        for text in self._texts():
-            yield from io.StringIO(text, newline="\n")
+        for text in self.texts():
+            yield from self.marked_lines(text)
+
+    def marked_lines(self, text: str) -> Iterator[str]:
+        return io.StringIO(self._mark(text), newline="\n")
 
     @property
     def expected(self) -> int:
         """An estimate of all lines, from those so far."""
         return round(self._seen * self._file.size / self.position) if self.position else 0
 
-    def _texts(self) -> Iterator[str]:
+    def texts(self) -> Iterator[str]:
         """Pieces that end where a record may end: at a line end outside of quotes."""
         rest = b""
         first = True
@@ -82,10 +85,10 @@ class Lines:
             self._check_length(rest)
             if done:
                 first = False
-                yield self._mark(text[:done])
+                yield text[:done]
                 self._line += text.count("\n", 0, done)
         if rest:
-            yield self._mark(self._decode(rest, first))
+            yield self._decode(rest, first)
 
     def _pieces(self) -> Iterator[bytes]:
         inflate = _inflated if self._file.path.endswith(".gz") else _plain

@@ -1,13 +1,10 @@
 """The rows of a delivery for one entity -> its state and event log, in the caller's transaction."""
 
 from collections.abc import Iterable
-from itertools import count, repeat
-
-import apsw
 
 from .model import EVENTS, Entity
-from .parse import Batch
-from .statements import Statements, statement
+from .parse import Piece
+from .tables import Tables
 
 ABSENT_UPDATED = "update of an absent row"
 ABSENT_REMOVED = "removal of an absent row"
@@ -16,52 +13,46 @@ ABSENT_REMOVED = "removal of an absent row"
 class Reconcile:
     """One entity in one delivery: `stage` its rows, then `settle` them; or `first_load`.
 
-    `events` counts what was logged, `removed` the rows that left the state and `before` those it had, where
-    any left. Event ids follow `base`.
+    `is_new`: its tables were made just now. `events` counts what was logged, `removed` the rows that left the state
+    and `before` those it had, where any left. Event ids follow `base`.
+
+    Raises:
+        SchemaDiffers: see `Tables.ensure`.
     """
 
-    def __init__(self, entity: Entity, tx: apsw.Connection, delivery_id: int) -> None:
+    def __init__(self, entity: Entity, tables: Tables, delivery_id: int) -> None:
         self.entity = entity
         self.events = dict.fromkeys(EVENTS, 0)
         self.ignored: dict[str, int] = {}
         self.warnings: dict[str, int] = {}
         self.rows = self.unchanged = self.removed = self.before = 0
-        self._tx, self._do = tx, Statements(entity)
+        self.is_new = tables.ensure(entity)
+        self._tables, self._do = tables, tables.statements(entity)
         self._delivery_id = delivery_id
-        self._staging = False
+        self._staging, self._only_loads = False, True
 
-    @property
-    def is_new(self) -> bool:
-        """Whether nothing was ever logged."""
-        return bool(self._tx.execute(self._do.log_is_empty()).get)
-
-    def first_load(self, batches: Iterable[Batch], base: int) -> bool:
-        """The first load of a table goes straight into the log. False, nothing done: a key comes twice."""
-        do, tx = self._do, self._tx
-        tx.execute("SAVEPOINT first_load")
+    def first_load(self, pieces: Iterable[Piece], base: int) -> bool:
+        """The first load of a table needs no comparison, and its keys are made at the end. False, nothing done: a key
+        comes twice.
+        """
+        do, tables = self._do, self._tables
         try:
-            tx.execute(do.drop_key())
-            event_ids = count(base + 1)
-            for batch in batches:
-                rows = zip(*batch.columns, batch.hashes, event_ids, repeat(self._delivery_id))
-                tx.executemany(do.first_log(), rows)
-                self.rows += len(batch.hashes)
-            tx.execute(do.first_state())
-            tx.execute(do.create_key())
-        except apsw.ConstraintError:
-            tx.execute("ROLLBACK TO first_load; RELEASE first_load")
-            self.rows = 0
+            with tables.savepoint():
+                for each in do.drop_keys():
+                    tables.do(each)
+                rows = tables.first_load(do, pieces, base, self._delivery_id)
+                for each in do.create_keys():
+                    tables.do(each)
+        except tables.not_unique:
             return False
-        tx.execute("RELEASE first_load")
-        self.events["CREATE"] = self.rows
+        self.rows = self.events["CREATE"] = rows
         return True
 
-    def stage(self, batch: Batch, *, load: bool) -> None:
+    def stage(self, pieces: Iterable[Piece], *, load: bool) -> None:
         """Sets rows aside, in their order. `load`: they are of a load, not changes."""
         self._begin()
-        ops = repeat("L") if load else batch.ops or repeat("I")
-        self._tx.executemany(self._do.stage(), zip(ops, *batch.columns, batch.hashes, strict=False))
-        self.rows += len(batch.hashes)
+        self._only_loads = self._only_loads and load
+        self._tables.stage(self._do, self._counted(pieces), load=load)
 
     def settle(self, base: int, *, all_since: int | None = None) -> None:
         """Logs what the rows change, and brings the state to it.
@@ -70,19 +61,17 @@ class Reconcile:
             all_since: the rows are all there are: what is not among them and was not touched since this delivery
                 is removed.
         """
-        do, tx = self._do, self._tx
+        do, tables = self._do, self._tables
+        self._begin()
         repeated = self._judge()
-        ids = {"base": base, "delivery_id": self._delivery_id}
         if self.events["REMOVE"] or all_since is not None:
-            self.before = tx.execute(do.count_state()).get
+            self.before = tables.rows(do.count_state())[0][0]
         if any(self.events.values()):
-            tx.execute(do.log_after_state(), ids)
+            tables.do(do.log_after_state(base, self._delivery_id))
             if repeated:
-                tx.execute(statement("step_index"))
-                tx.execute(do.log_after_step(), ids)
-            tx.execute(do.delete_removed())
-            self.removed = tx.changes()
-            tx.execute(do.write_state(), ids)
+                tables.do(do.log_after_step(base, self._delivery_id))
+            self.removed = tables.do(do.delete_removed())
+            tables.do(do.write_state(base))
         if all_since is not None:
             self._remove_absent(base, all_since)
         self._end()
@@ -90,43 +79,49 @@ class Reconcile:
     def settle_absent(self, base: int, since: int) -> None:
         """Only removes: the rows say which keys there are, and were merged before."""
         self._begin()
-        tx = self._tx
-        tx.execute(self._do.take_staged())
-        self.before = tx.execute(self._do.count_state()).get
+        self.before = self._tables.rows(self._do.count_state())[0][0]
         self.unchanged = self.rows
         self._remove_absent(base, since)
         self._end()
 
     def sample(self, base: int) -> list[tuple]:
         """The keys of some rows that were removed."""
-        return self._tx.execute(self._do.removed_sample(), {"base": base}).fetchall()
+        return self._tables.rows(self._do.removed_sample(base))
 
     def _begin(self) -> None:
         if not self._staging:
-            self._tx.execute(self._do.drop_staging())
-            self._tx.execute(self._do.create_staging())
+            self._tables.do(self._do.drop_staging())
+            self._tables.do(self._do.create_staging())
             self._staging = True
+
+    def _counted(self, pieces: Iterable[Piece]) -> Iterable[Piece]:
+        for piece in pieces:
+            self.rows += piece.count
+            yield piece
 
     def _judge(self) -> bool:
         """Finds what each row does, and counts it. True: a key comes more than once."""
-        do, tx = self._do, self._tx
-        self._begin()
-        tx.execute(do.take_staged())
-        tx.execute(statement("step_create"))
+        do, tables = self._do, self._tables
+        if self._only_loads and not self.is_new and not tables.rows(do.count_news())[0][0]:
+            self.unchanged = self.rows
+            return False
+        tables.do(do.drop_step())
+        tables.do(do.create_step())
         try:
-            tx.execute(do.create_staged_key())
-        except apsw.ConstraintError:
-            tx.execute(do.step_repeated())
+            with tables.savepoint():
+                tables.do(do.create_staged_key())
+        except tables.not_unique:
+            tables.do(do.step_repeated())
             repeated = True
         else:
-            tx.execute(do.step_single())
+            tables.do(do.step_single())
             repeated = False
         self._count()
         return repeated
 
     def _count(self) -> None:
         ignored = updated = 0
-        for event, op, rows in self._tx.execute(statement("step_count")):
+        for event, op, rows in self._tables.rows(self._do.count_steps()):
             if event == "IGNORED":
                 ignored += rows
                 continue
@@ -140,13 +135,13 @@ class Reconcile:
             self.warnings[ABSENT_UPDATED] = updated
 
     def _remove_absent(self, base: int, since: int) -> None:
-        ids = {"base": base + sum(self.events.values()), "delivery_id": self._delivery_id, "since": since}
-        self._tx.execute(self._do.log_absent(), ids)
-        absent = self._tx.changes()
+        after = base + sum(self.events.values())
+        absent = self._tables.do(self._do.log_absent(after, self._delivery_id, since))
         self.events["REMOVE"] += absent
         self.removed += absent
-        self._tx.execute(self._do.delete_absent(), {"since": since})
+        self._tables.do(self._do.delete_absent(since))
 
     def _end(self) -> None:
-        self._tx.execute("DROP TABLE temp.staged; DROP TABLE IF EXISTS temp.step")
+        self._tables.do(self._do.drop_staging())
+        self._tables.do(self._do.drop_step())
         self._staging = False

@@ -14,11 +14,11 @@ def formatter() -> logging.Formatter:
     return logging.Formatter(FORMAT, "%Y-%m-%d %H:%M:%S")
 
 
-def after_commit(delivery: Delivery) -> Iterator[str]:
-    """What is said once it is in the database; nothing of a file that came again."""
+def after_commit(delivery: Delivery, target: str) -> Iterator[str]:
+    """What is said once it is in the target, which is `sqlite` or `postgres`; nothing of a file that came again."""
     if delivery.repeated:
         return
-    yield "persisted to sqlite."
+    yield f"persisted to {target}."
     yield f"persisted {delivery.summary}."
     yield f"processed ({lasted(delivery.seconds)} seconds)."
 

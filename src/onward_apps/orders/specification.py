@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Sequence
 
 from .model import EVENTS, Column, Entity
-from .statements import stored_type
+from .targets.sqlite import stored_type
 
 _MEANS = {
     "CREATE": "the key is new",
@@ -54,8 +54,8 @@ def _ours(name: str) -> Iterator[str]:
     yield ""
     yield (
         f"`loader_deliveries` has a row per file of process `{name}`; events of a delivery carry its `delivery_id`."
-        f" After each that changed something the topic `{name}.changes`, and NATS on `<data source>.meta.{name}.change`,"
-        " get `v`, `ds`, `id`, `host`, `utcts`,"
+        f" After each that changed something the topic `{name}.changes`, and NATS on"
+        f" `<data source>.meta.{name}.change`, get `v`, `ds`, `id`, `host`, `utcts`,"
         " `stats` (per entity AMEND, CREATE and REMOVE) and `max_event_id`."
     )
 

@@ -30,7 +30,7 @@ def parse_transactions(
                 theirs = [rows[place] for place in places]
                 if entity is None:
                     ops = [row[0] for row in theirs]
-                    yield None, Batch(ops, [], [""] * len(theirs), source.lines.position, source.lines.expected)
+                    yield None, Batch(len(theirs), ops, [], source.lines.expected)
                     continue
                 try:
                     done = conversions[entity](theirs, source.lines)

@@ -3,12 +3,13 @@ INSERT INTO {newest} (
     entries
 )
 SELECT
-    %(topic)s, %(partition)s, head."offset", %(count)s, %(written)s, %(nonce)s, %(size)s, %(maker)s,
+    %(topic)s, %(partition)s::integer, head."offset", %(count)s, %(written)s, %(nonce)s, %(size)s, %(maker)s,
     %(origin_partition)s::integer, %(origin_first)s::bigint, %(origin_end)s::bigint, %(keys)s::bytea, %(entries)s
 FROM (
     SELECT
-        (SELECT max(number) FROM onward.segment) AS newest,
+        (SELECT max(number) FROM onward.segment) AS segment,
         (SELECT partitions FROM onward.topic WHERE name = %(topic)s) AS partitions,
+        (SELECT incarnation FROM onward.topic WHERE name = %(topic)s) AS incarnation,
         coalesce(
             (
                 SELECT block."offset" + block.count FROM {newest} AS block
@@ -22,16 +23,17 @@ FROM (
             ),
             0
         ) AS "offset"
+    OFFSET 0 -- found once, and not anew wherever it is used
 ) AS head
 WHERE CASE
-    WHEN head.newest <> {number} THEN onward.refuse('OW002', '[]')
+    WHEN head.segment <> {number} THEN onward.refuse('OW002', '[]')
     WHEN head.partitions IS NULL OR %(partition)s NOT BETWEEN 0 AND head.partitions - 1
         OR %(believed)s NOT IN (0, head.partitions)
     THEN onward.refuse('OW003', json_build_array(%(topic)s::text, %(partition)s, head.partitions, %(believed)s)::text)
-    WHEN head."offset" < %(seen)s
+    WHEN head."offset" < %(seen)s AND head.incarnation = %(incarnation)s
     THEN onward.refuse(
-        'OW005', json_build_array(%(topic)s::text || ':' || %(partition)s, head."offset", %(seen)s)::text
+        'OW005', json_build_array('topic ' || %(topic)s::text || ':' || %(partition)s, head."offset", %(seen)s)::text
     )
     ELSE true
 END
-RETURNING "offset" + count
+RETURNING (SELECT incarnation FROM onward.topic WHERE name = %(topic)s), "offset" + count

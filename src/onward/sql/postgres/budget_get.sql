@@ -1,1 +1,1 @@
-SELECT free_at, at, per_second FROM onward.budget WHERE name = %(name)s
+SELECT free_at, at, per_second FROM onward.budget WHERE name = %(name)s FOR UPDATE

@@ -1,1 +1,1 @@
-SELECT stage, partition, worker, until, state FROM onward.lease
+SELECT stage, partition, worker, until, state FROM onward.lease ORDER BY stage, partition

@@ -1,2 +1,1 @@
-SELECT worker, token, until, taken, crashes FROM onward.lease
-WHERE stage = %(stage)s AND partition = %(partition)s FOR UPDATE
+SELECT worker, token, until, taken, crashes FROM onward.lease WHERE stage = %(stage)s AND partition = %(partition)s

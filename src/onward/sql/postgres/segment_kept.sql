@@ -1,1 +1,1 @@
-SELECT count(*), coalesce(sum(size), 0)::bigint FROM {kept}
+SELECT count(*), coalesce(sum(size - 2), 0)::bigint FROM {kept}

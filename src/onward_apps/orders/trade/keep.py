@@ -19,10 +19,11 @@ from onward import Record, __version__
 
 from ..convert import converter
 from ..deliveries import last_ids, record
-from ..model import Column, Delivery, Entity, File, fingerprints
+from ..model import Column, Delivery, Entity, File
 from ..parse import Batch
 from ..reconcile import Reconcile
-from ..schema import ensure, ensure_ours
+from ..tables import Tables
+from ..targets.sqlite import SQLiteTables
 
 PROCESS = "trade"
 """All tables of the chain share one sequence of delivery ids, so that it orders them all."""
@@ -47,26 +48,26 @@ def keep(tx: apsw.Connection, cause: Record[Any], *writes: Kept) -> int:
     Args:
         cause: the record for which they are written; it is noted in `loader_deliveries`.
     """
-    ensure_ours(tx)
-    delivery_id, base = last_ids(tx, PROCESS)
+    tables = SQLiteTables(tx)
+    tables.ensure_ours(PROCESS)
+    delivery_id, base = last_ids(tables, PROCESS)
     done: list[Reconcile] = []
     for write in writes:
-        ensure(tx, write.entity)
-        work = Reconcile(write.entity, tx, delivery_id + 1)
+        work = Reconcile(write.entity, tables, delivery_id + 1)
         for rows, load in ((list(write.rows), True), (list(write.removed), False)):
             if rows:
-                work.stage(_batch(write.entity, rows, None if load else "D"), load=load)
+                work.stage([_batch(write.entity, rows, None if load else "D")], load=load)
         if work.rows:
             work.settle(base + _made(done))
         done.append(work)
     if _made(done):
-        _record(tx, cause, done, delivery_id + 1, base + _made(done))
+        _record(tables, cause, done, delivery_id + 1, base + _made(done))
     return _made(done)
 
 
 def read(tx: apsw.Connection, entity: Entity, where: str = "TRUE", **bound: Any) -> list[dict[str, Any]]:
     """Rows of the state that fit a condition, decimals as `Decimal`, instants as datetimes; made if not there."""
-    ensure(tx, entity)
+    SQLiteTables(tx).ensure(entity)
     names = ", ".join(f'"{name}"' for name in entity.names)
     found = tx.execute(f'SELECT {names} FROM "{entity.name}" WHERE {where}', bound).fetchall()
     return [{c.name: _value(c, value) for c, value in zip(entity.fields, row, strict=True)} for row in found]
@@ -79,7 +80,7 @@ def _made(done: Iterable[Reconcile]) -> int:
 def _batch(entity: Entity, rows: list[Row], op: str | None) -> Batch:
     columns = [_column(column, [row.get(column.name) for row in rows]) for column in entity.fields]
     ops = None if op is None else [op] * len(rows)
-    return Batch(ops, columns, fingerprints(list(zip(*columns, strict=True))), 0)
+    return Batch(len(rows), ops, columns)
 
 
 def _column(column: Column, values: list[Any]) -> list[Any]:
@@ -101,9 +102,7 @@ def _value(column: Column, value: Any) -> Any:
     return Decimal(value) if column.type == "decimal" else datetime.fromisoformat(value)
 
 
-def _record(
-    tx: apsw.Connection, cause: Record[Any], done: list[Reconcile], delivery_id: int, max_event_id: int
-) -> None:
+def _record(tables: Tables, cause: Record[Any], done: list[Reconcile], delivery_id: int, max_event_id: int) -> None:
     entity = ",".join(work.entity.name for work in done)
     file = File(
         entity=entity,
@@ -127,4 +126,4 @@ def _record(
         max_event_id=max_event_id,
         seconds=0.0,
     )
-    record(tx, PROCESS, file, delivery, host=socket.gethostname(), version=__version__, at=cause.time)
+    record(tables, PROCESS, file, delivery, host=socket.gethostname(), version=__version__, at=cause.time)

@@ -71,8 +71,10 @@ CREATE TABLE onward.retained (
 );
 CREATE TABLE onward.segment (
     number integer PRIMARY KEY,
-    began timestamptz NOT NULL
+    began timestamptz NOT NULL,
+    moved timestamptz
 );
+COMMENT ON COLUMN onward.segment.moved IS 'when what was kept of it was moved on; who began to read before may look for it';
 CREATE TABLE onward.block_000001 (LIKE onward.block_form INCLUDING ALL);
 INSERT INTO onward.segment (number, began) VALUES (1, clock_timestamp());
 -- What retention has passed is kept no more, though its segment may be there; the newest of a partition stays, empty.

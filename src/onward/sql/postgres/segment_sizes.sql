@@ -5,6 +5,4 @@ SELECT
         THEN pg_total_relation_size('onward.block_' || lpad(number::text, 6, '0'))
         ELSE 0
     END
-FROM onward.segment
-WHERE (SELECT began FROM onward.segment ORDER BY number DESC LIMIT 1) < %(before)s
-ORDER BY number DESC
+FROM onward.segment ORDER BY number DESC

@@ -1,0 +1,387 @@
+"""The log on a PostgreSQL database: many workers on many machines.
+
+Guarantees: a commit is one transaction of the server, so outputs, progress, parked records and source cursors are kept
+whole or not at all. Several are written at once, those of one lease one after another; between processes the holder of
+a partition's advisory lock appends to it. A session ends before the lease that it works under.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from typing import TypeVar
+
+import msgspec
+import psycopg
+
+from onward import process
+from onward.claim import Met, News, stage_of
+from onward.clock import Clock, SystemClock
+from onward.errors import StoreAway, StoreUncertain
+from onward.limit import Seat, granted
+from onward.log import MEETING, QUICK, AppSpec, Block, Claim, Commit, Lease, Parked
+from onward.logs.postgres_commit import Job, Writing
+from onward.logs.postgres_declare import declare
+from onward.logs.postgres_life import fold, retain, tidy
+from onward.logs.postgres_rows import (
+    SQL,
+    blocks_of,
+    claim_of,
+    commits_of,
+    parked_from,
+    replays_open,
+    requests_of,
+    run_to,
+    seen_of,
+)
+from onward.logs.postgres_segments import Segments, begin
+from onward.logs.postgres_tables import PostgresTables
+from onward.postgres.clock import ServerClock
+from onward.postgres.connection import Connection, Database, rows, run
+from onward.postgres.desk import Desk
+from onward.postgres.hints import TELL, Ear, Voice
+from onward.postgres.pen import Pens
+from onward.postgres.schema import prepare
+from onward.rate import Account, Portion
+from onward.task_run import KEPT, TaskRun
+from onward.units import instant_text
+
+T = TypeVar("T")
+
+READERS = 2
+"""So many reads at once."""
+
+TABLES = 4
+"""So many handlers read tables at once; others wait."""
+
+SOON, LATE = 0.02, 0.5
+"""Seconds between looks for changes: at first, where nobody gives hints, and at most."""
+
+
+class PostgresLog:
+    """A handle on a store; see `onward.log.Log` for what each method promises."""
+
+    def __init__(self, url: str, *, clock: Clock | None = None, create: bool = True, listen: bool = False) -> None:
+        self._database = Database(url)
+        self.url = self._database.shown
+        self._server = ServerClock()
+        self._clock = clock or self._server
+        self._machine = clock or SystemClock()
+        connection = self._database.connect()
+        try:
+            prepare(connection, self._database, SQL.migrations, create=create)
+            self._segments = Segments(connection)
+            self._server.measure(connection)
+            self._seen = _snapshot(connection)
+        except psycopg.Error as error:
+            raise self._database.away(error) from error
+        finally:
+            connection.close()
+        self._writing = Writing(self._database, self._segments)
+        self._pens = Pens(self._database, self._writing.keep, self._writing.alone, self._writing.meaning)
+        self._leases = Desk(self._database, "leases")
+        self._side = Desk(self._database, "side")
+        self._readers = Desk(self._database, "reader", most=READERS)
+        self._documents = Desk(self._database, "tables", most=TABLES)
+        self._tables = PostgresTables(self._documents)
+        self._news = asyncio.Event()
+        self._ear = Ear(self._database, self._news.set) if listen else None
+        self._voice = Voice(lambda: self._readers.read_now(lambda connection: rows(connection, TELL)))
+        self._tokens: dict[tuple[str, int], int] = {}
+        self._alone = False
+        self._turning: asyncio.Task[None] | None = None
+        self._name = ""
+        self._closed = False
+
+    async def declare(self, app: AppSpec) -> None:
+        await self._side.write(lambda connection: declare(connection, app, self._instant()), long=True)
+
+    async def claim(self, stage: str, partition: int, worker: str, seconds: float) -> Claim | None:
+        claimed = await self._leases.write(
+            lambda connection: self._claim(connection, stage, partition, worker, seconds)
+        )
+        if claimed is None:
+            return None
+        claim, kept = claimed
+        self._note(claim.lease, kept)
+        return claim
+
+    async def resume(self, lease: Lease, first: int) -> Claim:
+        def work(connection: Connection) -> tuple[Claim, int]:
+            return claim_of(connection, lease), self._kept(connection, lease)
+
+        claim, kept = await self._readers.snapshot(work)
+        self._note(lease, kept)
+        return msgspec.structs.replace(claim, next=max(claim.next, first))
+
+    async def renew(self, leases: Mapping[Lease, str], seconds: float) -> Sequence[Lease]:
+        def job(connection: Connection) -> list[Lease]:
+            until = self._instant(seconds) if seconds else None
+            with connection.pipeline():
+                changed = [
+                    (lease, connection.execute(SQL.lease_renew, _held(lease) | {"until": until, "state": state}))  # type: ignore[arg-type]
+                    for lease, state in sorted(leases.items(), key=lambda one: (one[0].stage, one[0].partition))
+                ]
+            return [lease for lease, cursor in changed if not cursor.rowcount]
+
+        return await self._leases.write(job) if leases else []
+
+    async def read(self, topic: str, partition: int, offset: int, records: int, size: int) -> Sequence[Block]:
+        def work(connection: Connection) -> list[Block]:
+            for since in (self._segments.newest, 0):
+                statement = self._segments.statement("block_read", since)
+                found = blocks_of(connection, statement, topic, partition, offset, records, size)
+                if found and found[0].offset <= offset:
+                    break
+            # There may be a newer segment than those that are known.
+            return found if found or not self._segments.look(connection) else work(connection)
+
+        return await self._readers.read(lambda connection: self._with_segments(connection, work))
+
+    async def copies(self, stage: str, partition: int, offsets: Sequence[int]) -> Sequence[Parked]:
+        bound = {"stage": stage, "partition": partition, "offsets": list(offsets)}
+        found = await self._readers.read(lambda connection: rows(connection, SQL.parked_copy, **bound))
+        return [parked_from(row) for row in found]
+
+    async def seen(self, stage: str, partition: int, marks: Sequence[str], since: float) -> Mapping[str, int]:
+        return await self._readers.read(lambda connection: seen_of(connection, stage, partition, marks, since))
+
+    async def commit(self, commit: Commit) -> None:
+        lease = commit.lease
+        name = (stage_of(lease.stage), lease.partition) if lease is not None else None
+        await self._pens.write(name, Job(commit, self._clock.now()))
+        if commit.appends:
+            self._changed()
+
+    @property
+    def tables(self) -> PostgresTables:
+        return self._tables
+
+    async def news(self, topics: Iterable[str], stages: Iterable[str]) -> News:
+        names, asked = list(topics), list(stages)
+
+        def work(connection: Connection) -> News:
+            self._segments.look(connection)
+            found = rows(connection, self._segments.statement("block_ends"), topics=names) if names else []
+            ends = {(topic, partition): end for topic, partition, end in found}
+            requests = [request for name in asked for request in requests_of(connection, name)]
+            paused = frozenset(name for name, *_ in rows(connection, SQL.pause_all))
+            replays = tuple(replay for replay in replays_open(connection) if replay.stage in asked)
+            return News(ends, requests, paused, replays)
+
+        return await self._readers.read(lambda connection: self._with_segments(connection, work))
+
+    async def changed(self, seconds: float) -> None:
+        loop = asyncio.get_running_loop()
+        if self._ear is not None:
+            await self._ear.open()
+        end = loop.time() + seconds
+        pause = LATE / 2 if self._ear is not None and self._ear.hears else SOON
+        while not self._news.is_set():
+            seen = await self._readers.read(_snapshot)
+            left = end - loop.time()
+            if seen != self._seen or left <= 0:
+                self._seen = seen
+                break
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(min(left, pause)):
+                    await self._news.wait()
+            pause = min(2 * pause, LATE)
+        # Cleared before the caller looks, so that what comes while it looks is not missed.
+        self._news.clear()
+
+    async def retain(
+        self,
+        topic: str,
+        written_before: float,
+        offsets: Mapping[int, int],
+        most: int | None = None,
+        overrun: Collection[str] | None = None,
+    ) -> int:
+        gone = await self._side.write(
+            lambda connection: retain(connection, topic, written_before, offsets, most, overrun), long=True
+        )
+        if self._segments.due():
+            await self._turn()
+        return gone
+
+    async def fold(self, stage: str, partition: int, to: Collection[str], before: float, most: int) -> int:
+        return await self._side.write(
+            lambda connection: fold(connection, stage, partition, to, before, most), long=True
+        )
+
+    async def meet(self, worker: str, wants: Sequence[str]) -> Mapping[str, Met]:
+        self._name = worker
+
+        def job(connection: Connection) -> dict[str, Met]:
+            self._server.measure(connection)
+            found, now = {}, self._clock.now()
+            says = instant_text(self._machine.now())
+            until = instant_text(now + MEETING)
+            run(connection, SQL.worker_put, name=worker, until=until, says=says, wants=json.dumps(list(wants)))
+            for name, other_until, other_says, other_wants in rows(connection, SQL.worker_all):
+                if other_until < now or process.is_dead(name):
+                    run(connection, SQL.worker_delete, name=name)
+                else:
+                    # By the clocks of the machines, which are those that the workers' own times come from.
+                    found[name] = Met(json.loads(other_wants), self._machine.now() - other_says)
+            return found
+
+        met = await self._leases.write(job)
+        self._alone = not set(met) - {worker}
+        return met
+
+    async def record_run(self, run_: TaskRun) -> int:
+        def job(connection: Connection) -> int:
+            row = run_to(run_)
+            if run_.id:
+                run(connection, SQL.run_end, **row)
+                return run_.id
+            id_ = int(rows(connection, SQL.run_add, **row)[0][0])
+            run(connection, SQL.run_forget, task=run_.task, kept=KEPT)
+            return id_
+
+        return await self._side.write(job)
+
+    async def draw(self, budget: str, per_second: float, count: int) -> Portion:
+        def job(connection: Connection) -> Portion:
+            now = self._clock.now()
+            run(connection, SQL.budget_make, name=budget, now=now, per_second=per_second)
+            account = Account(*rows(connection, SQL.budget_get, name=budget)[0])
+            portion, account = account.portion(now, per_second, count)
+            run(connection, SQL.budget_put, name=budget, **account._asdict())
+            return portion
+
+        return await self._side.write(job)
+
+    async def occupy(self, stage: str, worker: str, most: int, using: int, wants: int, seconds: float) -> int:
+        def job(connection: Connection) -> int:
+            rows(connection, SQL.call_slot_lock, stage=stage)
+            seats, now = [], self._clock.now()
+            for name, held, wanted, until in rows(connection, SQL.call_slot_all, stage=stage):
+                if until <= now or process.is_dead(name) or name == worker:
+                    run(connection, SQL.call_slot_delete, stage=stage, worker=name)
+                else:
+                    seats.append(Seat(name, held, wanted))
+            held = granted(seats, Seat(worker, using, wants), most, int(now))
+            if seconds and (held or wants):
+                row = {"stage": stage, "worker": worker, "held": held, "wants": wants}
+                run(connection, SQL.call_slot_put, **row, until=self._instant(seconds))
+            return held
+
+        return await self._side.write(job)
+
+    async def close(self) -> None:
+        if self._closed:
+            return
+        self._closed = True
+        await self._pens.close()
+        await self._voice.close()
+        if self._turning is not None:
+            await asyncio.wait([self._turning])
+        if self._name:  # where that cannot be written others take it for gone a little later
+            with contextlib.suppress(StoreAway):
+                await self._leases.write(lambda connection: run(connection, SQL.worker_delete, name=self._name))
+        if self._ear is not None:
+            self._ear.close()
+        for desk in (self._leases, self._side, self._readers, self._documents):
+            await desk.close()
+
+    # how it is done
+
+    def _instant(self, later: float = 0.0) -> str:
+        return instant_text(self._clock.now() + later)
+
+    def _changed(self) -> None:
+        """Blocks were appended: lanes of this worker look at once, those of others soon."""
+        self._news.set()
+        if not self._alone:
+            self._voice.give()
+        if self._segments.due():
+            self._turning = asyncio.create_task(self._turn())
+
+    async def _turn(self) -> None:
+        """Begins a new segment if it is time, and lets go of old ones."""
+
+        def unless_read(job: Callable[[Connection], bool]) -> Callable[[Connection], bool]:
+            def work(connection: Connection) -> bool:
+                try:
+                    return job(connection)
+                except psycopg.errors.LockNotAvailable:  # another time
+                    connection.rollback()
+                    return False
+
+            return work
+
+        with contextlib.suppress(StoreAway, StoreUncertain):
+            await self._side.write(unless_read(lambda connection: begin(connection, self._clock.now())))
+            while await self._side.write(unless_read(tidy)) and not self._closed:
+                pass
+
+    def _with_segments(self, connection: Connection, work: Callable[[Connection], T]) -> T:
+        """Does it with the segments that are known; again where one of them is gone."""
+        try:
+            return work(connection)
+        except psycopg.errors.UndefinedTable:
+            self._segments.look(connection)
+            return work(connection)
+
+    def _claim(
+        self, connection: Connection, stage: str, partition: int, worker: str, seconds: float
+    ) -> tuple[Claim, int] | None:
+        bound = {"stage": stage, "partition": partition}
+        rows(connection, SQL.lease_lock, **bound)
+        held = rows(connection, SQL.lease_get, **bound)
+        if rows(connection, SQL.renamed_get, was=stage):
+            return None
+        now = self._clock.now()
+        if held and held[0][0] != worker and (held[0][2] or 0) > now and not process.is_dead(held[0][0]):
+            return None
+        lease = Lease(stage, partition, worker, (held[0][1] if held else 0) + 1)
+        if not held:  # new, or forgotten and declared anew
+            self._forget(stage, partition)
+        if lease.token <= (known := self._tokens.get((stage, partition), 0)):
+            raise self._writing.back(f"the lease of {stage} partition {partition}", lease.token - 1, known)
+        crashes = _crashes(*held[0], worker) if held else 0
+        times = {"until": self._instant(seconds), "taken": self._instant(), "crashes": crashes}
+        run(connection, SQL.lease_take, **bound, worker=worker, token=lease.token, **times)
+        # From here on no other one commits, and all that did so is seen.
+        claim = msgspec.structs.replace(claim_of(connection, lease), crashes=crashes)
+        return claim, self._kept(connection, lease)
+
+    def _kept(self, connection: Connection, lease: Lease) -> int:
+        """How many commits there are of what it is for.
+
+        Raises:
+            WentBack: this handle has seen more.
+        """
+        kept = commits_of(connection, lease.stage, lease.partition)
+        if kept < (known := self._writing.kept.get((lease.stage, lease.partition), 0)):
+            raise self._writing.back(f"{lease.stage} partition {lease.partition}", kept, known)
+        return kept
+
+    def _forget(self, stage: str, partition: int) -> None:
+        self._writing.kept.pop((stage, partition), None)
+        self._tokens.pop((stage, partition), None)
+
+    def _note(self, lease: Lease, kept: int) -> None:
+        where = lease.stage, lease.partition
+        self._writing.kept[where], self._tokens[where] = kept, lease.token
+
+
+def _snapshot(connection: Connection) -> str:
+    """Another one whenever any transaction of the server has ended."""
+    return str(rows(connection, SQL.store_snapshot)[0][0])
+
+
+def _held(lease: Lease) -> dict[str, object]:
+    return {"stage": lease.stage, "partition": lease.partition, "token": lease.token}
+
+
+def _crashes(holder: str, token: int, until: float | None, taken: float, crashes: int, worker: str) -> int:
+    """How many holders in a row were gone, if this one is, too."""
+    if holder == worker or until is None:
+        return crashes if until is not None else 0
+    return crashes + 1 if until - taken < QUICK else 1

@@ -1,0 +1,228 @@
+"""Commits to a PostgreSQL store: each one transaction, in one way to the server and back.
+
+Everything is sent at once, the COMMIT with it: so locks are held for as long as the server takes, not for the way. That
+the lease has its token, that a segment is the newest still and the like is therefore looked at by the server, which
+refuses what must not be (`onward.refuse`); then the COMMIT behind it does not happen.
+
+In order: leases (`FOR SHARE`), progress and what is parked, tables, and last the advisory locks of all partitions that
+are appended to, in the order of their numbers. Where a partition ends is read by the statement after that, which sees
+what the holder of the lock before has committed.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+import msgspec
+import psycopg
+
+from onward.claim import stage_of
+from onward.commit import Append, Commit, Lease
+from onward.errors import AlreadyCommitted, LeaseLost, OnwardError, OtherPartitions, Refused, StoreWentBack
+from onward.logs.postgres_rows import (
+    SQL,
+    answer_row,
+    attempt_columns,
+    mark_columns,
+    parked_columns,
+    source_to,
+)
+from onward.logs.postgres_segments import Segments
+from onward.logs.postgres_tables import write_edits
+from onward.postgres.connection import Connection, Database, is_passing, run
+from onward.postgres.pen import Again
+from onward.postgres.types import Text
+from onward.units import instant_text
+
+FORGET = 100
+"""So many marks more than twice those that a commit makes are looked at to be forgotten."""
+
+LOST, MOVED, UNKNOWN, BACK = "OW001", "OW002", "OW003", "OW005"
+"""What the server refuses by: another token, a newer segment, an undeclared topic, less than there was."""
+
+
+class Job(NamedTuple):
+    """A commit, and the instant that it notes."""
+
+    commit: Commit
+    now: float
+
+
+class Writing:
+    """Writes commits of one handle, from several threads; remembers what it saw kept, to tell when that is gone."""
+
+    def __init__(self, database: Database, segments: Segments) -> None:
+        self._database = database
+        self._segments = segments
+        self.kept: dict[tuple[str, int], int] = {}
+        """By stage and partition how many commits there are, as far as this handle knows."""
+        self.ends: dict[tuple[str, int], tuple[str, int]] = {}
+        """By topic and partition where it ends, as far as this handle knows, and the topic's incarnation then."""
+
+    def keep(self, connection: Connection, jobs: Sequence[Job]) -> None:
+        """Writes commits in one transaction, in order, and commits it."""
+        tables = [job.commit.tables for job in jobs if job.commit.tables]
+        if tables:  # of which answers are looked at on the way
+            with connection.pipeline():
+                noted = [self._note(connection, job) for job in jobs]
+            for edits in tables:
+                write_edits(connection, edits)
+            with connection.pipeline():
+                written = self._append_all(connection, jobs)
+                connection.commit()
+        else:
+            with connection.pipeline():
+                noted = [self._note(connection, job) for job in jobs]
+                written = self._append_all(connection, jobs)
+                connection.commit()
+        for where, cursor in noted:
+            if cursor is not None:
+                (self.kept[where],) = cursor.fetchone()
+        for append, cursor in written:
+            row = cursor.fetchone()
+            self.ends[where_of(append)] = max(self.ends.get(where_of(append), row), row, key=_end)
+
+    def alone(self, job: Job) -> bool:
+        """Documents are locked in order within a commit, not over several."""
+        return bool(job.commit.tables)
+
+    def meaning(self, error: psycopg.Error, job: Job) -> Exception:
+        """What it means that the server refused a commit.
+
+        Raises:
+            Again: nothing but that it has to be written again.
+        """
+        lease, detail = job.commit.lease, error.diag.message_detail or "[]"
+        if is_passing(error):
+            raise Again from error
+        if error.sqlstate == LOST and lease is not None:
+            (token,) = json.loads(detail)
+            if token is not None and token < lease.token:
+                return self.back(f"the lease of {lease.stage} partition {lease.partition}", token, lease.token)
+            return LeaseLost(lease.stage, lease.partition, lease.token)
+        if error.sqlstate == MOVED or isinstance(error, psycopg.errors.UndefinedTable):  # or the segment has gone since
+            try:
+                self._look_again()
+            except psycopg.Error as lost:
+                return self._database.away(lost)
+            except OnwardError as away:
+                return away
+            raise Again from error
+        if error.sqlstate == UNKNOWN:
+            topic, partition, has, believed = json.loads(detail)
+            if has is not None and believed not in (0, has):
+                return OtherPartitions(topic, has, believed)
+            return Refused(f"topic {topic} partition {partition} is not declared; run the app that declares it")
+        if error.sqlstate == BACK:
+            return self.back(*json.loads(detail))
+        if isinstance(error, psycopg.errors.UniqueViolation) and lease is not None:
+            if error.diag.constraint_name in ("progress_first", "progress_unit"):
+                said = error.diag.message_detail or error.diag.message_primary
+                return AlreadyCommitted(f"{lease.stage} partition {lease.partition}: {said}")
+            raise Again from error  # another one of the same lease came first
+        return self._database.away(error)
+
+    def back(self, what: str, found: int | None, known: int) -> StoreWentBack:
+        return StoreWentBack(self._database.shown, what, found or 0, known)
+
+    def _look_again(self) -> None:
+        connection = self._database.connect()
+        try:
+            self._segments.look(connection)
+        finally:
+            connection.close()
+
+    def _note(self, connection: Connection, job: Job) -> tuple[tuple[str, int], Any]:
+        lease = job.commit.lease
+        if lease is None:
+            return ("", 0), None
+        run(connection, SQL.lease_hold, stage=stage_of(lease.stage), partition=lease.partition, token=lease.token)
+        return (lease.stage, lease.partition), self._finish(connection, lease, job.commit, instant_text(job.now))
+
+    def _finish(self, connection: Connection, lease: Lease, commit: Commit, now: str) -> Any:
+        bound: dict[str, Any] = {"stage": lease.stage, "partition": lease.partition}
+        cursor = None
+        if commit.finished or commit.totals is not None or commit.next is not None or commit.unit is not None:
+            cursor = self._progress(connection, bound, commit, now)
+        if commit.unpark:
+            run(connection, SQL.parked_delete, **bound, offsets=list(commit.unpark))
+        if commit.park:
+            last = {row.offset: row for row in commit.park}
+            run(connection, SQL.parked_put, **bound, **parked_columns(list(last.values())))
+        if commit.promote:
+            offsets, dues = zip(*commit.promote, strict=True)
+            times = [instant_text(due) for due in dues]
+            run(connection, SQL.parked_promote, **bound, offsets=list(offsets), dues=times)
+        if commit.attempts:
+            run(connection, SQL.attempt_add, **bound, **attempt_columns(commit.attempts))
+        if commit.closes:
+            number = int(lease.stage.partition("~")[2])
+            run(connection, SQL.replay_close, number=number, partition=lease.partition, now=now)
+        if commit.marks:
+            run(connection, SQL.seen_put, **bound, **mark_columns(commit.marks))
+        if commit.forget is not None:
+            before, since = commit.forget
+            count = 2 * len(commit.marks) + FORGET
+            run(connection, SQL.seen_forget, **bound, count=count, before=before, since=instant_text(since))
+        if commit.source is not None:
+            run(connection, SQL.source_put, name=lease.stage, **source_to(commit.source))
+        for answer in commit.answered:
+            run(connection, SQL.request_done, **answer_row(answer, now))
+        return cursor
+
+    def _progress(self, connection: Connection, bound: dict[str, Any], commit: Commit, now: str) -> Any:
+        finished = commit.finished
+        row = {
+            **bound,
+            "kept": self.kept.get((bound["stage"], bound["partition"]), 0),
+            "first": finished[0][0] if finished else None,
+            "last": finished[-1][1] if finished else None,
+            "next": commit.next,
+            "count": sum(b - a for a, b in finished),
+            "written": now,
+            "unit": commit.unit,
+            "finished": msgspec.json.encode(finished).decode(),
+            "totals": None if commit.totals is None else msgspec.json.encode(commit.totals).decode(),
+            "dropped": msgspec.json.encode(commit.drops).decode() if commit.drops else None,
+        }
+        return connection.execute(SQL.progress_add, row, binary=True)  # type: ignore[arg-type]
+
+    def _append_all(self, connection: Connection, jobs: Sequence[Job]) -> list[tuple[Append, Any]]:
+        appends = [(job, append) for job in jobs for append in job.commit.appends]
+        if appends:
+            topics, partitions = zip(*{where_of(append) for _, append in appends}, strict=True)
+            run(connection, SQL.block_lock, topics=list(topics), partitions=list(partitions))
+        return [(append, self._append(connection, job, append)) for job, append in appends]
+
+    def _append(self, connection: Connection, job: Job, append: Append) -> Any:
+        lease = job.commit.lease
+        incarnation, seen = self.ends.get(where_of(append), ("", 0))
+        row = {
+            "topic": append.topic,
+            "partition": append.partition,
+            "believed": append.partitions,
+            "incarnation": incarnation,
+            "seen": seen,
+            "count": append.count,
+            "written": instant_text(job.now),
+            "nonce": os.urandom(4).hex(),
+            "size": len(append.entries),
+            "keys": append.keys,
+            "entries": Text(append.entries),
+            "maker": stage_of(lease.stage) if lease is not None else None,
+            "origin_partition": lease.partition if lease is not None and append.origins else None,
+            "origin_first": append.origins[0] if append.origins else None,
+            "origin_end": append.origins[1] if append.origins else None,
+        }
+        return connection.execute(self._segments.statement("block_add"), row, binary=True)  # type: ignore[arg-type]
+
+
+def where_of(append: Append) -> tuple[str, int]:
+    return append.topic, append.partition
+
+
+def _end(known: tuple[str, int]) -> int:
+    return known[1]

@@ -1,1 +1,0 @@
-DELETE FROM onward.attempt WHERE id = ANY(%(ids)s::bigint[])

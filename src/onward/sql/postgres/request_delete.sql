@@ -1,1 +1,0 @@
-DELETE FROM onward.request WHERE id = ANY(%(ids)s::bigint[])

@@ -1,0 +1,1 @@
+UPDATE onward.segment SET moved = clock_timestamp() WHERE number = %(number)s

@@ -1,1 +1,0 @@
-CREATE UNIQUE INDEX temp.step_seq ON step (seq)

@@ -1,0 +1,1 @@
+"""Databases that files can be delivered into, a module each."""

@@ -1,0 +1,204 @@
+"""How blocks and their segments go from a PostgreSQL store."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator, Callable
+
+import psycopg
+import pytest
+
+from onward.clock import HandClock
+from onward.conformance.case import IN, OUT, WORK, Case, Suite, app_spec, finishing
+from onward.log import Books, Log, StageSpec
+from onward.logs import postgres_life, postgres_segments
+from onward.logs.postgres import PostgresLog
+from onward.logs.postgres_books import PostgresBooks
+from onward.postgres.connection import Connection, Database
+
+
+class Store(Suite):
+    durable = True
+
+    def __init__(self, url: str) -> None:
+        self.url = url
+        self.side = Database(url).connect()
+        self.clock = HandClock()
+
+    async def reopen(self, clock: HandClock) -> tuple[Log, Books]:
+        return PostgresLog(self.url, clock=clock), PostgresBooks(self.url, clock=clock)
+
+    def in_one(self, job: Callable[[Connection], bool]) -> bool:
+        with self.side.transaction():
+            return job(self.side)
+
+    def segment(self) -> None:
+        """Begins a new segment, as if the newest were old."""
+        self.clock.advance(100)
+        self.side.execute("UPDATE onward.segment SET began = 'epoch'")
+        assert self.in_one(lambda connection: postgres_segments.begin(connection, self.clock.now()))
+
+    def tidy(self) -> bool:
+        return self.in_one(postgres_life.tidy)
+
+    def moved_long_ago(self) -> None:
+        self.side.execute("UPDATE onward.segment SET moved = moved - interval '1 hour'")
+
+    @property
+    def segments(self) -> list[str]:
+        found = self.side.execute("SELECT relname FROM pg_class WHERE relname ~ '^block_[0-9]+$' ORDER BY relname")
+        return [name for (name,) in found]
+
+
+@contextlib.asynccontextmanager
+async def opened(url: str) -> AsyncIterator[tuple[Store, Case]]:
+    store = Store(url)
+    case = Case(store, store.clock, *await store.reopen(store.clock))
+    await case.log.declare(app_spec(stages=[StageSpec(WORK, IN, (OUT,))]))
+    try:
+        yield store, case
+    finally:
+        for close in reversed(case.closing):
+            await close()
+        store.side.close()
+
+
+def on(url: str, test: Callable[[Store, Case], AsyncIterator[None]]) -> None:
+    async def run() -> None:
+        async with asyncio.timeout(60), opened(url) as (store, case):
+            await test(store, case)  # type: ignore[misc]
+
+    asyncio.run(run())
+
+
+def test_a_segment_of_which_nothing_is_kept_is_dropped(postgres: str) -> None:
+    async def test(store: Store, case: Case) -> None:
+        await case.put("a", "b")
+        await case.put("c", partition=1)
+        store.segment()
+        for value in "de":
+            await case.put(value)
+            await case.put(value, partition=1)
+        assert not store.tidy()
+        await case.log.retain(IN, store.clock.now(), {0: 2, 1: 1})
+        assert await case.values() == ["d", "e"]
+        before = await case.everything()
+        assert store.segments == ["block_000001", "block_000002"]
+        assert store.tidy() and not store.tidy()
+        assert store.segments == ["block_000002"]
+        assert await case.everything() == before
+        await case.put("f")
+        assert await case.values() == ["d", "e", "f"]
+
+    on(postgres, test)
+
+
+def test_one_of_which_something_is_kept_stays(postgres: str) -> None:
+    async def test(store: Store, case: Case) -> None:
+        await case.put("x" * 100)
+        await case.put("y" * 100, partition=1)
+        store.segment()
+        await case.put("b")
+        await case.log.retain(IN, store.clock.now(), {0: 1})
+        assert not store.tidy()
+        assert len(store.segments) == 2 and await case.values(partition=1) == ["y" * 100]
+
+    on(postgres, test)
+
+
+def test_the_little_that_is_kept_moves_on_in_order(postgres: str) -> None:
+    async def test(store: Store, case: Case) -> None:
+        await case.put("x" * 1000)
+        for value in range(5):
+            await case.put(value, partition=1)
+        store.segment()
+        await case.put("b")
+        store.segment()
+        await case.put("c")
+        await case.log.retain(IN, store.clock.now(), {0: 1})
+        before = await case.everything()
+        while store.tidy():
+            assert await case.everything() == before
+        assert len(store.segments) == 3  # who looks from before does not see it in its new place
+        store.moved_long_ago()
+        while store.tidy():
+            assert await case.everything() == before
+        assert store.segments == ["block_000002", "block_000003"]
+        assert await case.values(partition=1) == [0, 1, 2, 3, 4]
+        await case.put(5, partition=1)
+        assert await case.values(partition=1) == [0, 1, 2, 3, 4, 5]
+
+    on(postgres, test)
+
+
+def test_offsets_go_on_after_everything_has_gone(postgres: str) -> None:
+    async def test(store: Store, case: Case) -> None:
+        await case.put("a", "b")
+        await case.log.commit(finishing((await case.claim()).lease, 0, 2))
+        store.segment()
+        await case.put("other", topic=OUT)
+        assert await case.log.retain(IN, store.clock.now(), {0: 2}) == 0
+        assert await case.values() == []
+        while store.tidy():
+            store.moved_long_ago()
+        assert store.segments == ["block_000002"]
+        await case.put("c")
+        assert [block.offset for block in await case.read()] == [2]
+        assert [facts.ends for facts in (await case.survey()).topics] == [3, 1]
+
+    on(postgres, test)
+
+
+def test_a_worker_that_knows_only_what_has_gone_goes_on(postgres: str) -> None:
+    async def test(store: Store, case: Case) -> None:
+        await case.put("a")
+        other, books = await case.another()
+        await other.read(IN, 0, 0, 1, 1)
+        store.segment()
+        await case.put("b")
+        store.segment()
+        await case.put("c")
+        await case.log.retain(IN, store.clock.now(), {0: 2})
+        while store.tidy():
+            pass
+        assert store.segments == ["block_000003"]
+        case.log = other
+        assert await case.values() == ["c"]
+        await case.put("d")
+        assert await case.values() == ["c", "d"]
+        assert (await books.survey()).topics[0].records == 2
+
+    on(postgres, test)
+
+
+def test_who_reads_for_long_keeps_a_segment_and_stalls_nobody(postgres: str) -> None:
+    async def test(store: Store, case: Case) -> None:
+        await case.put("a")
+        store.segment()
+        await case.put("b")
+        await case.log.retain(IN, store.clock.now(), {0: 1})
+        with psycopg.connect(postgres) as reader:
+            reader.isolation_level = psycopg.IsolationLevel.REPEATABLE_READ
+            assert reader.execute("SELECT count(*) FROM onward.record").fetchone() == (1,)
+            with pytest.raises(psycopg.errors.LockNotAvailable):
+                store.tidy()
+            await case.put("c")
+            assert await case.values() == ["b", "c"]
+            assert len((await case.survey()).topics) == 2
+            assert reader.execute("SELECT count(*) FROM onward.record").fetchone() == (1,)
+        assert store.tidy()
+        assert store.segments == ["block_000002"] and await case.values() == ["b", "c"]
+
+    on(postgres, test)
+
+
+def test_the_public_view_shows_what_is_kept(postgres: str) -> None:
+    async def test(store: Store, case: Case) -> None:
+        await case.put({"a": 1}, {"a": 2})
+        await case.put({"a": 3})
+        await case.log.retain(IN, store.clock.now() + 1, {0: 2})
+        found = store.side.execute('SELECT topic, partition, "offset", key, value FROM onward.record').fetchall()
+        assert found == [(IN, 0, 2, "k", {"a": 3})]
+
+    on(postgres, test)
