@@ -19,7 +19,7 @@ from psycopg.conninfo import conninfo_to_dict
 
 from onward import App, Database, Retry
 from onward.errors import Refused
-from onward.events import Failed, DatabaseAbsent
+from onward.events import DatabaseAbsent, Failed
 from onward.plan import Plan
 from onward.targets.postgres_connection import Connections
 from onward.topic import partition_of
@@ -27,7 +27,7 @@ from onward.units import duration
 from scenarios.ground import BOUND, Ground, append, until
 from scenarios.targets import PostgresPlace
 from servers.postgres import Postgres
-from servers.proxy import before
+from servers.cutter import before
 
 Act = Callable[[dict, psycopg.Connection], Any]
 
@@ -155,12 +155,12 @@ def test_connections_that_died_while_nothing_was_to_do_are_replaced(ground: Grou
 def test_a_commit_whose_answer_is_lost_is_found_out(ground: Ground, place: PostgresPlace, when: Any, at: int) -> None:
     """Of connecting, of making the tables, of taking the lease, and of units."""
     port = int(conninfo_to_dict(place.url)["port"])
-    with before(port) as proxy:
-        app = batched(place.url.replace(f":{port}/", f":{proxy.port}/"), 10)
+    with before(port) as cutter:
+        app = batched(place.url.replace(f":{port}/", f":{cutter.port}/"), 10)
         ground.put(app, app.topics["ship.in"], *records(40))
-        proxy.cut(b"COMMIT", when, at)
+        cutter.cut(b"COMMIT", when, at)
         assert not ground.run(app).failed
-        assert proxy.cuts == 1
+        assert cutter.cuts == 1
     assert_delivered(ground, place, app, 40)
 
 

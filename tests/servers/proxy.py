@@ -1,4 +1,4 @@
-"""A TCP proxy that cuts connections at what it sees."""
+"""A way to a server on which answers can be held back."""
 
 from __future__ import annotations
 
@@ -6,82 +6,61 @@ import contextlib
 import socket
 import threading
 from collections.abc import Iterator
-from typing import Literal
-
-CHUNK = 65_536
-
-When = Literal["before", "after"]
 
 
 class Proxy:
-    """Before a server on a port of this machine. All that passes passes unchanged, until it is told to cut."""
+    """Passes on what two sides say to each other, until an answer is held: then nothing more comes back.
+
+    Connections that are made after `let_go` are passed on as ever; one on which an answer was held is not.
+    """
 
     def __init__(self, port: int) -> None:
         self._to = port
-        self._listening = socket.create_server(("127.0.0.1", 0))
-        self.port = int(self._listening.getsockname()[1])
-        self._cut: tuple[bytes, When, int] | None = None
-        self._turn = threading.Lock()
-        self.cuts = 0
-        threading.Thread(target=self._accept, daemon=True).start()
+        self._listener = socket.create_server(("127.0.0.1", 0))
+        self.port: int = self._listener.getsockname()[1]
+        self._hold: bytes | None = None
+        self.held = threading.Event()
+        threading.Thread(target=self._listen, daemon=True).start()
 
-    def cut(self, seen: bytes, when: When, at: int = 1) -> None:
-        """Cuts the connection in which a client sends something with these bytes for the n-th time from now: `before`
-        the server gets it, or `after` the server has answered, which nobody hears."""
-        with self._turn:
-            self._cut = seen, when, at
+    def hold(self, answer: bytes) -> None:
+        """Holds back the first answer that contains this, and all after it; `held` is set when it has come."""
+        self.held.clear()
+        self._hold = answer
+
+    def let_go(self) -> None:
+        self._hold = None
 
     def close(self) -> None:
-        self._listening.close()
+        self._listener.close()
 
-    def _accept(self) -> None:
+    def _listen(self) -> None:
         with contextlib.suppress(OSError):
             while True:
-                client, _ = self._listening.accept()
-                _Line(self, client, socket.create_connection(("127.0.0.1", self._to)))
+                near, _ = self._listener.accept()
+                try:
+                    far = socket.create_connection(("127.0.0.1", self._to), 5)
+                except OSError:
+                    near.close()
+                    continue
+                threading.Thread(target=self._pass, args=(near, far, False), daemon=True).start()
+                threading.Thread(target=self._pass, args=(far, near, True), daemon=True).start()
 
-    def when(self, data: bytes) -> When | None:
-        """Whether to cut at what a client sends."""
-        with self._turn:
-            if self._cut is None or self._cut[0] not in data:
-                return None
-            seen, when, left = self._cut
-            self._cut = (seen, when, left - 1) if left > 1 else None
-            self.cuts += left == 1
-            return when if left == 1 else None
-
-
-class _Line:
-    def __init__(self, proxy: Proxy, client: socket.socket, server: socket.socket) -> None:
-        self._proxy, self._client, self._server = proxy, client, server
-        self._deaf = False
-        for work in (self._asks, self._answers):
-            threading.Thread(target=self._until_cut, args=(work,), daemon=True).start()
-
-    def _until_cut(self, work: object) -> None:
+    def _pass(self, from_: socket.socket, to: socket.socket, answers: bool) -> None:
         with contextlib.suppress(OSError):
-            work()  # type: ignore[operator]
-        for one in (self._client, self._server):
+            while said := from_.recv(65_536):
+                if answers and self._hold is not None and self._hold in said:
+                    self.held.set()
+                    return
+                to.sendall(said)
+        for side in (from_, to):
             with contextlib.suppress(OSError):
-                one.shutdown(socket.SHUT_RDWR)
-
-    def _asks(self) -> None:
-        while data := self._client.recv(CHUNK):
-            when = self._proxy.when(data)
-            if when == "before":
-                return
-            self._deaf = when == "after"
-            self._server.sendall(data)
-
-    def _answers(self) -> None:
-        while (data := self._server.recv(CHUNK)) and not self._deaf:
-            self._client.sendall(data)
+                side.shutdown(socket.SHUT_RDWR)
 
 
 @contextlib.contextmanager
-def before(port: int) -> Iterator[Proxy]:
-    proxy = Proxy(port)
+def proxy(port: int) -> Iterator[Proxy]:
+    made = Proxy(port)
     try:
-        yield proxy
+        yield made
     finally:
-        proxy.close()
+        made.close()
