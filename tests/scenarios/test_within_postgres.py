@@ -26,8 +26,8 @@ from onward.topic import partition_of
 from onward.units import duration
 from scenarios.ground import BOUND, Ground, append, until
 from scenarios.targets import PostgresPlace
-from servers.postgres import Postgres
 from servers.cutter import before
+from servers.postgres import Postgres
 
 Act = Callable[[dict, psycopg.Connection], Any]
 
