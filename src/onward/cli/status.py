@@ -10,8 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from onward import stores
-from onward.cli import options, show
+from onward.cli import opened, options, show
 from onward.cli.show import Column, table
 from onward.config import Config
 from onward.errors import AppNotFound, StoreNotFound
@@ -43,7 +42,7 @@ async def _status(url: str, names: list[str], *, watch: bool, json: bool) -> Non
     async with contextlib.AsyncExitStack() as stack:
         books = None
         try:
-            books = await stack.enter_async_context(stores.looking(url))
+            books = await stack.enter_async_context(opened.looking(url))
         except StoreNotFound as error:
             if not names:
                 raise

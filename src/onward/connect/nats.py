@@ -107,7 +107,8 @@ def open_nats(url: str | NatsURL, *, stream: Stream | None = None, timeout: floa
 
 
 class JetStream:
-    """Publishes, on one event loop; many calls may be under way at once. `where` names the servers, without secrets.
+    """Given by `open_nats`: publishes, on one event loop; many calls may be under way at once. `where` names the
+    servers, without secrets.
 
     It connects at the first call, and anew at the first one after the connection is gone: it neither waits for a
     server that is away nor keeps messages for it, so that nothing is sent that nobody waits for any more.

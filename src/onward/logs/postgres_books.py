@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 
+from onward.carry import Mark
 from onward.clock import Clock, SystemClock
 from onward.document import Document
 from onward.log import AppSpec, Attempt, Block, Forgetting, Lease, Parked, Replay, Request
 from onward.logs.postgres_forget import forget_rest, forget_some
+from onward.logs.postgres_home import mark_of, refuse
 from onward.logs.postgres_repartition import repartition
 from onward.logs.postgres_rows import (
     READ,
@@ -50,6 +52,7 @@ class PostgresBooks(PostgresTrail):
         self._tables = PostgresTables(self._tables_desk)
         try:
             self._desk.read_now(lambda connection: refuse_other(connection, database, SCHEMA))
+            self._desk.read_now(lambda connection: refuse(connection, self.url, reading=True))
         except BaseException:
             self._desk.close_now()
             raise
@@ -61,6 +64,9 @@ class PostgresBooks(PostgresTrail):
     async def evidence(self) -> tuple[Survey, Sequence[Evidence], Sequence[BlockRow]]:
         now = self._clock.now()
         return await self._desk.snapshot(lambda connection: evidence_of(connection, now))
+
+    async def home(self) -> Mark | None:
+        return await self._desk.read(mark_of)
 
     async def backlogs(self, topics: Iterable[str]) -> tuple[Sequence[AppSpec], Sequence[Backlog]]:
         wanted, now = list(topics), self._clock.now()

@@ -7,7 +7,7 @@ from typing import Any, LiteralString, cast
 import psycopg
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
-from onward.errors import Broken, Refused, StoreAway, StoreUncertain
+from onward.errors import Broken, Refused, StoreAway, StoreMoved, StoreUncertain
 from onward.postgres.types import ADAPTERS
 from onward.url import shown
 
@@ -41,6 +41,9 @@ _SESSION = f"""SELECT
     END, false),
     current_setting('server_encoding'),
     current_setting('server_version_num')::integer"""
+
+REFUSES = "OW009"
+"""What a store says that has moved, or is on its way (`refuse_change` in its schema)."""
 
 OLDEST = 130_000
 """The oldest server that will do, as it says its version."""
@@ -112,6 +115,8 @@ class Database:
             if committing:
                 return StoreUncertain(f"{self.shown} went away during a commit: {said}; what it kept is read again")
             return StoreAway(f"{self.shown} went away: {said}")
+        if state == REFUSES:
+            return StoreMoved(error.diag.message_primary or said)
         if state == "42501":
             return Refused(f"{self.shown} does not allow this user what Onward does: {said}")
         if state in ("3F000", "42P01"):
