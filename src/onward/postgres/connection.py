@@ -9,6 +9,7 @@ from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
 from onward.errors import Broken, Refused, StoreAway, StoreMoved, StoreUncertain
 from onward.postgres.types import ADAPTERS
+from onward.postgres.watchdog import Watchdog
 from onward.url import shown
 
 Connection = psycopg.Connection[tuple[Any, ...]]
@@ -78,6 +79,7 @@ class Database:
             defaults["target_session_attrs"] = "read-write"
         self._conninfo = make_conninfo(**{**defaults, **given})
         self._been = False
+        self.watchdog = Watchdog(2.0 * SECONDS)
 
     def connect(self, *, looking: bool = False) -> Connection:
         """A new connection, in autocommit mode. `looking`: statements may take as long as they like.
