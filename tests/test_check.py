@@ -7,16 +7,16 @@ from typing import Any
 import pytest
 from msgspec import Struct
 
-from onward import App, Database, Record, Retry, Window
+from onward import App, Database, Lifecycle, Record, Retry, Window
 from onward.declaration import spec_of
 from onward.errors import DeclarationError
 
 
-class Cat(Struct):
+class Cat(Struct, tag=True):
     name: str
 
 
-class Dog(Struct):
+class Dog(Struct, tag=True):
     name: str
 
 
@@ -134,13 +134,13 @@ def test_options_of_a_stage() -> None:
     seen = app.topic("seen", Cat)
     target = Database("sqlite:///x.db")
 
-    @app.stage(seen, batch=0)  # fault: batch=0; it is at least 1
+    @app.stage(seen, batch=0)  # fault: batch=0; it is a whole number of at least 1 or None
     def a(cats: list[Cat]) -> None: ...
 
     @app.stage(seen, parallel=0, limit=0, parked_most=-1)  # fault: parallel=0 & limit=0 & parked_most=-1
     def b(cat: Cat) -> None: ...
 
-    @app.stage(seen, retry=Retry(attempts=0))  # fault: Retry(attempts=0)
+    @app.stage(seen, retry=Retry(attempts=0))  # fault: retry=Retry(...) has attempts=0
     def c(cat: Cat) -> None: ...
 
     @app.stage(seen, retry=Retry(first="soon"))  # fault: 'soon' is no duration
@@ -176,7 +176,7 @@ def test_options_of_a_stage() -> None:
     @app.stage(seen, idempotency="nom")  # fault: idempotency='nom' is no field of Cat; it has name
     def o(cat: Cat) -> None: ...
 
-    @app.stage(seen, dedupe=Window("nom", "a day", most=0))  # fault: 'a day' is & dedupe='nom' is no & over 0; at least
+    @app.stage(seen, dedupe=Window("nom", "a day", most=0))  # fault: dedupe=Window(...) has most=0
     def q(cat: Cat) -> None: ...
 
     @app.stage(app.topic("spread", Cat, partitions=2), dedupe=Window("name", "1d"))  # fault: without a key
@@ -188,8 +188,20 @@ def test_options_of_a_stage() -> None:
     @app.stage(seen, batch=2, long=True)  # fault: long=True and batch= exclude each other
     def t(cats: list[Cat]) -> None: ...
 
-    @app.stage(seen, within=target, long="6h")  # type: ignore[arg-type] # fault: long='6h'; it is & long=True and within=
+    @app.stage(seen, within=target, long="6h")  # type: ignore[arg-type] # fault: long='6h'; it is True or False
     def u(cat: Cat) -> None: ...
+
+    @app.stage(seen, within=target, long=True)  # fault: long=True and within=
+    def v(cat: Cat) -> None: ...
+
+    @app.stage(seen, dedupe=Window("nom", "a day"))  # fault: 'a day' is & dedupe='nom' is no
+    def w(cat: Cat) -> None: ...
+
+    @app.stage(seen, limit=0)  # fault: limit=0 & nothing provides its parameter 'agent'
+    def x(cat: Cat, agent: Any) -> None: ...
+
+    @app.stage(seen, name="x")  # fault: cats.x is already declared & nothing provides its parameter 'client'
+    def y(cat: Cat, client: Any) -> None: ...
 
     app.rate("calls", "0/s")  # fault: rate cats.calls: '0/s' is no rate
     app.rate("Bad-Name", "1/s")  # fault: is no name
@@ -310,7 +322,11 @@ def test_a_topic_with_an_option_of_the_wrong_kind(option: dict[str, Any]) -> Non
     "option",
     [
         {"limit": "x"}, {"parallel": "2"}, {"batch": 2.5}, {"parked_most": "100"}, {"retry": 5}, {"to": "t"}, {"to": 5},
-        {"within": 5}, {"dedupe": "k"}, {"idempotency": 5}, {"upgrade": 5},
+        {"within": 5}, {"dedupe": "k"}, {"idempotency": 5}, {"upgrade": 5}, {"retry": Retry(attempts="3")},
+        {"retry": Retry(reject=5)}, {"retry": Retry(reject=[ValueError])}, {"isolate": 1}, {"timeout": []},
+        {"effect": "no"}, {"split": 3}, {"unordered": "x"}, {"slows": None}, {"start": 5}, {"on_dead": []}, {"was": 5},
+        {"within": Database(5)}, {"dedupe": Window(5, "1h")}, {"dedupe": Window("a", "1h", most="x")}, {"rate": 5},
+        {"fill": [], "batch": 2},
     ],
 )  # fmt: skip
 def test_a_stage_with_an_option_of_the_wrong_kind(option: dict[str, Any]) -> None:
@@ -320,7 +336,8 @@ def test_a_stage_with_an_option_of_the_wrong_kind(option: dict[str, Any]) -> Non
     @app.stage(topic, **option)
     def work(value: dict) -> None: ...
 
-    with pytest.raises(DeclarationError, match=rf"@app.stage\(TOPIC, ...\): {next(iter(option))}=") as caught:
+    who = r"@app.stage\(TOPIC, ...\)" if "to" in option else "stage kinds.work"
+    with pytest.raises(DeclarationError, match=f"{who}: {next(iter(option))}=") as caught:
         app.check()
     assert "test_check.py:" in str(caught.value)
 
@@ -347,6 +364,26 @@ def test_decorators_of_the_wrong_kind_and_without_parentheses() -> None:
         "@app.stage(TOPIC, ...): topic=", "table kinds.k: index='k'", "table kinds.k: key=['k']",
     ]  # fmt: skip
     assert not (app.stages or app.sources)
+
+
+def test_whatever_is_declared_with_something_else_is_a_fault_with_its_line() -> None:
+    app = App("kinds")
+    topic = app.topic("t", dict)
+    app.topic("u", 5)  # fault: topic kinds.u: type=5 cannot be read from JSON: Type '5' is not supported
+    app.topic("later", list["Nowhere"])  # noqa: F821 # fault: topic kinds.later: type=list['Nowhere'] cannot be read
+    app.topic(5)  # type: ignore[arg-type] # fault: 5 is no name
+    app.topic("v", keep=[])  # type: ignore[arg-type] # fault: topic kinds.v: [] is no duration
+    app.table("a", 5, key="k")  # fault: table kinds.a: type=5; it is a type that JSON can be read as
+    app.table("b", key="k", lifecycle=Lifecycle({"x": 5}))  # type: ignore[dict-item] # fault: follow 'x' is 5; it is
+    app.table("c", key="k", lifecycle=Lifecycle([1]))  # type: ignore[arg-type] # fault: Lifecycle([1]); it is a dict
+    app.table("d", key="k", lifecycle=Lifecycle({1: "x"}, 3))  # type: ignore # fault: 1 is no state & first=3; it is
+    app.settings(5)  # type: ignore[arg-type] # fault: app.settings(5); it is a settings class
+    app.settings(str)  # fault: it is a settings class, a msgspec Struct or a dataclass
+    app.task(5)  # fault: task 5 is no function
+    app.resource(5)  # type: ignore[type-var] # fault: resource 5 is no function
+    app.stage(topic)(5)  # type: ignore[type-var] # fault: stage 5 is no function
+    app.source(to=topic)(5)  # type: ignore[type-var] # fault: source 5 is no function
+    agree(faults(app), marked(test_whatever_is_declared_with_something_else_is_a_fault_with_its_line))
 
 
 def test_what_could_not_be_read_back_reaches_no_store() -> None:

@@ -38,7 +38,9 @@ from onward.sql import Statements
 from onward.testing import ParkedRecord, TestRun
 
 ROOT = Path(__file__).parent.parent
-PAGES = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md"), *(ROOT / "src").rglob("*.md")])
+PAGES = sorted(
+    [*ROOT.glob("*.md"), *(page for part in ("docs", "examples", "src") for page in (ROOT / part).rglob("*.md"))]
+)
 PROGRAM = (ROOT / "docs/reference/program.md").read_text()
 PYTHON = "".join(file.read_text() for file in sorted((ROOT / "docs/reference/python").glob("*.md")))
 STORE = (ROOT / "docs/reference/store.md").read_text()

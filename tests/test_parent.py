@@ -17,11 +17,13 @@ from onward.parent import Parent
 PARENT = """
 import sys
 from onward.parent import Parent
+def say(event):
+    print(event.process, event.code, event.again_in, flush=True)
 programs = sys.argv[2:]
 def command(number):
     return [sys.executable, "-c", programs[number]]
 once = sys.argv[1] == "once"
-sys.exit(Parent(command, len(programs), once=once, say=lambda text: print(text, flush=True)).run())
+sys.exit(Parent(command, len(programs), once=once, observers=[say]).run())
 """
 LONG = (
     "import os, signal, sys, time; signal.signal(15, lambda *_: sys.exit(0)); "
@@ -74,8 +76,8 @@ def test_one_that_dies_is_started_again(tmp_path: Path) -> None:
     count = tmp_path / "count"
     parent = _parent("service", f"import os; open({str(count)!r}, 'a').write('x'); os.kill(os.getpid(), 9)")
     assert parent.stdout is not None
-    assert parent.stdout.readline() == "process 0 ended with 137; started again in 1 s\n"
-    assert parent.stdout.readline() == "process 0 ended with 137; started again in 2 s\n"
+    assert parent.stdout.readline() == "0 137 1.0\n"
+    assert parent.stdout.readline() == "0 137 2.0\n"
     assert count.read_text() == "xx"
     parent.send_signal(signal.SIGTERM)
     assert parent.wait(20) == 0
@@ -83,7 +85,7 @@ def test_one_that_dies_is_started_again(tmp_path: Path) -> None:
 
 @pytest.mark.skipif(sys.platform == "win32", reason="no child is reaped there")
 def test_one_that_ends_just_before_it_is_told_to_is_seen_to_have_ended() -> None:
-    parent = Parent(lambda number: [sys.executable, "-c", "pass"], 1, once=False, say=print)
+    parent = Parent(lambda number: [sys.executable, "-c", "pass"], 1, once=False)
     (child,) = parent._children
     parent._spawn(child)
     assert child.process is not None

@@ -34,6 +34,17 @@ def test_records_come_back_as_they_were_shown(value: str) -> None:
         assert _stored(topic, line, records=True)[4] == json.loads(value)
 
 
+def test_a_mark_at_the_beginning_of_a_file_is_no_part_of_it() -> None:
+    lines = [line for batch in batches(io.BytesIO(b'\xef\xbb\xbf{"a": 1}\n\xef\xbb\xbf2\n')) for line in batch]
+    assert lines == [(1, b'{"a": 1}'), (2, b"\xef\xbb\xbf2")]
+    assert list(batches(io.BytesIO(b"\xef\xbb\xbf"))) == []
+
+
+def test_a_time_that_is_none_is_told_with_what_it_may_be() -> None:
+    with pytest.raises(BadRecord, match=r"^`time`: 'yesterday' is no time; write ISO 8601, as in \"2026-03-01\""):
+        _stored(Topic("a.b", Any), b'{"value": 1, "time": "yesterday"}', records=True)
+
+
 def test_a_record_without_a_key_takes_the_topics() -> None:
     topic = Topic("a.b", dict, key="x")
     assert _stored(topic, b'{"value": {"x": "k"}}', records=True)[1] == "k"

@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import re
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import is_dataclass
 from datetime import timedelta
 from typing import Any, Literal, TypeVar, cast
 
-from onward import check
+from msgspec import Struct
+
+from onward import check, kinds
 from onward.database import Database
 from onward.dedupe import Window
 from onward.errors import DeclarationError, Fault, SettingError
 from onward.handler import place
-from onward.kinds import wrong_kinds
+from onward.kinds import Kind
 from onward.lifecycle import Lifecycle
 from onward.rate import Rate
 from onward.resource import Resource
@@ -29,20 +32,6 @@ T = TypeVar("T")
 F = TypeVar("F", bound=Callable[..., Any])
 
 _NAME = re.compile(r"[a-z][a-z0-9_-]{0,62}")
-
-_NONE = type(None)
-_TOPIC_KINDS: dict[str, tuple[Any, ...]] = {"key": (str, callable, _NONE), "partitions": (int,)}
-_TABLE_KINDS: dict[str, tuple[Any, ...]] = {
-    "key": (str, callable), "lifecycle": (Lifecycle, _NONE), "index": (list, str),
-}  # fmt: skip
-_REVIEW_KINDS: dict[str, tuple[Any, ...]] = {
-    "topic": (Topic,), "to": (Topic, list), "retry": (Retry,), "choices": (list, str),
-}  # fmt: skip
-_STAGE_KINDS: dict[str, tuple[Any, ...]] = {
-    "topic": (Topic,), "to": (Topic, list), "retry": (Retry,), "batch": (int, _NONE), "parallel": (int,),
-    "limit": (int, _NONE), "within": (Database, _NONE), "parked_most": (int,), "dedupe": (Window, _NONE),
-    "idempotency": (str, callable, _NONE), "upgrade": (callable, _NONE),
-}  # fmt: skip
 
 
 class App:
@@ -71,6 +60,8 @@ class App:
         self.settings_class: type | None = None
         self.demo_function: Callable[..., Any] | None = None
         self.own_command: Any = None
+        self.hidden: list[Any] = []
+        """What was declared under a name that something else has by now."""
         self._settings = _Settings(name)
         self._faults: list[Fault] = []
         self._named(name, self.where)
@@ -111,17 +102,15 @@ class App:
         where = _caller()
         full = self._full(name, where)
         made: Topic[T]
-        if self._wrong(where, f"topic {full}", {"key": key, "partitions": partitions}, _TOPIC_KINDS):
+        if self._wrong(where, f"topic {full}", {"key": key, "partitions": partitions, "was": was}, kinds.TOPIC):
             return Topic(full, type, key=None, where=where)
         try:
             options: dict[str, Any] = {"partitions": partitions, "keep": keep}
             options |= {"max_record": max_record, "bound": bound}
             made = Topic(full, type, key=key, was=was and f"{self.name}.{was}", where=where, **options)
-        except ValueError as error:
+        except (ValueError, TypeError) as error:
             self._faults.append(Fault(where, f"topic {full}: {error}"))
             made = Topic(full, type, key=key, where=where)
-        if partitions < 1:
-            self._faults.append(Fault(where, f"topic {full}: partitions={partitions}; there is at least one"))
         self._add(self.topics, full, made, where)
         return made
 
@@ -152,9 +141,9 @@ class App:
         where = _caller()
         full = self._full(name, where)
         before = was and f"{self.name}.{was}"
-        options = {"key": key, "lifecycle": lifecycle, "index": index}
-        if self._wrong(where, f"table {full}", options, _TABLE_KINDS):
-            return Table(full, type, key="", lifecycle=None, index=(), was=None, where=where)
+        options = {"type": type, "key": key, "lifecycle": lifecycle, "index": index, "was": was}
+        if self._wrong(where, f"table {full}", options, kinds.TABLE):
+            return Table(full, Any, key="", where=where)
         made: Table[T] = Table(full, type, key=key, lifecycle=lifecycle, index=index, was=before, where=where)
         self._add(self.tables, full, made, where)
         return made
@@ -209,24 +198,16 @@ class App:
                 nothing more.
         """
 
-        wrong = self._wrong(_caller(), "@app.source(to=TOPIC, ...)", {"to": to}, {"to": (Topic, list)})
+        options: dict[str, Any] = {"to": to, "every": every, "cron": cron, "zone": zone, "saved": saved}
+        options |= {"stall": stall, "at_least_once": at_least_once, "was": was}
+        usable = self._usable(_caller(), "@app.source(to=TOPIC, ...)", {"to": to}, kinds.SOURCE)
 
         def declare(function: F) -> F:
-            full = self._full(name or function.__name__, place(function))
-            if wrong:
+            if not usable or not self._is_function(function, "source", name):
                 return function
-            made = Source(
-                full,
-                function,
-                to=_listed(to),
-                every=every,
-                cron=cron,
-                zone=zone,
-                saved=saved,
-                stall=stall,
-                at_least_once=at_least_once,
-                was=was and f"{self.name}.{was}",
-            )
+            full = self._full(name or function.__name__, place(function))
+            self._put_right(place(function), f"source {full}", options, kinds.SOURCE, App.source)
+            made = Source(full, function, **self._own(options))
             self._add(self.sources, full, made, made.where)
             return function
 
@@ -318,42 +299,19 @@ class App:
                 topic.
         """
 
-        options = {"topic": topic, "to": to, "retry": retry, "batch": batch, "parallel": parallel, "limit": limit}
-        options |= {"within": within, "parked_most": parked_most, "dedupe": dedupe, "idempotency": idempotency}
-        options |= {"upgrade": upgrade}
-        wrong = self._wrong(_caller(), "@app.stage(TOPIC, ...)", options, _STAGE_KINDS)
+        options: dict[str, Any] = {"to": to, "retry": retry, "batch": batch, "fill": fill, "parallel": parallel}
+        options |= {"limit": limit, "rate": rate, "timeout": timeout, "isolate": isolate, "within": within}
+        options |= {"effect": effect, "split": split, "unordered": unordered, "long": long, "on_dead": on_dead}
+        options |= {"parked_most": parked_most, "slows": slows, "dedupe": dedupe, "idempotency": idempotency}
+        options |= {"start": start, "upgrade": upgrade, "was": was}
+        usable = self._usable(_caller(), "@app.stage(TOPIC, ...)", {"topic": topic, "to": to}, kinds.STAGE)
 
         def declare(function: F) -> F:
-            full = self._full(name or function.__name__, place(function))
-            if wrong:
+            if not usable or not self._is_function(function, "stage", name):
                 return function
-            made = Stage(
-                full,
-                function,
-                topic,
-                to=_listed(to),
-                retry=retry,
-                batch=batch,
-                fill=fill,
-                parallel=parallel,
-                limit=limit,
-                rate=rate,
-                timeout=timeout,
-                isolate=isolate,
-                within=within,
-                effect=effect,
-                split=split,
-                unordered=unordered,
-                long=long,
-                on_dead=on_dead,
-                parked_most=parked_most,
-                slows=slows,
-                dedupe=dedupe,
-                idempotency=idempotency,
-                start=start,
-                upgrade=upgrade,
-                was=was and f"{self.name}.{was}",
-            )
+            full = self._full(name or function.__name__, place(function))
+            self._put_right(place(function), f"stage {full}", options, kinds.STAGE, App.stage)
+            made = Stage(full, function, topic, **self._own(options))
             self._add(self.stages, full, made, made.where)
             return function
 
@@ -397,18 +355,18 @@ class App:
             was: the name that it had before.
         """
 
-        options = {"topic": topic, "to": to, "retry": retry, "choices": choices}
-        wrong = self._wrong(_caller(), "@app.review(TOPIC, ...)", options, _REVIEW_KINDS)
+        options = {"topic": topic, "to": to, "choices": choices, "newest": newest}
+        usable = self._usable(_caller(), "@app.review(TOPIC, ...)", options, kinds.REVIEW)
 
         def declare(function: F) -> F:
-            full = name or getattr(function, "__name__", "")
-            if wrong:
+            if not usable:
                 return function
             self.stage(
                 topic, to=to, retry=retry, timeout=timeout, effect=effect, unordered=newest, parked_most=parked_most,
                 start=start, name=name, was=was,
             )(function)  # fmt: skip
-            if (made := self.stages.get(f"{self.name}.{full}")) is not None:
+            made = self.stages.get(f"{self.name}.{name or getattr(function, '__name__', '')}")
+            if made is not None:
                 made.review = Review(tuple(choices), newest)
             return function
 
@@ -432,6 +390,8 @@ class App:
         """
 
         def declare(function: F) -> F:
+            if not self._is_function(function, "task", name):
+                return function
             full = self._full(name or function.__name__, place(function))
             made = Task(full, function)
             self._add(self.tasks, full, made, made.where)
@@ -468,6 +428,8 @@ class App:
         end, in the opposite order. It may take settings and other resources. If it cannot open, its stages trip and try
         again; `status` says why. Handlers, sources and tasks get it by a parameter of the function's name.
         """
+        if not self._is_function(function, "resource"):
+            return function
         made = Resource(function.__name__, function)
         self._add(self.resources, made.name, made, made.where)
         return function
@@ -485,6 +447,10 @@ class App:
         Args:
             class_: a msgspec Struct or a dataclass.
         """
+        if not (isinstance(class_, type) and (issubclass(class_, Struct) or is_dataclass(class_))):
+            what = f"app.settings({class_!r}); it is a settings class, a msgspec Struct or a dataclass"
+            self._faults.append(Fault(_caller(), what))
+            return cast(T, self._settings)
         if self.settings_class is not None:
             self._faults.append(Fault(_caller(), f"app {self.name} declares its settings twice"))
         self.settings_class = class_
@@ -523,20 +489,44 @@ class App:
         return f"{self.name}.{name}"
 
     def _named(self, name: str, where: str) -> None:
-        if not _NAME.fullmatch(name):
+        if not (isinstance(name, str) and _NAME.fullmatch(name)):
             self._faults.append(
                 Fault(where, f"{name!r} is no name; it begins with a-z and has a-z, 0-9, _ and -, 63 at most")
             )
 
-    def _wrong(self, where: str, who: str, options: dict[str, Any], kinds: dict[str, tuple[Any, ...]]) -> bool:
-        """Whether options are of a kind that they may not be; each is noted as a fault."""
-        found = wrong_kinds(options, kinds)
-        self._faults += [Fault(where, f"{who}: {what}") for what in found]
-        return bool(found)
+    def _wrong(self, where: str, who: str, options: Mapping[str, Any], may_be: Mapping[str, Kind]) -> dict[str, str]:
+        """The options that are not what they may be; each is noted as a fault."""
+        found = kinds.wrong(options, may_be)
+        self._faults += [Fault(where, f"{who}: {what}") for what in found.values()]
+        return found
+
+    def _usable(self, where: str, who: str, options: Mapping[str, Any], may_be: Mapping[str, Kind]) -> bool:
+        """Whether a decorator has those options without which nothing can be declared."""
+        return not self._wrong(where, who, options, may_be | kinds.TOPICS)
+
+    def _put_right(
+        self, where: str, who: str, options: dict[str, Any], may_be: Mapping[str, Kind], declared: Callable[..., Any]
+    ) -> None:
+        """Options that are wrong stand as if they had not been given: so what else is wrong is told, too."""
+        for option in self._wrong(where, who, options, may_be):
+            # Some batch: else its handler would be told that it takes a list.
+            options[option] = 1 if option == "batch" else declared.__kwdefaults__[option]  # type: ignore[attr-defined]
+
+    def _own(self, options: Mapping[str, Any]) -> dict[str, Any]:
+        """As what is declared takes them."""
+        was = options["was"]
+        return {**options, "to": _listed(options["to"]), "was": was and f"{self.name}.{was}"}
+
+    def _is_function(self, function: Any, what: str, name: str | None = None) -> bool:
+        if callable(function) and (name is not None or hasattr(function, "__name__")):
+            return True
+        self._faults.append(Fault(_caller(), f"{what} {function!r} is no function, or has no name; say name="))
+        return False
 
     def _add(self, into: dict[str, Any], full: str, made: Any, where: str) -> None:
         if (before := into.get(full)) is not None:
             self._faults.append(Fault(where, f"{full} is already declared at {before.where}"))
+            self.hidden.append(before)
         into[full] = made
 
     def __iter__(self) -> Iterator[Source | Stage]:
@@ -576,5 +566,8 @@ def _by_place(fault: Fault) -> tuple[str, int, str]:
 
 
 def _caller() -> str:
-    frame = sys._getframe(2)
+    """The place outside of this module that is being carried out."""
+    frame = sys._getframe(1)
+    while frame.f_code.co_filename == __file__ and frame.f_back is not None:
+        frame = frame.f_back
     return f"{frame.f_code.co_filename}:{frame.f_lineno}"

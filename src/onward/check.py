@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 import typing
 from collections.abc import Iterator, Mapping
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import msgspec
 from msgspec import Struct
@@ -20,18 +20,22 @@ if TYPE_CHECKING:
     from onward.app import App
 
 
+T = TypeVar("T")
+
+
 def faults(app: App) -> Iterator[Fault]:
     """All faults of an app's declaration, in no order."""
-    for topic in app.topics.values():
+    for topic in _all(app, app.topics):
+        yield from _type_is_readable(topic)
         yield from _key_is_a_field(topic)
-    for source in app.sources.values():
+    for source in _all(app, app.sources):
         yield from _provided(app, source.handler, f"source {source.name}", GIVEN - {"tx", "approved", "progress"})
         if source.handler.first is None:
             yield Fault(source.where, f"source {source.name} takes no cursor; its first parameter is the cursor")
         if not source.to:
             yield Fault(source.where, f"source {source.name} has no topic; say to=")
         yield from _source_options(app, source)
-    for stage in app.stages.values():
+    for stage in _all(app, app.stages):
         given = GIVEN if stage.within else GIVEN - {"tx"}
         if stage.review is not None:
             given |= {"decision"}
@@ -42,12 +46,27 @@ def faults(app: App) -> Iterator[Fault]:
         yield from _takes_its_topic(stage)
         yield from _gives_its_topics(stage)
         yield from _options(app, stage)
-    for resource in app.resources.values():
+    for resource in _all(app, app.resources):
         yield from _provided(app, resource.handler, f"resource {resource.name}", frozenset())
     yield from _tables(app)
     yield from _tasks(app)
     yield from _cycles(app)
     yield from _one_name_each(app)
+
+
+def _all(app: App, declared: Mapping[str, T]) -> list[T]:
+    """Those and what stands behind one of them, under its name."""
+    return [
+        *declared.values(),
+        *(one for one in app.hidden if type(one) in {type(other) for other in declared.values()}),
+    ]
+
+
+def _type_is_readable(topic: Topic[Any]) -> Iterator[Fault]:
+    try:
+        msgspec.json.Decoder(topic.type)
+    except (TypeError, ValueError, RuntimeError, NameError) as error:
+        yield Fault(topic.where, f"topic {topic.name}: type={_named(topic.type)} cannot be read from JSON: {error}")
 
 
 def _key_is_a_field(topic: Topic[Any]) -> Iterator[Fault]:
@@ -108,20 +127,10 @@ def _takes(topic: Topic[Any], class_: type) -> bool:
 def _options(app: App, stage: Stage) -> Iterator[Fault]:
     for what in stage.wrong:
         yield Fault(stage.where, f"stage {stage.name}: {what}")
-    for option in ("batch", "parallel", "limit", "parked_most"):
-        value = getattr(stage, option)
-        if value is not None and value < 1:
-            yield Fault(stage.where, f"stage {stage.name}: {option}={value}; it is at least 1")
-    if stage.retry.attempts is not None and stage.retry.attempts < 1:
-        yield Fault(stage.where, f"stage {stage.name}: Retry(attempts={stage.retry.attempts}); the first try counts")
     try:
         stage.retry.delay(1)
     except ValueError as error:
         yield Fault(stage.where, f"stage {stage.name}: Retry: {error}")
-    if stage.on_dead not in ("hold", "pass"):
-        yield Fault(stage.where, f'stage {stage.name}: on_dead={stage.on_dead!r}; it is "hold" or "pass"')
-    if stage.start not in (None, "first", "now"):
-        yield Fault(stage.where, f'stage {stage.name}: start={stage.start!r}; it is "first" or "now"')
     if stage.fill is not None and stage.batch is None:
         yield Fault(stage.where, f"stage {stage.name}: fill= is how long a batch is waited for; say batch=, too")
     if stage.split and stage.effect:
@@ -131,8 +140,6 @@ def _options(app: App, stage: Stage) -> Iterator[Fault]:
     yield from _is_a_field(stage, "idempotency", stage.idempotency)
     if stage.dedupe is not None:
         yield from _is_a_field(stage, "dedupe", stage.dedupe.by)
-        if stage.dedupe.most < 1:
-            yield Fault(stage.where, f"stage {stage.name}: dedupe= looks back over {stage.dedupe.most}; at least 1")
         if stage.topic.key is None and stage.topic.partitions > 1:
             yield Fault(
                 stage.where,
@@ -141,8 +148,6 @@ def _options(app: App, stage: Stage) -> Iterator[Fault]:
             )
     if stage.within and stage.handler.is_async:
         yield Fault(stage.where, f"stage {stage.name}: within= a SQLite database takes a plain def")
-    if stage.long is not True and stage.long is not False:
-        yield Fault(stage.where, f"stage {stage.name}: long={stage.long!r}; it is True or False")
     if stage.long and stage.batch:
         yield Fault(stage.where, f"stage {stage.name}: long=True and batch= exclude each other: each record by itself")
     if stage.long and stage.within:
@@ -194,7 +199,7 @@ def _cycles(app: App) -> Iterator[Fault]:
 
 
 def _tables(app: App) -> Iterator[Fault]:
-    for table in app.tables.values():
+    for table in _all(app, app.tables):
         who, fields = f"table {table.name}", fields_of(table.type)
         for option, name in (("key", table.key), *(("index", name) for name in table.index)):
             if isinstance(name, str) and fields is not None and name not in fields:
@@ -202,12 +207,16 @@ def _tables(app: App) -> Iterator[Fault]:
                 yield Fault(table.where, f"{who}: {option}={name!r} is no field of {_named(table.type)}; it has {has}")
         if table.lifecycle is not None:
             known = table.lifecycle.moves
+            for what in table.lifecycle.wrong:
+                yield Fault(table.where, f"{who}: {what}")
+            if table.lifecycle.wrong:
+                continue
             if not known or any(state not in known for state in table.lifecycle.first):
                 yield Fault(table.where, f"{who}: a life-cycle has states, and first= is one of them")
 
 
 def _tasks(app: App) -> Iterator[Fault]:
-    for task in app.tasks.values():
+    for task in _all(app, app.tasks):
         if task.handler.is_generator:
             yield Fault(task.where, f"task {task.name} yields; a task returns what came of it")
         if task.handler.takes_any:

@@ -229,7 +229,7 @@ class Client:
     def _table(self, table: Table[Any] | str) -> Table[Any]:
         tables = self._app.tables
         if isinstance(table, str):
-            return tables[full_name(f"table of app {self._app.name}", table, tables)]
+            return tables[full_name("table", table, tables, self._app.name)]
         if tables.get(table.name) is not table:
             raise Refused(f"table {table.name} is none of app {self._app.name}; open the app whose table it is")
         return table
@@ -253,7 +253,7 @@ class Client:
 
     def _topic(self, topic: Topic[Any] | str) -> Topic[Any]:
         if isinstance(topic, str):
-            return self._topics[full_name(f"topic of app {self._app.name}", topic, self._topics)]
+            return self._topics[full_name("topic", topic, self._topics, self._app.name)]
         if self._topics.get(topic.name) is not topic:
             raise Refused(f"topic {topic.name} is none of app {self._app.name}; open the app whose topic it is")
         return topic

@@ -19,6 +19,7 @@ import msgspec
 
 from onward.errors import BadRecord
 from onward.log import Block
+from onward.misfit import misfit
 
 Entry = tuple[str | None, str | None, str, dict[str, str] | None, Any]
 Upgrade = Callable[[Any], Any]
@@ -67,7 +68,7 @@ class Codec:
         except msgspec.MsgspecError as error:
             if self._upgrade is not None:
                 return self._upgraded(self._upgrade, entry)
-            raise BadRecord(f"{UNFIT}{error}") from error
+            raise BadRecord(f"{UNFIT}{misfit(error, inside=VALUE)}") from error
         return (*found[:VALUE], self._unmark(found[VALUE])) if self._bytes or self._any else found
 
     def upgraded(self, upgrade: Upgrade | None) -> Codec:
@@ -84,7 +85,7 @@ class Codec:
         try:
             return (*found[:VALUE], msgspec.convert(value, self._type, str_keys=True))
         except msgspec.MsgspecError as error:
-            raise BadRecord(f"what upgrade= gave does not fit the topic's type: {error}") from error
+            raise BadRecord(f"what upgrade= gave does not fit the topic's type: {misfit(error)}") from error
 
     def stored(self, value: Any) -> Any:
         """The value as it is handed to the JSON encoder."""
@@ -108,7 +109,7 @@ class Codec:
         try:
             return line if self._bytes else self._value.decode(line)
         except msgspec.MsgspecError as error:
-            raise BadRecord(str(error)) from error
+            raise BadRecord(misfit(error)) from error
 
     def _unmark(self, value: Any) -> Any:
         if self._bytes and isinstance(value, str):

@@ -68,7 +68,8 @@ class Parked(Struct, frozen=True):
 
 
 class Attempt(NamedTuple):
-    """One call for one record: when, how long in seconds, and how it failed (empty: it did not)."""
+    """One call for one record: when, how long in seconds, and how it failed (empty: it did not). Its number is 0 where
+    it does not count, as when its worker was gone."""
 
     offset: int
     number: int
@@ -77,6 +78,11 @@ class Attempt(NamedTuple):
     error: str
     message: str
     traceback: str
+
+    @property
+    def told(self) -> str:
+        """How people are told which one it is."""
+        return f"attempt {self.number}" if self.number else "attempt that does not count"
 
 
 class Mark(NamedTuple):

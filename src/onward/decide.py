@@ -11,7 +11,7 @@ from onward.codec import VALUE
 from onward.errors import Refused
 from onward.log import AppSpec, Books, Request, StageSpec
 from onward.parked import Asked, Choice, Found, chosen
-from onward.record import Position
+from onward.record import Range
 
 
 def reviews_of(apps: Sequence[AppSpec]) -> dict[str, StageSpec]:
@@ -20,17 +20,20 @@ def reviews_of(apps: Sequence[AppSpec]) -> dict[str, StageSpec]:
 
 
 async def waiting(
-    books: Books, reviews: dict[str, StageSpec], which: str | None = None, stage: str | None = None
+    books: Books,
+    reviews: dict[str, StageSpec],
+    key: str | None = None,
+    place: Range | None = None,
+    stage: str | None = None,
 ) -> AsyncIterator[Found]:
     """What waits in these reviews, by stage, partition and offset.
 
     Args:
-        which: only the record at this position, or those with this key.
+        key: only those with this key.
+        place: only those there.
         stage: only of this one of the reviews.
     """
-    position = None if which is None else Position.parse(which)
-    key = which if position is None else None
-    async for found in chosen(books, Choice(stage, key, "waiting", position=position)):
+    async for found in chosen(books, Choice(stage, key, "waiting", place=place)):
         if found.stage in reviews:
             yield found
 

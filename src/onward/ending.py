@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import Awaitable, Sequence
 from typing import TYPE_CHECKING, Any
 
-from onward.events import SourceElsewhere
+from onward.events import ReplayAwaited, SourceElsewhere
 from onward.lease import Wanted
 from onward.log import PartitionFacts
 
@@ -23,6 +23,7 @@ class Ending:
         self._wanted = wanted
         self._began = 0.0
         self._elsewhere: set[str] = set()
+        self._awaited: set[int] = set()
 
     def begin(self) -> None:
         self._began = asyncio.get_running_loop().time()
@@ -39,6 +40,7 @@ class Ending:
         given_up, paused = worker.duties.given_up, worker.watch.paused
         if any(wanted not in given_up and wanted[0] not in paused for wanted in asked):
             return False
+        self._tell_replays()
         return not self._lanes_work() and not await self._others_work()
 
     # sources
@@ -73,6 +75,14 @@ class Ending:
         return True
 
     # stages
+
+    def _tell_replays(self) -> None:
+        watch = self._worker.watch
+        for job in watch.replays:
+            if job.number not in self._awaited and job.stage not in watch.paused:
+                self._awaited.add(job.number)
+                records = sum(one.end - one.first for one in job.ranges)
+                self._worker.observe(ReplayAwaited(job.stage, job.number, records))
 
     def _lanes_work(self) -> bool:
         """Whether lanes of this worker have something to do, or will have within the patience."""

@@ -44,6 +44,10 @@ class SettingError(Refused):
     """A setting is missing or cannot be read as its type. Never contains the value of a secret."""
 
 
+class NotThere(OnwardError):
+    """One thing was asked for, by key, position or number, and there is none."""
+
+
 class AppNotFound(Refused):
     """No app under the name or path that was given."""
 
@@ -69,8 +73,9 @@ class StoreNewer(Refused):
 class StoreNotFound(Refused):
     """The store that a reading command names does not exist."""
 
-    def __init__(self, store: str) -> None:
-        super().__init__(f"there is no store at {store}; `onward run APP` or `onward put` makes one")
+    def __init__(self, store: str, file: str = "") -> None:
+        where = f"{store} ({file})" if file else store
+        super().__init__(f"there is no store at {where}; `onward run APP` or `onward put` makes one")
 
 
 class StartNeeded(Refused):

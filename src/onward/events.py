@@ -84,12 +84,13 @@ class Failed(Event):
 
 @dataclass(frozen=True, slots=True)
 class Waiting(Event):
-    """A record waits for a person, as its handler has said."""
+    """A record waits for a person: as its handler has said or, in a review, for a decision (`choices`)."""
 
     stage: str
     position: str
     key: str | None
     reason: str
+    choices: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -242,6 +243,25 @@ class Swept(Event):
     blocks: int
     rows: int
     took: float
+
+
+@dataclass(frozen=True, slots=True)
+class ProcessEnded(Event):
+    """The process with this number, of those of a parent, ended by itself with this exit `code` (128 and the number of
+    the signal that ended it). In `again_in` seconds it is started again; None: it is not."""
+
+    process: int
+    code: int
+    again_in: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class ReplayAwaited(Event):
+    """A run that ends waits for a replay of `records` offsets to be over."""
+
+    stage: str
+    number: int
+    records: int
 
 
 @dataclass(frozen=True, slots=True)

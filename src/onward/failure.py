@@ -70,12 +70,14 @@ def message_of(error: BaseException) -> str:
 
 
 def traceback_of(error: BaseException) -> str:
-    """The traceback as text, at most 16 KB, without secrets.
+    """The traceback as text, at most 16 KB, without secrets; empty where there is none.
 
     Put together from frames that are remembered, as formatting each anew would cost more than the call.
     """
     if isinstance(error, CallFailed):
         return error.trace
+    if error.__traceback__ is None:  # it was never raised
+        return ""
     if error.__cause__ is not None or error.__context__ is not None or getattr(error, "__notes__", None):
         text = "".join(traceback.format_exception(error))
     else:

@@ -18,6 +18,7 @@ from onward.failure import is_stopped, message_of
 from onward.feed import COMMIT_SECONDS, Feed, Stopped, Taken
 from onward.handler import Handler
 from onward.log import Append, Claim, Commit
+from onward.misfit import misfit
 from onward.producer import Producer
 from onward.resource import Resources
 from onward.retry import Retry
@@ -255,7 +256,7 @@ class Intake:
             return msgspec.json.decode(cursor, type=self.source.cursor_type)
         except msgspec.MsgspecError as error:
             raise SettingError(
-                f"the saved cursor of {self.source.name} does not fit its annotation: {error}; it is "
+                f"the saved cursor of {self.source.name} does not fit its annotation: {misfit(error)}; it is "
                 f"{cursor.decode()[:200]}"
             ) from error
 

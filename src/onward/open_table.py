@@ -13,6 +13,7 @@ from msgspec import Struct
 from onward.changes import Changes
 from onward.document import Action, Condition, Edit, Field, Operator, Query, Scalar, scalar
 from onward.errors import BadDocument, BadOutput, MoveRefused, NoDocument, NotIndexed, Refused
+from onward.misfit import misfit
 from onward.topic import key_text
 
 if TYPE_CHECKING:
@@ -127,7 +128,7 @@ class OpenTable:
         try:
             return self._table.decoder.decode(text)
         except msgspec.MsgspecError as error:
-            raise BadDocument(self._table.name, key, str(error)) from error
+            raise BadDocument(self._table.name, key, misfit(error)) from error
 
 
 def query_of(table: Table[Any], conditions: Mapping[str, Any], order: str | None, limit: int | None) -> Query:
@@ -174,7 +175,7 @@ def _json(table: Table[Any], value: Any) -> bytes:
         text = msgspec.json.encode(value)
         table.decoder.decode(text)
     except (msgspec.MsgspecError, TypeError, ValueError) as error:
-        raise BadOutput(f"{type(value).__name__} is no document of table {table.name}: {error}") from error
+        raise BadOutput(f"{type(value).__name__} is no document of table {table.name}: {misfit(error)}") from error
     return text
 
 

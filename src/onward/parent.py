@@ -15,6 +15,7 @@ import time
 from collections.abc import Callable, Sequence
 from types import FrameType
 
+from onward.events import Event, Observer, ProcessEnded
 from onward.exit import STOPPING
 from onward.health import Health
 
@@ -49,16 +50,16 @@ class Parent:
 
     Args:
         command: the command line of the child with a number.
-        say: what to tell the person or the log.
+        observers: are told of each that ends by itself.
     """
 
     def __init__(
-        self, command: Callable[[int], Sequence[str]], count: int, *, once: bool, say: Callable[[str], None]
+        self, command: Callable[[int], Sequence[str]], count: int, *, once: bool, observers: Sequence[Observer] = ()
     ) -> None:
         self._command = command
         self._children = [Child(number) for number in range(count)]
         self._once = once
-        self._say = say
+        self._observers = observers
         self._heard = 0
         self._ending = False
 
@@ -126,15 +127,19 @@ class Parent:
             if child.number == 0:
                 self._end()
             elif code not in (0, 1):
-                self._say(f"process {child.number} ended with {child.code}; the others do its work")
+                self._observe(ProcessEnded(child.number, child.code, None))
         elif code == 2:
             self._end()
         elif not self._ending:
             lived = time.monotonic() - child.since
             child.wait = FIRST_WAIT if lived >= HEALTHY else child.wait
             child.due = time.monotonic() + child.wait
-            self._say(f"process {child.number} ended with {child.code}; started again in {child.wait:g} s")
+            self._observe(ProcessEnded(child.number, child.code, child.wait))
             child.wait = min(child.wait * 2, LONGEST_WAIT)
+
+    def _observe(self, event: Event) -> None:
+        for observer in self._observers:
+            observer(event)
 
     def _come(self, number: int, frame: FrameType | None) -> None:
         self._heard += 1

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Sequence
+from collections import Counter
+from collections.abc import AsyncIterator, Collection, Sequence
 from typing import Any, Literal
 
 import msgspec
@@ -12,7 +13,7 @@ from msgspec.structs import replace
 from onward.codec import HEADERS, ORIGIN, TIME, VALUE
 from onward.log import Attempt, Books, Parked, Request
 from onward.parking import looks
-from onward.record import Position
+from onward.record import Range
 from onward.request import copy_name
 from onward.span import spans_of
 from onward.survey import Fate
@@ -29,18 +30,17 @@ class Choice(Struct, frozen=True):
     state: str | None = None
     error: str | None = None
     reason: str | None = None
-    position: Position | None = None
+    place: Range | None = None
 
     @property
     def match(self) -> dict[str, object]:
-        """As a request says it to the holder of a lease."""
-        found: dict[str, object] = {"offset": self.position.offset} if self.position else {}
+        """As a request says it to the holder of a lease; at which offsets says what was seen."""
         said = {"key": self.key, "state": self.state, "error": self.error, "reason": self.reason}
-        return found | {name: value for name, value in said.items() if value is not None}
+        return {name: value for name, value in said.items() if value is not None}
 
     def fits(self, topic: str, partition: int, row: Parked) -> bool:
         """Whether it means this one of the rows that have its stage, key and state."""
-        if self.position is not None and self.position != Position(topic, partition, row.offset):
+        if self.place is not None and not self.place.holds(topic, partition, row.offset):
             return False
         return (self.error is None or self.error in row.error) and (self.reason is None or self.reason in row.reason)
 
@@ -113,26 +113,47 @@ async def chosen(books: Books, choice: Choice, limit: int | None = None) -> Asyn
 
 
 class Asked(Struct, frozen=True):
-    """A request that was written, and how many records it names."""
+    """A request that was written, and how many records it names. Where it would name none it was not (`id` is None).
 
-    id: int
+    `undecided` is how many were left out, as they wait for a decision in a review.
+    """
+
+    id: int | None
     stage: str
     partition: int
     records: int
+    undecided: int = 0
 
 
-async def ask(books: Books, choice: Choice, action: Literal["retry", "drop"], by: str, at: float) -> Sequence[Asked]:
+async def ask(
+    books: Books,
+    choice: Choice,
+    action: Literal["retry", "drop"],
+    by: str,
+    at: float,
+    reviews: Collection[str] = (),
+) -> Sequence[Asked]:
     """Asks the holder of each stage and partition that has some of them. The request names the records that are seen
-    now, with their states: what is parked, promoted or settled anew before it is carried out is left."""
+    now, with their states: what is parked, promoted or settled anew before it is carried out is left.
+
+    Args:
+        reviews: stages whose waiting records go on by a decision only, so that a retry leaves them.
+    """
     where: dict[tuple[str, int], list[Parked]] = {}
+    undecided: Counter[tuple[str, int]] = Counter()
     async for found in chosen(books, choice):
-        where.setdefault((found.stage, found.partition), []).append(replace(found.row, entry=b""))
+        rows = where.setdefault((found.stage, found.partition), [])
+        if action == "retry" and found.row.state == "waiting" and found.stage in reviews:
+            undecided[found.stage, found.partition] += 1
+        else:
+            rows.append(replace(found.row, entry=b""))
     requests = [
         Request(0, stage, partition, action, choice.match | seen(rows), by, at)
         for (stage, partition), rows in where.items()
+        if rows
     ]
-    ids = await books.ask(requests) if requests else ()
-    return [Asked(id_, *at, len(rows)) for id_, (at, rows) in zip(ids, where.items(), strict=True)]
+    ids = iter(await books.ask(requests) if requests else ())
+    return [Asked(next(ids) if rows else None, *at, len(rows), undecided[at]) for at, rows in where.items()]
 
 
 async def ask_edit(books: Books, found: Found, value: str, by: str, at: float) -> Asked:

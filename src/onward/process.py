@@ -55,8 +55,16 @@ def _started(pid: int) -> str:
     except FileNotFoundError:
         if Path("/proc/self/stat").exists():
             return ""
+    return _by_ps(pid)
+
+
+def _by_ps(pid: int) -> str:
+    """The same where there is no /proc. In one time zone and language, whatever those of the process are that asks."""
+    command = ["ps", "-o", "stat=", "-o", "lstart=", "-p", str(pid)]
+    plain = {"PATH": os.defpath, "LC_ALL": "C", "TZ": "UTC0"}
     try:
-        found = subprocess.run(["ps", "-o", "lstart=", "-p", str(pid)], capture_output=True, text=True, timeout=5)
+        found = subprocess.run(command, capture_output=True, text=True, timeout=5, env=plain)
     except (OSError, subprocess.TimeoutExpired):
         return "unknown"
-    return "-".join(found.stdout.split()).replace("/", "-")
+    state, *started = found.stdout.split() or [""]
+    return "" if state.startswith("Z") else "-".join(started)

@@ -13,9 +13,13 @@ from onward.codec import VALUE, Codec
 from onward.emit import BLOCK_RECORDS, Emitter, Outside
 from onward.errors import BadRecord
 from onward.log import Append
+from onward.misfit import misfit
 from onward.record import Outgoing
 from onward.topic import Topic
-from onward.units import instant_text
+from onward.units import instant_text, moment_text
+
+MARK = b"\xef\xbb\xbf"
+"""The byte order mark that some editors begin a file of UTF-8 with."""
 
 PIECE = 1_000_000
 """Bytes that are read at once, at most."""
@@ -77,24 +81,29 @@ class Desk:
     def _record(self, line: bytes) -> Outgoing:
         try:
             shown = self._shown.decode(line)
-            stamp = UNSET if shown.time is UNSET else shown.time
+            stamp = UNSET if shown.time is UNSET else moment_text(shown.time)
             # Through an entry, as a value that is bytes has a form of its own there.
             entry = msgspec.json.encode([None, None, "", None, shown.value])
         except msgspec.MsgspecError as error:
-            raise BadRecord(str(error)) from error
+            raise BadRecord(misfit(error)) from error
+        except ValueError as error:
+            raise BadRecord(f"`time`: {error}") from error
         value = self._codec.decode_one(entry)[VALUE]
         headers = UNSET if shown.headers is UNSET else shown.headers or {}
         return self._topic.record(value, shown.key, headers, stamp)
 
 
 def batches(stream: IO[bytes]) -> Iterator[list[tuple[int, bytes]]]:
-    """Numbered lines, without empty ones, up to a block's worth at once; what comes slowly is not waited for."""
+    """Numbered lines, without empty ones and the mark at the beginning, up to a block's worth at once; what comes
+    slowly is not waited for."""
     number, rest = 0, b""
     while True:
         read: Callable[[int], bytes] = getattr(stream, "read1", stream.read)
         piece = read(PIECE)
         lines = (rest + piece).split(b"\n")
         rest = lines.pop() if piece else b""
+        if not number and lines:
+            lines[0] = lines[0].removeprefix(MARK)
         numbered = [(at, line) for at, line in enumerate(lines, number + 1) if line.strip()]
         number += len(lines)
         for start in range(0, len(numbered), BLOCK_RECORDS):

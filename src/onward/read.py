@@ -49,7 +49,7 @@ def wish(key: str | None, start: str | None) -> Wish:
     """
     if start is None:
         return Wish(key)
-    if start.isdigit():
+    if start.isdecimal():
         return Wish(key, int(start))
     return Wish(key, since=instant_text(instant(start)))
 

@@ -55,6 +55,10 @@ class Range(NamedTuple):
     def records(self) -> int:
         return self.end - self.first
 
+    def holds(self, topic: str, partition: int, offset: int) -> bool:
+        """Whether it has this record."""
+        return (topic, partition) == (self.topic, self.partition) and self.first <= offset < self.end
+
     @classmethod
     def parse(cls, text: str) -> Range | None:
         """What `text` names, the topic in full or in short; None where it has another shape."""

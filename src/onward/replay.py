@@ -40,7 +40,7 @@ def bound(text: str) -> Bound:
     """
     if text == "start":
         return START
-    return Bound(int(text)) if text.isdigit() else Bound(since=instant_text(instant(text)))
+    return Bound(int(text)) if text.isdecimal() else Bound(since=instant_text(instant(text)))
 
 
 class ReplayStatus(Struct, frozen=True):

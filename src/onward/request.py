@@ -16,6 +16,7 @@ from onward.draft import Draft
 from onward.errors import BadRecord, RecordTooLarge, Refused
 from onward.failure import kind_of, message_of
 from onward.log import Parked, Request
+from onward.misfit import misfit
 from onward.parking import named
 from onward.review import Review
 from onward.span import spans_of
@@ -49,9 +50,10 @@ def carried_out(
             draft.drop((f"by {request.by}", row.offset) for row in rows)
             said = f"{len(rows)} dropped"
         case "retry":
-            rows = [row for row in rows if row.state != "behind"]
+            undecided = sum(row.state == "waiting" for row in rows) if review is not None else 0
+            rows = [row for row in rows if row.state != "behind" and not (undecided and row.state == "waiting")]
             draft.park = {row.offset: _again(row, now) for row in rows}
-            said = f"{len(rows)} to be tried"
+            said = f"{len(rows)} to be tried" + (f"; {undecided} wait for a decision" if undecided else "")
         case "edit":
             rows, said = _edited(request, rows, topic, reader)
             draft.park = {row.offset: row for row in rows}
@@ -72,7 +74,7 @@ def edited(entry: bytes, value: bytes | str, topic: Topic[object], reader: Codec
     try:
         compact = msgspec.json.format(value.encode() if isinstance(value, str) else value, indent=-1)
     except msgspec.MsgspecError as error:
-        raise Refused(f"the new value is no JSON: {error}") from error
+        raise Refused(f"the new value is no JSON: {misfit(error, value)}") from error
     parts: list[Raw] = codec.split(entry)
     parts[VALUE] = Raw(compact)
     made = codec.encode(parts)

@@ -61,7 +61,7 @@ class Service:
         self.settings: Any = config.settings(app, given)
         self.store = config.store(store)
         self.failed = False
-        self._app, self._grace, self._observers = app, grace, observers
+        self._app, self._grace, self._observers = app, grace, list(observers)
         self._signals = Signals()
         self._woken = threading.Event()
 
@@ -94,6 +94,10 @@ class Service:
         if ended.stopped:
             self._woken.set()
         return not self.stopped
+
+    def tell(self, observer: Observer) -> None:
+        """Tells one more observer all events of the passes to come."""
+        self._observers.append(observer)
 
     def look(self) -> list[AppStatus]:
         """What the store says of the app now; from any thread that has no event loop, also while a pass is under way.

@@ -16,6 +16,7 @@ from typing import Any
 import msgspec
 
 from onward.errors import SettingError
+from onward.misfit import misfit
 
 MASK = "***"
 _known_secrets: tuple[str, ...] = ()
@@ -199,7 +200,7 @@ def _unpacked(type_: Any, raw: Any) -> Any:
 def read_file(path: Path) -> dict[str, Any]:
     """The content of an `onward.toml`; empty where there is none."""
     try:
-        text = path.read_text()
+        text = path.read_text("utf-8-sig")
         import tomllib  # most often there is no file
 
         return tomllib.loads(text)
@@ -256,7 +257,7 @@ def _read(app: str, name: str, type_: Any, raw: Any, origin: str, environment: M
     except SettingError as error:
         raise SettingError(f"app {app}, setting {name!r} from {origin}: {error}") from None
     except (msgspec.ValidationError, ValueError, TypeError) as error:
-        raise SettingError(f"app {app}, setting {name!r} from {origin} cannot be read: {error}") from None
+        raise SettingError(f"app {app}, setting {name!r} from {origin} cannot be read: {misfit(error)}") from None
 
 
 def converted(raw: Any, type_: Any, dec_hook: Callable[[type, Any], Any] | None = None) -> Any:
@@ -284,7 +285,7 @@ def _dereferenced(text: str, environment: Mapping[str, str]) -> str:
         return found
     if text.startswith("file:"):
         try:
-            return Path(text[5:]).read_text().rstrip("\n")
-        except OSError as error:
-            raise SettingError(f"{text[5:]} cannot be read: {error.strerror}") from None
+            return Path(text[5:]).read_text("utf-8-sig").rstrip("\n")
+        except (OSError, UnicodeDecodeError) as error:
+            raise SettingError(f"{text[5:]} cannot be read: {getattr(error, 'strerror', None) or error}") from None
     return text

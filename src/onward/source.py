@@ -82,7 +82,7 @@ class Source:
     def _read(self, made: Callable[[], Any]) -> Any:
         try:
             return made()
-        except ValueError as error:
+        except (ValueError, TypeError) as error:
             self.faults.append(str(error))
             return None
 

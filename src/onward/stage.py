@@ -88,7 +88,7 @@ class Stage:
     def _read(self, option: str, read: Callable[[V], T], value: V | None) -> T | None:
         try:
             return None if value is None else read(value)
-        except ValueError as error:
+        except (ValueError, TypeError) as error:
             self.wrong.append(f"{option}={value!r}: {error}")
             return None
 

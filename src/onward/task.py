@@ -108,7 +108,7 @@ def task_of(app: App, named: Any) -> Task:
             if task.handler.function is named:
                 return task
         raise Refused(f"{named!r} is no task of app {app.name}; it has {', '.join(app.tasks) or 'none'}")
-    return app.tasks[full_name(f"task of app {app.name}", named, app.tasks)]
+    return app.tasks[full_name("task", named, app.tasks, app.name)]
 
 
 def is_client(hint: Any) -> bool:

@@ -264,7 +264,7 @@ class TestRun:
         reviews = reviews_of([spec_of(self._app)])
 
         async def work() -> int:
-            wanted = [one async for one in waiting(self._log, reviews, None, found.name) if key in (None, one.row.key)]
+            wanted = [one async for one in waiting(self._log, reviews, stage=found.name) if key in (None, one.row.key)]
             return len(await decide(self._log, reviews, wanted, choice, note, by, self.clock.now()))
 
         return self._wait(work())

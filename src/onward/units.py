@@ -15,13 +15,20 @@ CENTURY = 100 * 366 * 86400.0
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
-@lru_cache(maxsize=256)
 def duration(text: str | timedelta | float) -> float:
     """Seconds from text of one number and `ms|s|m|h|d`, a timedelta, or plain seconds.
 
     Raises:
         ValueError: it is none of these, or negative.
     """
+    try:
+        return _duration(text)
+    except TypeError:  # it cannot even be looked up
+        raise ValueError(f"{text!r} is no duration") from None
+
+
+@lru_cache(maxsize=256)
+def _duration(text: str | timedelta | float) -> float:
     if isinstance(text, timedelta):
         seconds = text.total_seconds()
     elif isinstance(text, int | float) and not isinstance(text, bool):
@@ -73,13 +80,26 @@ def instant(text: str) -> float:
     Raises:
         ValueError: it is no ISO 8601 date or time.
     """
-    moment = datetime.fromisoformat(text)
+    moment = _moment(text)
     return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp()
 
 
 def moment_text(moment: datetime | str) -> str:
-    """The text of an instant given as a datetime (naive is UTC) or as ISO 8601 text."""
+    """The text of an instant given as a datetime (naive is UTC) or as ISO 8601 text.
+
+    Raises:
+        ValueError: it is no ISO 8601 date or time.
+    """
     if isinstance(moment, str):
-        moment = datetime.fromisoformat(moment)
+        moment = _moment(moment)
     utc = moment.astimezone(UTC) if moment.tzinfo else moment
     return utc.replace(tzinfo=None).isoformat(timespec="microseconds") + "Z"
+
+
+def _moment(text: str) -> datetime:
+    try:
+        return datetime.fromisoformat(text)
+    except ValueError:
+        raise ValueError(
+            f'{text!r} is no time; write ISO 8601, as in "2026-03-01" or "2026-03-01T12:30:00Z" (UTC without an offset)'
+        ) from None

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from onward.errors import StoreAway, StoreUncertain
 from onward.lease import LOOK, Wanted
+from onward.log import Replay
 
 if TYPE_CHECKING:
     from onward.worker import Worker
@@ -16,7 +17,7 @@ if TYPE_CHECKING:
 class Watch:
     """Of one worker: new records, requests, replays and pauses, as it has seen them last.
 
-    `ends` are by topic and partition, `to_replay` is what replays that are not over have to do with.
+    `ends` are by topic and partition; `replays` are those that are not over.
     """
 
     def __init__(self, worker: Worker) -> None:
@@ -25,7 +26,7 @@ class Watch:
         self._topics = sorted({stage.topic.name for stage in worker.stages.values()})
         self.ends: Mapping[tuple[str, int], int] = {}
         self.paused: Collection[str] = ()
-        self.to_replay: set[Wanted] = set()
+        self.replays: Sequence[Replay] = ()
 
     async def begin(self) -> None:
         """Knows what is paused; to be done before a lease is taken."""
@@ -59,10 +60,15 @@ class Watch:
         for request in news.requests:
             if (lane := lanes.get((request.stage, request.partition))) is not None:
                 lane.asked(request)
-        self.to_replay = {(job.stage, one.partition) for job in news.replays for one in job.ranges}
+        self.replays = news.replays
         for one in self._roster.replays.values():
             one.told(news.replays)
         return {(request.stage, request.partition) for request in news.requests} - set(lanes)
+
+    @property
+    def to_replay(self) -> set[Wanted]:
+        """What replays that are not over have to do with."""
+        return {(job.stage, one.partition) for job in self.replays for one in job.ranges}
 
     def _heed(self, paused: Collection[str]) -> None:
         """Ends what was paused, when what it has in hand is done."""

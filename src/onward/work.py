@@ -332,11 +332,12 @@ class Work:
             self._crew.wake_lanes()
 
     def _tell(self, unit: Unit, called: Called, draft: Draft) -> None:
+        choices = () if self._stage.review is None else self._stage.review.choices
         for failure in called.failures:
             row = draft.park[unit.chunk.offsets[failure.index]]
             position = f"{self._stage.topic.name}:{self._partition}:{row.offset}"
             if row.state == "waiting":
-                self._crew.observe(Waiting(self._stage.name, position, row.key, row.reason))
+                self._crew.observe(Waiting(self._stage.name, position, row.key, row.reason, choices))
                 continue
             reason = row.reason or row.error
             self._crew.observe(

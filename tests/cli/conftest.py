@@ -28,7 +28,7 @@ class Command:
         self.folder = folder
         self.environment = {
             name: value for name, value in os.environ.items() if not name.startswith(("ONWARD", "SHOP", "HANG"))
-        } | {"PYTHONPATH": str(Path(onward.__file__).parents[1])}
+        } | {"PYTHONPATH": str(Path(onward.__file__).parents[1]), "METRICS": ""}
         self.started: list[subprocess.Popen[str]] = []
 
     def __call__(

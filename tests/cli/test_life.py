@@ -64,6 +64,35 @@ def test_forget_a_topic_and_an_app(died: Command) -> None:
     assert died.stage("shop.mail")["done"] == 20
 
 
+LIBRARY = """
+from onward import App
+
+app = App("library")
+books = app.topic("books", dict)
+shelf = app.table("shelf", dict, key="name")
+
+@app.stage(books, to=())
+def keep(book: dict) -> None:
+    shelf.put(book)
+
+@app.task
+def count() -> int:
+    return 1
+"""
+
+
+def test_an_app_goes_with_its_tables_and_runs(command: Command) -> None:
+    (command.folder / "library.py").write_text(LIBRARY)
+    command("put", "books", "--app", "library.py", said='{"name": "a"}\n{"name": "b"}\n')
+    command("run", "library.py", "--once")
+    command("task", "library.py", "count")
+    told = command("forget", "library", exits=2).stderr
+    assert "table library.shelf: 2 documents, and the history of all that it ever had" in told
+    assert "task library.count: 1 recorded runs" in told
+    gone = command("forget", "library", "--yes").stdout
+    assert "forgot table library.shelf: 2 documents" in gone and "forgot task library.count: 1 recorded runs" in gone
+
+
 def test_forget_what_nobody_knows(died: Command) -> None:
     assert "there is no stage, source, topic or app 'other'" in died("forget", "other", "--yes", exits=2).stderr
     assert "there is no topic 'bill'" in died("forget", "bill", "--kind", "topic", "--yes", exits=2).stderr

@@ -52,7 +52,7 @@ def test_the_version_is_told_without_anything_else(command: Command) -> None:
 
 def test_looking_at_a_store_imports_nothing_that_moves_records(command: Command) -> None:
     command("run", SHOP, "--once")
-    for arguments in (["status"], ["status", "shop"], ["trace", "ann"], ["read", "orders"], ["parked", "list"]):
+    for arguments in (["status"], ["status", "shop"], ["trace", "c1"], ["read", "orders"], ["parked", "list"]):
         there = imported(command, *arguments)
         assert "onward.logs.sqlite_books" in there
         assert there & SLOW == set(), arguments

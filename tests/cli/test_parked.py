@@ -30,6 +30,9 @@ def test_list_and_show(died: Command) -> None:
     assert len(died.lines("parked", "list", "--limit", "2")) == 2
     position = f"shop.orders:{first['partition']}:{first['offset']}"
     assert died.lines("parked", "list", position) == [first]
+    assert died.lines("parked", "list", position.removeprefix("shop.")) == [first]
+    assert died.lines("parked", "list", f"orders:{first['partition']}:0-{first['offset']}") == [first]
+    assert died.lines("parked", "list", "c2") == [first, *behind]
     [shown] = died.document("parked", "show", position)["records"]
     assert shown["value"] == {"customer": "c2", "number": 7}
     assert [one["number"] for one in shown["attempted"]] == [1, 2]
@@ -62,6 +65,12 @@ def test_nothing_that_fits(died: Command) -> None:
     assert ended.stdout == "" and "no parked record matches" in ended.stderr
     assert "--state" in died("parked", "list", "--state", "lost", exits=2).stderr
     assert "no stage" in died("parked", "list", "--stage", "post", exits=2).stderr
+    for action in ("list", "show", "retry", "drop", "edit"):
+        assert "nothing is parked as 'nobody'" in died("parked", action, "nobody", exits=1).stderr
+        assert "nothing is parked as 'orders:0:999'" in died("parked", action, "orders:0:999", exits=1).stderr
+    assert "no topic 'shop.post'" in died("parked", "list", "shop.post:0:1", exits=2).stderr
+    assert "say it or --key" in died("parked", "retry", "c2", "--key", "c1", exits=2).stderr
+    assert "no parked record matches" in died("parked", "show", "--key", "nobody").stderr
 
 
 @pytest.mark.parametrize("action", ["retry", "drop"])
@@ -89,11 +98,16 @@ def test_edit_by_a_later_run(died: Command) -> None:
     position = f"{dead['topic']}:{dead['partition']}:{dead['offset']}"
     assert "both" in died("parked", "edit", "--value", "1", "--file", "x", exits=2).stderr
     assert "no terminal" in died("parked", "edit", position, exits=2).stderr
-    assert "no parked record" in died("parked", "edit", "--key", "nobody", "--value", "1", exits=2).stderr
+    assert "no parked record" in died("parked", "edit", "--key", "nobody", "--value", "1", exits=1).stderr
     assert "one record is edited at a time" in died("parked", "edit", "--key", "c2", "--value", "1", exits=2).stderr
     bad = ["parked", "edit", position, "--app", SHOP, "--value"]
     assert "a key may not change" in died(*bad, '{"customer": "c3", "number": 8}', exits=2).stderr
     assert "is no record of topic" in died(*bad, '{"customer": "c2"}', exits=2).stderr
+    ended = died(*bad, '{"customer": "c2", "number": "7"}', exits=2)
+    assert ended.stderr.endswith("is no record of topic shop.orders: Expected `int`, got `str`, in field `number`\n")
+    assert "trailing comma in object (line 3, column 1)" in died(*bad, '{\n  "number": 7,\n}', exits=2).stderr
+    (died.folder / "same.json").write_bytes(b'\xef\xbb\xbf{"customer": "c2", "number": 7}')
+    assert "nothing was changed" in died("parked", "edit", position, "--file", "same.json").stderr
     assert "nothing was changed" in died(*bad, '{"customer": "c2", "number": 7}').stderr
     assert died.lines("parked", "list", "--state", "dead") == [dead]
     edited = ("parked", "edit", position, "--file", "-")

@@ -33,7 +33,7 @@ def test_by_key_offset_time_and_number(command: Command) -> None:
     assert len(command.lines("read", "orders", "--limit", "7")) == 7
     assert command.lines("read", "orders", "--limit", "0") == []
     ended = command("read", "orders", "--from", "yesterday", exits=2)
-    assert "neither an offset nor a time" in ended.stderr
+    assert "--from is an offset or a time: " in ended.stderr
 
 
 def test_plain_text_off_a_terminal(command: Command) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+
 import pytest
 
 from .conftest import SHOP, Command
@@ -24,7 +26,11 @@ def test_from_the_start(command: Command) -> None:
     [app] = command.document("status")["apps"]
     assert [(one["number"], one["state"], one["by"]) for one in app["replays"]] == [(1, "waits for a worker", "ann")]
     assert "waits for a worker" in command("status").stdout
-    command("run", SHOP, "--once")
+    lines = [json.loads(line) for line in command("run", SHOP, "--once").stderr.splitlines() if line.startswith("{")]
+    [waits] = [line["message"] for line in lines if line["event"] == "ReplayAwaited"]
+    assert waits.startswith(
+        "replay 1 of 20 records is not over, and this run ends when it is; `onward replay cancel 1`"
+    )
     [one] = command.document("replay", "list")["replays"]
     assert (one["state"], one["offsets"], one["passed"], one["done"], one["emitted"]) == ("done", 20, 20, 20, 20)
     assert (one["by"], one["failures"]) == ("ann", [])
@@ -59,6 +65,17 @@ def test_what_failed_is_listed(command: Command) -> None:
     command.accounted()
 
 
+def test_of_many_that_failed_it_says_how_many_more(command: Command) -> None:
+    delivered(command)
+    command("replay", "bill", "--from", "start")
+    command("run", SHOP, "--once", "--set", "bad=-2", exits=1)
+    few = command("replay", "list", "--limit", "3")
+    assert few.stdout.count("ValueError") == 3
+    assert "replay 1: 17 more failed; --limit N shows more of each, --json all" in few.stderr
+    assert "more failed" not in command("replay", "list").stderr
+    assert len(command.document("replay", "list")["replays"][0]["failures"]) == 20
+
+
 def test_cancelled(command: Command) -> None:
     delivered(command)
     command("replay", "bill", "--from", "0", "--to", "5")
@@ -66,14 +83,18 @@ def test_cancelled(command: Command) -> None:
     assert command.document("replay", "list")["replays"][0]["state"] == "being cancelled"
     command("run", SHOP, "--once")
     assert command.document("replay", "list")["replays"][0]["state"] == "cancelled" and mailed(command) == 20
-    assert "no replay 1 that is not over" in command("replay", "cancel", "1", exits=2).stderr
+    assert "no replay 1 that is not over" in command("replay", "cancel", "1", exits=1).stderr
 
 
 @pytest.mark.parametrize(
     ("arguments", "told"),
     [
         (("bill",), "--from"),
-        (("bill", "--from", "yesterday"), "yesterday"),
+        (
+            ("bill", "--from", "yesterday"),
+            "--from is `start`, an offset or a time: 'yesterday' is no time; write ISO 8601",
+        ),
+        (("bill", "--from", "start", "--to", "soon"), "--to is an offset or a time: 'soon' is no time"),
         (("bill", "--from", "start", "--rate", "fast"), "no rate"),
         (("post", "--from", "start"), "shop.bill"),
     ],

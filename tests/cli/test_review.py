@@ -35,6 +35,7 @@ def test_list_show_and_decide(command: Command) -> None:
     assert [line["key"] for line in command.lines("review", "list", "b")] == ["b"]
     assert "accept, reject" in command("review", "list").stdout
     assert '{"name":"b"}' in command("review", "show", "desk.drafts:0:1").stdout
+    assert command.lines("review", "list", "drafts:0:1") == command.lines("review", "list", "b")
     [shown] = command.document("review", "show", "b", "--stage", "edit")["records"]
     assert shown["choices"] == ["accept", "reject"] and shown["state"] == "waiting"
 
@@ -66,3 +67,20 @@ def test_what_cannot_be_decided(command: Command) -> None:
     assert "nothing waits" in command("review", "show", "z", exits=1).stderr.splitlines()[-1]
     assert "desk.edit" in command("review", "list", "--stage", "other", exits=2).stderr.splitlines()[-1]
     assert len(command.lines("review", "list")) == 1
+
+
+def test_the_log_says_what_is_waited_for(command: Command) -> None:
+    _desk(command, "a")
+    command("put", "drafts", "--app", "desk.py", said='{"name": "b"}')
+    assert "waits for a decision, accept or reject" in command("run", "desk.py", "--once").stderr
+
+
+def test_a_retry_leaves_what_waits_for_a_decision(command: Command) -> None:
+    _desk(command, "a", "b")
+    ended = command("parked", "retry", "a", exits=1)
+    assert ended.stdout == "" and "`onward review decide POSITION|KEY CHOICE --stage desk.edit`" in ended.stderr
+    assert "accept, reject" in ended.stderr and "nothing was asked for" in ended.stderr.splitlines()[-1]
+    [asked] = command.document("parked", "retry", exits=1)["requests"]
+    assert asked == {"id": None, "stage": "desk.edit", "partition": 0, "records": 0, "undecided": 2, "answer": None}
+    assert len(command.lines("review", "list")) == 2
+    assert "as 'nobody'" in command("review", "list", "nobody", exits=1).stderr

@@ -95,6 +95,20 @@ def test_a_faulty_declaration_names_all_faults(command: Command) -> None:
     assert ended.stderr.splitlines()[-1].startswith("Error: app 'bad': 2 faults")
 
 
+def test_a_single_fault_is_told_once(command: Command) -> None:
+    (command.folder / "bad.py").write_text("from onward import App\n\napp = App('bad')\napp.topic('t', partitions=0)\n")
+    ended = command("run", "bad.py", exits=2)
+    assert ended.stderr.splitlines() == [
+        f"Error: app 'bad': {command.folder}/bad.py:4: topic bad.t: partitions=0; it is a whole number of at least 1"
+    ]
+
+
+def test_a_service_prints_no_json(command: Command) -> None:
+    last = command("run", SHOP, "--json", exits=2).stderr.splitlines()[-1]
+    assert "--json goes with --once or --dry-run" in last
+    assert not (command.folder / "onward.db").exists()
+
+
 def test_the_first_signal_finishes_what_is_in_hand(command: Command) -> None:
     process = command.start("run", SHOP, "--set", "many=300", "--set", "slow=0.01")
     until(lambda: (command.folder / "mailed.txt").exists())

@@ -25,6 +25,24 @@ def test_reading_never_makes_a_store(command: Command, arguments: tuple[str, ...
     assert list(command.folder.iterdir()) == []
 
 
+@pytest.mark.parametrize(
+    "arguments",
+    [("run", SHOP, "--once"), ("put", "orders", "--app", SHOP), ("demo", SHOP, "--once")],
+)
+def test_a_folder_that_is_not_there_is_mistyped(command: Command, arguments: tuple[str, ...]) -> None:
+    for url in ("sqlite:///nowhere/onward.db", f"sqlite:///{command.folder}/nowhere/onward.db"):
+        last = command(*arguments, "--store", url, exits=2).stderr.splitlines()[-1]
+        assert f"there is no folder {command.folder}/nowhere; make it" in last
+    assert not (command.folder / "nowhere").exists()
+
+
+@pytest.mark.parametrize("url", ["sqlite:///other.db", "sqlite:////tmp/surely/not/there.db"])
+def test_a_store_that_is_not_there_is_told_as_it_was_named(command: Command, url: str) -> None:
+    last = command("audit", "--store", url, exits=2).stderr.splitlines()[-1]
+    assert last.startswith(f"Error: there is no store at {url} (/") and last.count("sqlite:") == 1
+    assert last == command("read", "orders", "--store", url, exits=2).stderr.splitlines()[-1]
+
+
 NO_STORE = {"config", "doctor", "demo", "graph", "new"}
 """Commands that open none, or are looked at apart."""
 

@@ -67,10 +67,10 @@ def test_on_a_terminal_it_is_a_tree(ran: Command) -> None:
 
 
 def test_what_is_not_there(ran: Command) -> None:
-    ended = ran("trace", "nobody")
+    ended = ran("trace", "nobody", exits=1)
     assert ended.stdout == "" and "no record that is kept has the key 'nobody'" in ended.stderr
-    assert "is not written yet" in ran("trace", "shop.orders:0:999", exits=2).stderr
+    assert "is not written yet" in ran("trace", "shop.orders:0:999", exits=1).stderr
     assert "there is no topic 'shop.lost'" in ran("trace", "shop.lost:0:0", exits=2).stderr
-    assert "is not written yet" in ran("trace", "orders:99:0", exits=2).stderr
-    assert "has the key 'lost:0:0'" in ran("trace", "lost:0:0").stderr
-    assert "has the key 'shop.orders:0:0'" in ran("trace", "--key", "shop.orders:0:0").stderr
+    assert "is not written yet" in ran("trace", "orders:99:0", exits=1).stderr
+    assert "has the key 'lost:0:0'" in ran("trace", "lost:0:0", exits=1).stderr
+    assert "has the key 'shop.orders:0:0'" in ran("trace", "--key", "shop.orders:0:0", exits=1).stderr

@@ -1,4 +1,4 @@
-"""Two logs of nothing in common give the same answers, whatever is asked of them."""
+"""Logs of nothing in common give the same answers, whatever is asked of them."""
 
 from __future__ import annotations
 
@@ -8,9 +8,17 @@ from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any
 
-from hypothesis import settings
+import psycopg
+from hypothesis import Phase, settings
 from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
+from hypothesis.stateful import (
+    RuleBasedStateMachine,
+    initialize,
+    invariant,
+    precondition,
+    rule,
+    run_state_machine_as_test,
+)
 
 from onward.clock import HandClock
 from onward.commit import STATES
@@ -20,9 +28,11 @@ from onward.log import (
     AppSpec,
     Attempt,
     Block,
+    Books,
     Claim,
     Commit,
     Lease,
+    Log,
     Request,
     SourceSpec,
     SourceState,
@@ -34,6 +44,8 @@ from onward.log import (
 from onward.logs.memory import MemoryLog
 from onward.logs.memory_books import MemoryBooks
 from onward.logs.memory_store import MemoryStore
+from onward.logs.postgres import PostgresLog
+from onward.logs.postgres_books import PostgresBooks
 from onward.logs.sqlite import SQLiteLog
 from onward.logs.sqlite_books import SQLiteBooks
 from onward.span import merged, spans_of
@@ -70,11 +82,22 @@ def plain(answer: Any, names: dict[str, int]) -> Any:
 class Alike(RuleBasedStateMachine):
     """The same random calls on the log in memory and on the one in a SQLite file."""
 
+    def empty(self) -> None:
+        """Sees to it that there is no store yet."""
+        self.folder = tempfile.TemporaryDirectory()
+        self.url = f"sqlite:///{Path(self.folder.name) / 'store.db'}"
+
+    def clean(self) -> None:
+        self.folder.cleanup()
+
+    def durable(self) -> tuple[Log, Books]:
+        """Handles on the store that is not in memory."""
+        return SQLiteLog(self.url, clock=self.clock), SQLiteBooks(self.url, clock=self.clock)
+
     @initialize()
     def begin(self) -> None:
         self.runner = asyncio.Runner()
-        self.folder = tempfile.TemporaryDirectory()
-        self.url = f"sqlite:///{Path(self.folder.name) / 'store.db'}"
+        self.empty()
         self.store = MemoryStore()
         self.clock = HandClock()
         self.names: tuple[dict[str, int], dict[str, int]] = ({}, {})
@@ -88,9 +111,9 @@ class Alike(RuleBasedStateMachine):
         self.declare(None)
 
     async def open(self) -> None:
-        memory, sqlite = MemoryLog(self.store, clock=self.clock), SQLiteLog(self.url, clock=self.clock)
-        self.logs = memory, sqlite
-        self.books = MemoryBooks(self.store, clock=self.clock), SQLiteBooks(self.url, clock=self.clock)
+        log, books = self.durable()
+        self.logs = MemoryLog(self.store, clock=self.clock), log
+        self.books = MemoryBooks(self.store, clock=self.clock), books
 
     async def close(self) -> None:
         for handle in (*self.logs, *self.books):
@@ -100,7 +123,7 @@ class Alike(RuleBasedStateMachine):
         if hasattr(self, "runner"):
             self.runner.run(self.close())
             self.runner.close()
-            self.folder.cleanup()
+            self.clean()
 
     def same(self, handles: tuple[Any, Any], call: Callable[[Any], Awaitable[Any]]) -> Any:
         """What both answer, or the class of the error that both raise."""
@@ -330,3 +353,27 @@ class Alike(RuleBasedStateMachine):
 
 TestAlike = Alike.TestCase
 TestAlike.settings = settings(max_examples=60, stateful_step_count=40, deadline=None)
+
+
+class AlikeOnPostgres(Alike):
+    """The same on the log in memory and on the one on PostgreSQL."""
+
+    def __init__(self, url: str) -> None:
+        super().__init__()
+        self.url = url
+
+    def empty(self) -> None:
+        with psycopg.connect(self.url, autocommit=True) as connection:
+            connection.execute("DROP SCHEMA IF EXISTS onward CASCADE")
+
+    def clean(self) -> None:
+        pass
+
+    def durable(self) -> tuple[Log, Books]:
+        return PostgresLog(self.url, clock=self.clock), PostgresBooks(self.url, clock=self.clock)
+
+
+def test_alike_on_postgres(postgres: str) -> None:
+    # As it is found: making a failure shorter takes many minutes with a server.
+    few = settings(max_examples=10, stateful_step_count=30, deadline=None, phases=[Phase.generate])
+    run_state_machine_as_test(lambda: AlikeOnPostgres(postgres), settings=few)  # type: ignore[no-untyped-call]

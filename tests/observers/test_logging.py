@@ -55,9 +55,33 @@ def test_text_lines(written: list[str]) -> None:
     assert written[1][9:] == "DEBUG   shop.bill: partition 0 up to 9: 1 done, 0 parked, 1 emitted"
 
 
+@pytest.mark.parametrize(
+    ("reason", "choices", "told"),
+    [
+        ("too dear", (), "waits for a person: too dear; `onward parked retry` approves it"),
+        ("", (), "waits for a person; `onward parked retry` approves it"),
+        ("", ("accept", "reject"), "waits for a decision, accept or reject; `onward review decide` makes it"),
+    ],
+)
+def test_why_a_record_waits(written: list[str], reason: str, choices: tuple[str, ...], told: str) -> None:
+    write_lines(written.append, "info", human=False)
+    LoggingObserver()(events.Waiting("shop.bill", "shop.orders:0:7", "c2", reason, choices))
+    assert json.loads(written[0])["message"] == told
+
+
+def test_a_process_that_ended(written: list[str]) -> None:
+    write_lines(written.append, "info", human=False)
+    LoggingObserver()(events.ProcessEnded(1, 137, 2.0))
+    LoggingObserver()(events.ProcessEnded(1, 137, None))
+    again, others = [json.loads(line) for line in written]
+    assert again["message"] == "process 1 ended with 137; started again in 2 s" and again["event"] == "ProcessEnded"
+    assert others["message"] == "process 1 ended with 137; the others do its work" and others["code"] == 137
+
+
 def made(class_: type[events.Event], error: Exception) -> events.Event:
     """One of them, with something in each field."""
     some: dict[object, Any] = {str: "a.s", int: 1, float: 1.0, bool: True, BaseException: error}
+    some[tuple[str, ...]] = ("a", "b")
     hints = typing.get_type_hints(class_)
     return class_(**{field.name: some.get(hints[field.name]) for field in dataclasses.fields(class_)})  # type: ignore[arg-type]
 

@@ -165,3 +165,11 @@ def test_a_file_that_changed_or_left_comes_again(tmp_path):
     Path(file.path).unlink()
     with pytest.raises(FileChanged):
         list(parse(file, PAIR))
+
+
+@pytest.mark.parametrize("first", ["", '"id",a,b\n', "id,a,b\n"])
+@pytest.mark.parametrize("name", ["LOAD00000001.csv", "LOAD00000001.csv.gz"])
+def test_a_mark_at_the_beginning_is_no_part_of_the_first_field(tmp_path, first, name):
+    entity = Entity("pair", {"id": "integer", "a": "text", "b": "text"}, key="id", header=bool(first))
+    rows = [(1, "x", None), (2, "\ufeffy", "z")]
+    assert read(tmp_path / name, f'\ufeff{first}1,"x",\n2,\ufeffy,z\n', entity) == rows

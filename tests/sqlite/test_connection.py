@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
+import subprocess
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,7 @@ import apsw
 import pytest
 
 from onward.errors import Refused, StoreAway
+from onward.sqlite import connection
 from onward.sqlite.connection import File, away
 
 
@@ -48,6 +50,29 @@ def test_a_store_that_cannot_be_made(tmp_path: Path, monkeypatch: pytest.MonkeyP
     with pytest.raises(Refused, match=told):
         File(tmp_path / "store.db")
     monkeypatch.undo()
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_what_mount_says_where_there_is_no_proc(monkeypatch: pytest.MonkeyPatch) -> None:
+    told = "/dev/disk3s1 on / (apfs, sealed, local)\n//ann@nas/share on /Volumes/my share (smbfs, nodev)\nodd line\n"
+    done = subprocess.CompletedProcess(["mount"], 0, told, "")
+    monkeypatch.setattr(subprocess, "run", lambda *said, **more: done)
+    connection.mounted.cache_clear()
+    assert connection.mounted() == [("/", "apfs"), ("/Volumes/my share", "smbfs")]
+    connection.mounted.cache_clear()
+
+
+def test_a_commit_is_on_the_disk_also_on_macos(tmp_path: Path) -> None:
+    file = File(tmp_path / "store.db")
+    opened = file.connect()
+    for pragma, value in (("synchronous", 2), ("fullfsync", 1), ("checkpoint_fullfsync", 1)):
+        assert opened.execute(f"PRAGMA {pragma}").fetchall() == [(value,)]
+    file.close()
+
+
+def test_a_folder_that_is_not_there_is_not_made(tmp_path: Path) -> None:
+    with pytest.raises(Refused, match=f"there is no folder {tmp_path}/a/b; make it"):
+        File(tmp_path / "a" / "b" / "store.db")
     assert list(tmp_path.iterdir()) == []
 
 

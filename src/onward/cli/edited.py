@@ -14,6 +14,7 @@ from onward import load
 from onward.codec import VALUE, Codec, split
 from onward.config import Config
 from onward.errors import Refused
+from onward.misfit import misfit
 from onward.parked import Found
 from onward.request import edited
 from onward.stage import Stage
@@ -42,7 +43,7 @@ class Edited:
         try:
             new = msgspec.json.format(text, indent=2)
         except msgspec.MsgspecError as error:
-            raise Refused(f"the new value is no JSON: {error}") from None
+            raise Refused(f"the new value is no JSON: {misfit(error, text)}") from None
         if new == self._value:
             return None
         if self._stage is not None:
@@ -52,12 +53,14 @@ class Edited:
     def _from_editor(self) -> str | None:
         if not sys.stdin.isatty():
             raise Refused("there is no terminal for an editor; say --value JSON or --file F")
-        with tempfile.NamedTemporaryFile("w", prefix=f"{self._name}-", suffix=".json", delete=False) as file:
+        with tempfile.NamedTemporaryFile(
+            "w", encoding="utf-8", prefix=f"{self._name}-", suffix=".json", delete=False
+        ) as file:
             file.write(self._value + "\n")
         path = Path(file.name)
         try:
             _call_editor(path)
-            text = path.read_text()
+            text = path.read_text("utf-8-sig")
         except BaseException:
             path.unlink()
             raise
@@ -92,6 +95,7 @@ def _call_editor(path: Path) -> None:
 
 def _read(file: str) -> str:
     try:
-        return sys.stdin.read() if file == "-" else Path(file).read_text()
+        content = sys.stdin.buffer.read() if file == "-" else Path(file).read_bytes()
+        return content.decode("utf-8-sig")
     except (OSError, UnicodeDecodeError) as error:
         raise Refused(f"{file} cannot be read: {error}") from error

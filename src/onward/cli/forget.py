@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import sys
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
 from enum import StrEnum
 from typing import Annotated
 
@@ -16,7 +16,10 @@ from onward.cli import options, show
 from onward.config import Config
 from onward.errors import Refused
 from onward.forget import meant
-from onward.log import Forgetting, Survey
+from onward.log import Books, Forgetting, Survey
+from onward.task_run import KEPT
+
+PAGE = 1_000
 
 
 class KindName(StrEnum):
@@ -52,7 +55,7 @@ async def _forget(url: str, name: str, kind: object, *, yes: bool, json: bool) -
     async with stores.looking(url) as books:
         survey = await books.survey(0.0)
         what = meant(survey, name, kind)  # type: ignore[arg-type]
-        told = list(_told(survey, what))
+        told = [*_told(survey, what), *[line async for line in _kept(books, survey, what)]]
         if not yes:
             for line in told:
                 show.note(line)
@@ -84,8 +87,26 @@ def _told(survey: Survey, what: Forgetting) -> Iterator[str]:
     for facts in survey.topics:
         if facts.topic in what.topics:
             yield f"topic {facts.topic}: {facts.records} records, {facts.bytes} bytes"
-    for app in what.apps:
-        yield f"app {app}: its declaration"
+
+
+async def _kept(books: Books, survey: Survey, what: Forgetting) -> AsyncIterator[str]:
+    """What goes with an app: its documents, the runs of its tasks, and its declaration."""
+    for app in survey.apps:
+        if app.name in what.apps:
+            for table in app.tables:
+                documents = await _documents(books, table.name)
+                yield f"table {table.name}: {documents} documents, and the history of all that it ever had"
+            for task in app.tasks:
+                runs = len(await books.runs(task.name, KEPT))
+                yield f"task {task.name}: {runs} recorded runs"
+            yield f"app {app.name}: its declaration"
+
+
+async def _documents(books: Books, table: str) -> int:
+    count, after = 0, None
+    while page := await books.documents(table, after, PAGE):
+        count, after = count + len(page), page[-1].key
+    return count
 
 
 def _target(survey: Survey, stage: str) -> str:

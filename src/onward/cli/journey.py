@@ -156,7 +156,7 @@ def _attempted(step: Step, passage: Passage) -> tuple[Branch, ...]:
 
 
 def _attempt(attempt: Attempt) -> Branch:
-    head = f"attempt {attempt.number} {instant_text(attempt.at)}"
+    head = f"{attempt.told} {instant_text(attempt.at)}"
     if not attempt.error:
         return Branch(f"{head}: passed", "green")
     took = f" after {attempt.took:.3f} s"

@@ -13,16 +13,15 @@ import typer
 
 from onward import stores
 from onward.cli import options, show
+from onward.cli.aside import answers_of, fate_of, whole
 from onward.cli.show import Column
 from onward.config import Config
-from onward.errors import Refused
+from onward.decide import reviews_of
+from onward.errors import NotThere, Refused
 from onward.exit import leave
 from onward.log import Books
-from onward.names import full_name
+from onward.names import full_name, key_or_place
 from onward.parked import Asked, Choice, Found, ask, ask_edit, chosen
-from onward.record import Position
-from onward.survey import Fate
-from onward.units import instant_text
 
 T = TypeVar("T")
 
@@ -30,9 +29,6 @@ program = typer.Typer(help="Show, retry, edit or drop records that were set asid
 
 SCREEN = 1_000
 """Records in a table, unless said."""
-
-ANSWER = 5.0
-"""Seconds that the answer of a living worker is waited for."""
 
 
 class StateName(StrEnum):
@@ -45,9 +41,9 @@ class StateName(StrEnum):
     behind = "behind"
 
 
-PositionArgument = Annotated[
+WhichArgument = Annotated[
     str | None,
-    typer.Argument(metavar="[POSITION]", help="Only this record: TOPIC:PARTITION:OFFSET.", show_default=False),
+    typer.Argument(metavar="[POSITION|KEY]", help="Only this record, or those with this key.", show_default=False),
 ]
 StageOption = Annotated[
     str | None,
@@ -83,7 +79,7 @@ LimitOption = Annotated[
 
 @program.command("list")
 def list_(
-    position: PositionArgument = None,
+    which: WhichArgument = None,
     stage: StageOption = None,
     key: KeyOption = None,
     state: StateOption = None,
@@ -94,12 +90,13 @@ def list_(
     store: options.Store = None,
 ) -> None:
     """List parked records, a line each."""
-    said = Choice(stage, key, state and state.value, error, reason, _position(position))
+    said = Choice(stage, key, state and state.value, error, reason)
 
     async def work(books: Books) -> None:
-        rows = []
+        rows, count = [], 0
         most = limit if limit or json else SCREEN
-        async for found in chosen(books, await _known(books, said), most):
+        async for found in chosen(books, await _meant(books, which, said), most):
+            count += 1
             if json:
                 show.line(found.told())
             else:
@@ -108,15 +105,15 @@ def list_(
             show.facts(show.table("", _COLUMNS, rows))
             if len(rows) == most != limit:
                 show.note(f"the first {most}; --limit shows more")
-        elif not json:
-            show.note("no parked record matches" if said != Choice() else "nothing is parked")
+        elif not count:
+            _nothing(which, said)
 
     _with_books(store, work)
 
 
 @program.command("show")
 def show_(
-    position: PositionArgument = None,
+    which: WhichArgument = None,
     stage: StageOption = None,
     key: KeyOption = None,
     state: StateOption = None,
@@ -127,15 +124,18 @@ def show_(
     store: options.Store = None,
 ) -> None:
     """Show parked records whole: value, headers, and every attempt with its error and traceback."""
-    said = Choice(stage, key, state and state.value, error, reason, _position(position))
+    said = Choice(stage, key, state and state.value, error, reason)
 
     async def work(books: Books) -> None:
-        records = []
-        async for found in chosen(books, await _known(books, said), limit):
+        records, count = [], 0
+        async for found in chosen(books, await _meant(books, which, said), limit):
+            count += 1
             if json:
                 records.append(found.whole(await fate_of(books, found)))
             else:
                 print(whole(found, await fate_of(books, found)))
+        if not count:
+            _nothing(which, said)
         if json:
             show.document({"records": records})
 
@@ -144,7 +144,7 @@ def show_(
 
 @program.command("retry")
 def retry(
-    position: PositionArgument = None,
+    which: WhichArgument = None,
     stage: StageOption = None,
     key: KeyOption = None,
     state: StateOption = None,
@@ -153,14 +153,15 @@ def retry(
     json: options.Json = False,
     store: options.Store = None,
 ) -> None:
-    """Have parked records tried again, at once and with a fresh count of attempts; those waiting for a person are
-    approved by it. A worker carries it out."""
-    _ask("retry", Choice(stage, key, state and state.value, error, reason, _position(position)), store, json=json)
+    """Have parked records tried again, at once and with a fresh count of attempts; those that a handler
+    has put on hold are approved by it; what waits in a review is left, for `onward review decide`. A worker carries it
+    out."""
+    _ask("retry", which, Choice(stage, key, state and state.value, error, reason), store, json=json)
 
 
 @program.command("drop")
 def drop(
-    position: PositionArgument = None,
+    which: WhichArgument = None,
     stage: StageOption = None,
     key: KeyOption = None,
     state: StateOption = None,
@@ -171,15 +172,15 @@ def drop(
     store: options.Store = None,
 ) -> None:
     """Give parked records up: they count as done and dropped. A worker carries it out."""
-    said = Choice(stage, key, state and state.value, error, reason, _position(position))
-    if said == Choice() and not all_:
-        raise Refused("drop which? say --stage, --key, --state, --error, --reason or a POSITION, or --all")
-    _ask("drop", said, store, json=json)
+    said = Choice(stage, key, state and state.value, error, reason)
+    if which is None and said == Choice() and not all_:
+        raise Refused("drop which? say --stage, --key, --state, --error, --reason, a POSITION or a KEY, or --all")
+    _ask("drop", which, said, store, json=json)
 
 
 @program.command("edit")
 def edit(
-    position: PositionArgument = None,
+    which: WhichArgument = None,
     stage: StageOption = None,
     key: KeyOption = None,
     state: StateOption = None,
@@ -203,11 +204,11 @@ def edit(
     the record as it came stays in its topic. It stays parked: `onward parked retry` tries it."""
     if value is not None and file is not None:
         raise Refused("say --value or --file, not both")
-    said = Choice(stage, key, state and state.value, error, reason, _position(position))
+    said = Choice(stage, key, state and state.value, error, reason)
     by = Config.read().user()
 
     async def work(books: Books) -> bool:
-        found = await _one(books, await _known(books, said))
+        found = await _one(books, which, said)
         from onward.cli.edited import Edited, declared  # it may load the app
 
         new = Edited(found, declared(found, app)).text(value, file)
@@ -215,74 +216,76 @@ def edit(
             show.note("nothing was changed")
             return False
         asked = await ask_edit(books, found, new, by, time.time())
-        answers = await _answers(books, [asked])
+        answers = await answers_of(books, [asked])
         _say("edit", [asked], answers, json=json)
-        return answers.get(asked.id, "").startswith("0 ")
+        return answers.get(asked.id or 0, "").startswith("0 ")
 
     if _with_books(store, work):
         leave(1)
 
 
-async def _one(books: Books, said: Choice) -> Found:
-    found = [one async for one in chosen(books, said, 2)]
+async def _one(books: Books, which: str | None, said: Choice) -> Found:
+    found = [one async for one in chosen(books, await _meant(books, which, said), 2)]
     if not found:
-        raise Refused("no parked record matches")
+        raise NotThere("no parked record matches" if which is None else f"nothing is parked as {which!r}")
     if len(found) > 1:
         both = " and ".join(f"{one.topic}:{one.partition}:{one.row.offset} of stage {one.stage}" for one in found)
         raise Refused(f"one record is edited at a time, and {both} match; name one by its POSITION, or say --stage")
     return found[0]
 
 
-def _ask(action: Literal["retry", "drop"], said: Choice, store: str | None, *, json: bool) -> None:
+def _ask(action: Literal["retry", "drop"], which: str | None, said: Choice, store: str | None, *, json: bool) -> None:
     by = Config.read().user()
 
-    async def work(books: Books) -> None:
-        asked = await ask(books, await _known(books, said), action, by, time.time())
-        answers = await _answers(books, asked)
-        _say(action, asked, answers, json=json)
+    async def work(books: Books) -> bool:
+        reviews = reviews_of((await books.survey()).apps)
+        asked = await ask(books, await _meant(books, which, said), action, by, time.time(), reviews)
+        if not asked:
+            _nothing(which, said)
+        _say(action, asked, await answers_of(books, asked), json=json)
+        for one in asked:
+            if one.undecided:
+                choices = ", ".join(reviews[one.stage].choices)
+                show.note(
+                    f"{one.stage} partition {one.partition}: {one.undecided} left, which wait for a decision: "
+                    f"`onward review decide POSITION|KEY CHOICE --stage {one.stage}`; the choices are {choices}"
+                )
+        return bool(asked) and not any(one.records for one in asked)
 
-    _with_books(store, work)
+    if _with_books(store, work):
+        show.failed("nothing was asked for: what matches waits for a decision, by `onward review decide`")
+        leave(1)
 
 
 def _say(action: str, asked: Sequence[Asked], answers: dict[int, str], *, json: bool) -> None:
     if json:
-        told = [{**msgspec.structs.asdict(one), "answer": answers.get(one.id)} for one in asked]
+        told = [{**msgspec.structs.asdict(one), "answer": answers.get(one.id or 0)} for one in asked]
         show.document({"action": action, "requests": told})
         return
     for one in asked:
-        answer = answers.get(one.id, f"{one.records} asked for; a worker that runs it carries it out")
-        print(f"{one.stage} partition {one.partition}: {answer}")
-    if not asked:
-        show.note("no parked record matches")
+        if one.id is not None:
+            answer = answers.get(one.id, f"{one.records} asked for; a worker that runs it carries it out")
+            print(f"{one.stage} partition {one.partition}: {answer}")
 
 
-async def _answers(books: Books, asked: Sequence[Asked]) -> dict[int, str]:
-    """What came of them, as far as workers live that carry them out and do so soon."""
-    ids = [one.id for one in asked]
-    live = {(held.stage, held.partition) for held in (await books.survey()).leases if held.live}
-    waited = [one.id for one in asked if (one.stage, one.partition) in live]
-    end = time.monotonic() + ANSWER
-    while True:
-        answers = dict(await books.answers(ids))
-        if all(id_ in answers for id_ in waited) or time.monotonic() > end:
-            return answers
-        await asyncio.sleep(0.05)
-
-
-async def _known(books: Books, said: Choice) -> Choice:
-    """With the stage's full name."""
-    if said.stage is None:
+async def _meant(books: Books, which: str | None, said: Choice) -> Choice:
+    """What is named by a position or key and by options, with full names."""
+    survey = await books.survey()
+    if said.stage is not None:
+        said = msgspec.structs.replace(said, stage=full_name("stage", said.stage, {one.stage for one in survey.stages}))
+    if which is None:
         return said
-    stages = {one.stage for one in (await books.survey()).stages}
-    return msgspec.structs.replace(said, stage=full_name("stage", said.stage, stages))
+    key, place = key_or_place(which, [one.topic for one in survey.topics])
+    if key is not None and said.key is not None:
+        raise Refused(f"{which!r} is a key, as it is no position of a topic that there is; say it or --key, not both")
+    return msgspec.structs.replace(said, key=said.key if key is None else key, place=place)
 
 
-def _position(text: str | None) -> Position | None:
-    if text is None:
-        return None
-    if (found := Position.parse(text)) is None:
-        raise Refused(f"{text!r} is no position; write TOPIC:PARTITION:OFFSET, or name a key by --key")
-    return found
+def _nothing(which: str | None, said: Choice) -> None:
+    """Says that nothing matches: an error where it was named, not where any were asked for that fit."""
+    if which is not None:
+        raise NotThere(f"nothing is parked as {which!r}; `onward trace` shows where a record is")
+    show.note("no parked record matches" if said != Choice() else "nothing is parked")
 
 
 def _with_books(store: str | None, work: Callable[[Books], Awaitable[T]]) -> T:
@@ -306,36 +309,3 @@ def _row(found: Found) -> list[str]:
         found.stage, f"{found.topic}:{found.partition}:{found.row.offset}", found.row.key or "-", found.row.state,
         f"{found.row.attempts}", told["since"][:19], (told["due"] or "-")[:19], why[:100],
     ]  # fmt: skip
-
-
-async def fate_of(books: Books, found: Found) -> Fate:
-    return await books.fate(found.stage, found.partition, found.row.offset)
-
-
-def whole(found: Found, fate: Fate) -> str:
-    told = found.told()
-    origin, key, when, headers, value = msgspec.json.decode(found.row.entry)
-    lines = [
-        f"{found.topic}:{found.partition}:{found.row.offset} of stage {found.stage}: {found.row.state}",
-        f"  key       {show.in_line(key) if key is not None else '-'}",
-        f"  time      {when}",
-        f"  origin    {origin or '-'}",
-        f"  headers   {msgspec.json.encode(headers or {}).decode()}",
-        f"  value     {msgspec.json.encode(value).decode()}",
-        f"  since     {told['since']}",
-    ]
-    if told["due"]:
-        lines.append(f"  due       {told['due']}")
-    if found.row.reason:
-        lines.append(f"  reason    {show.in_line(found.row.reason)}")
-    if found.row.approved:
-        lines.append("  approved  yes")
-    for one in found.attempts:
-        what = f"{one.error}: {show.in_line(one.message)}" if one.error else "passed"
-        lines.append(f"  attempt {one.number} {instant_text(one.at)} after {one.took:.3f} s: {what}")
-        lines += [f"    {line}" for line in one.traceback.splitlines()]
-    for request, done, result in fate.requests:
-        lines.append(f"  {request.action} asked for by {request.by}, carried out {instant_text(done)}: {result}")
-        if request.value is not None:
-            lines.append("    the record as it came stands in its topic; `onward trace` shows what was changed")
-    return "\n".join(lines)

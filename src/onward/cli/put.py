@@ -140,7 +140,7 @@ async def _topic(url: str, name: str, app_name: str | None) -> tuple[App | None,
         pass
     app = _app(survey, name, app_name)
     if app is not None:
-        return app, app.topics[full_name(f"topic of app {app.name}", name, app.topics)]
+        return app, app.topics[full_name("topic", name, app.topics, app.name)]
     known = {topic.name: topic for spec in survey.apps for topic in spec.topics}
     if app_name is not None:
         known = {full: topic for full, topic in known.items() if full.startswith(f"{app_name}.")}

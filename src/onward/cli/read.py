@@ -44,17 +44,19 @@ def read(
     try:
         wanted = wish(key, start)
     except ValueError as error:
-        raise Refused(f"--from {start} is neither an offset nor a time: {error}") from None
+        raise Refused(f"--from is an offset or a time: {error}") from None
     most = SCREEN if limit is None and show.out.is_terminal and not follow else limit
     with contextlib.suppress(KeyboardInterrupt):
         more = asyncio.run(_read(Config.read().store(store), topic, wanted, most, follow=follow, json=json))
-        if more and limit is None:
+        if more is None:
+            show.note("no record that is kept fits" if wanted != Wish() else "nothing is in it")
+        elif more and limit is None:
             show.note(f"the first {most}; --limit shows more")
 
 
-async def _read(url: str, name: str, wanted: Wish, most: int | None, *, follow: bool, json: bool) -> bool:
-    """Whether there is more than was printed."""
-    left = most
+async def _read(url: str, name: str, wanted: Wish, most: int | None, *, follow: bool, json: bool) -> bool | None:
+    """Whether there is more than was printed; None where nothing was."""
+    left, found = most, None
     async with stores.looking(url) as books:
         topics = {one.topic: one for one in (await books.survey()).topics}
         topic = full_name("topic", name, topics)
@@ -63,6 +65,7 @@ async def _read(url: str, name: str, wanted: Wish, most: int | None, *, follow: 
         if left == 0:
             return False
         async for records in kept(books, topic, partitions, wanted, follow=follow, moved=moved):
+            found = False
             more = left is not None and len(records) > left
             _write(records[:left], json=json)
             if left is not None:
@@ -71,7 +74,7 @@ async def _read(url: str, name: str, wanted: Wish, most: int | None, *, follow: 
                 left -= len(records)
             if follow:
                 sys.stdout.flush()
-    return False
+    return found
 
 
 def _write(records: list[Kept], *, json: bool) -> None:

@@ -16,7 +16,7 @@ from onward.cli import options, show
 from onward.cli.progress import log_lines
 from onward.cli.show import Column
 from onward.config import Config, assigned
-from onward.errors import Refused
+from onward.errors import NotThere, Refused
 from onward.log import Books, Replay, Survey
 from onward.names import full_name
 from onward.plan import Plan
@@ -68,11 +68,11 @@ def start(
 ) -> None:
     config = Config.read()
     url = config.store(store)
+    first, last = _bound("--from", from_), None if to is None else _bound("--to", to)
     try:
-        first, last = replay.bound(from_), None if to is None else replay.bound(to)
         pace = None if rate is None else units.rate(rate)
     except ValueError as error:
-        raise Refused(f"onward replay: {error}") from None
+        raise Refused(f"--rate: {error}") from None
     job = asyncio.run(_job(url, stage, first, last, key, pace, same_id=same_id, by=config.user(), ask=not dry_run))
     if dry_run:
         _dry(url, config, job, app, json=json)
@@ -88,9 +88,13 @@ def start(
 
 
 @program.command("list")
-def list_(json: options.Json = False, store: options.Store = None) -> None:
+def list_(
+    limit: Annotated[int, typer.Option(metavar="N", min=1, help="At most so many failed records of each.")] = SCREEN,
+    json: options.Json = False,
+    store: options.Store = None,
+) -> None:
     """Show all replays, what has come of them, and which records failed."""
-    asyncio.run(_list(Config.read().store(store), json=json))
+    asyncio.run(_list(Config.read().store(store), limit, json=json))
 
 
 @program.command("cancel")
@@ -104,8 +108,16 @@ def cancel(
             return await books.cancel(number)
 
     if not asyncio.run(work()):
-        raise Refused(f"there is no replay {number} that is not over; `onward replay list` shows all")
+        raise NotThere(f"there is no replay {number} that is not over; `onward replay list` shows all")
     show.facts(f"replay {number} ends when what is in hand is done")
+
+
+def _bound(option: str, text: str) -> replay.Bound:
+    try:
+        return replay.bound(text)
+    except ValueError as error:
+        first = "`start`, an offset" if option == "--from" else "an offset"
+        raise Refused(f"{option} is {first} or a time: {error}") from None
 
 
 async def _job(
@@ -135,12 +147,13 @@ def _dry(url: str, config: Config, job: Replay, app: str | None, *, json: bool) 
     dry.show_run([found], url, Plan(), settings, json=json, replay=job)
 
 
-async def _list(url: str, *, json: bool) -> None:
+async def _list(url: str, limit: int, *, json: bool) -> None:
     async with stores.looking(url) as books:
         survey = await books.survey()
         live = _live(survey)
         jobs = [(facts, replay.told(facts, live)) for facts in survey.replays]
-        failed = {facts.replay.number: await _failed(books, facts, None if json else SCREEN) for facts, _ in jobs}
+        most = None if json else limit
+        failed = {facts.replay.number: await _failed(books, facts, most) for facts, _ in jobs}
     if json:
         told = [{**msgspec.structs.asdict(one), "failures": failed[one.number]} for _, one in jobs]
         show.document({"store": shown(url), "replays": told})
@@ -158,6 +171,9 @@ async def _list(url: str, *, json: bool) -> None:
         titles = ("position", "key", "attempts", "error or reason")
         columns = [Column("replay", number=True), *(Column(title) for title in titles)]
         show.facts(show.table("What failed:", columns, lost))
+    for one in (job for _, job in jobs):
+        if more := one.failed - len(failed[one.number]):
+            show.note(f"replay {one.number}: {more} more failed; --limit N shows more of each, --json all")
 
 
 def _live(survey: Survey) -> list[str]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Annotated
 
 import msgspec
@@ -12,15 +12,15 @@ import typer
 
 from onward import stores
 from onward.cli import options, show
-from onward.cli.parked import _answers as answers_of
-from onward.cli.parked import fate_of, whole
+from onward.cli.aside import answers_of, fate_of, whole
 from onward.cli.show import Column
 from onward.config import Config
 from onward.decide import decide as ask
 from onward.decide import reviews_of, told, waiting
-from onward.errors import OnwardError
+from onward.errors import NotThere
 from onward.log import Books, StageSpec
-from onward.names import full_name
+from onward.names import full_name, key_or_place
+from onward.parked import Found
 
 program = typer.Typer(help="Show what waits in reviews, and decide on it.", no_args_is_help=True)
 
@@ -34,7 +34,9 @@ StageOption = Annotated[
     str | None,
     typer.Option("--stage", metavar="S", help="Of this review; in short where only one fits.", show_default=False),
 ]
+WhichArgument = Annotated[str, typer.Argument(metavar="POSITION|KEY", help="This record, or those with this key.")]
 Reviews = dict[str, StageSpec]
+Seen = AsyncIterator[Found]
 
 
 @program.command("list")
@@ -49,10 +51,10 @@ def list_(
 ) -> None:
     """List what waits for a decision, a line each."""
 
-    async def work(books: Books, reviews: Reviews, stage: str | None) -> None:
+    async def work(books: Books, reviews: Reviews, seen: Seen) -> None:
         rows: list[list[str]] = []
         count, most = 0, limit if limit or json else SCREEN
-        async for found in waiting(books, reviews, which, stage):
+        async for found in seen:
             if count == most:
                 break
             line = told(found, reviews[found.stage].choices)
@@ -65,23 +67,27 @@ def list_(
                 rows.append([*cells, bytes(line["value"]).decode()[:100]])
         if rows:
             show.facts(show.table("", _COLUMNS, rows))
+        elif not count and which is not None:
+            raise _nothing(which)
         elif not json:
             show.note("nothing waits for a decision")
 
-    _with_books(store, stage, work)
+    _with_books(store, which, stage, work)
 
 
 @program.command("show")
 def show_(
-    which: Annotated[str, typer.Argument(metavar="POSITION|KEY", help="This record, or those with this key.")],
+    which: WhichArgument,
     stage: StageOption = None,
     json: options.Json = False,
     store: options.Store = None,
 ) -> None:
     """Show what waits whole: value, headers, and what went before."""
 
-    async def work(books: Books, reviews: Reviews, stage: str | None) -> None:
-        found = [one async for one in waiting(books, reviews, which, stage)]
+    async def work(books: Books, reviews: Reviews, seen: Seen) -> None:
+        found = [one async for one in seen]
+        if not found:
+            raise _nothing(which)
         if json:
             records = [
                 {**one.whole(await fate_of(books, one)), "choices": list(reviews[one.stage].choices)} for one in found
@@ -91,15 +97,13 @@ def show_(
         for one in found:
             print(whole(one, await fate_of(books, one)))
             print(f"  choices   {', '.join(reviews[one.stage].choices)}")
-        if not found:
-            raise OnwardError(f"nothing waits for a decision as {which!r}; `onward review list` shows what does")
 
-    _with_books(store, stage, work)
+    _with_books(store, which, stage, work)
 
 
 @program.command("decide")
 def decide(
-    which: Annotated[str, typer.Argument(metavar="POSITION|KEY", help="This record, or those with this key.")],
+    which: WhichArgument,
     choice: Annotated[str, typer.Argument(metavar="CHOICE", help="One of the review's choices.")],
     note: Annotated[str, typer.Option("--note", metavar="TEXT", help="What is to be remembered with it.")] = "",
     stage: StageOption = None,
@@ -109,30 +113,43 @@ def decide(
     """Decide on what waits. A worker carries it out."""
     by = Config.read().user()
 
-    async def work(books: Books, reviews: Reviews, stage: str | None) -> None:
-        found = [one async for one in waiting(books, reviews, which, stage)]
+    async def work(books: Books, reviews: Reviews, seen: Seen) -> None:
+        found = [one async for one in seen]
         if not found:
-            raise OnwardError(f"nothing waits for a decision as {which!r}; `onward review list` shows what does")
+            raise _nothing(which)
         asked = await ask(books, reviews, found, choice, note, by, time.time())
         answers = await answers_of(books, asked)
         if json:
-            requests = [{**msgspec.structs.asdict(one), "answer": answers.get(one.id)} for one in asked]
+            requests = [{**msgspec.structs.asdict(one), "answer": answers.get(one.id or 0)} for one in asked]
             show.document({"choice": choice, "requests": requests})
             return
         for one, record in zip(asked, found, strict=True):
             position = f"{record.topic}:{record.partition}:{record.row.offset}"
-            print(f"{one.stage} {position}: {answers.get(one.id, 'noted; a worker that runs it carries it out')}")
+            print(f"{one.stage} {position}: {answers.get(one.id or 0, 'noted; a worker that runs it carries it out')}")
 
-    _with_books(store, stage, work)
+    _with_books(store, which, stage, work)
+
+
+def _nothing(which: str) -> NotThere:
+    return NotThere(f"nothing waits for a decision as {which!r}; `onward review list` shows what does")
 
 
 def _with_books(
-    store: str | None, stage: str | None, work: Callable[[Books, Reviews, str | None], Awaitable[None]]
+    store: str | None,
+    which: str | None,
+    stage: str | None,
+    work: Callable[[Books, Reviews, Seen], Awaitable[None]],
 ) -> None:
+    """Calls `work` with what waits, as it was named."""
+
     async def opened() -> None:
         async with stores.looking(Config.read().store(store)) as books:
-            reviews = reviews_of((await books.survey()).apps)
-            await work(books, reviews, None if stage is None else full_name("review", stage, reviews))
+            survey = await books.survey()
+            reviews = reviews_of(survey.apps)
+            name = None if stage is None else full_name("review", stage, reviews)
+            topics = [one.topic for one in survey.topics]
+            key, place = (None, None) if which is None else key_or_place(which, topics)
+            await work(books, reviews, waiting(books, reviews, key, place, name))
 
     asyncio.run(opened())
 

@@ -82,6 +82,8 @@ def run(
         selected = tuple(name for app in found for name in app.stages if not selected or name in selected)
     if limit is not None and not dry_run:
         raise Refused("--limit goes with --dry-run; a run that changes something works on all there is")
+    if json and not (once or dry_run):
+        raise Refused("--json goes with --once or --dry-run; a service prints nothing, `onward status --json` shows it")
     if dry_run and metrics is not None:
         raise Refused("a dry run is no traffic, and has no metrics; leave --metrics out")
     if dry_run and processes > 1:
@@ -176,7 +178,7 @@ def _several(
     def command(number: int) -> list[str]:
         return running.command("--child", str(number))
 
-    parent = Parent(command, count, once=once, say=show.note)
+    parent = Parent(command, count, once=once, observers=[LoggingObserver()])
     with contextlib.ExitStack() as stack:
         if health is not None:
             stack.enter_context(serving(health, parent.health))

@@ -106,8 +106,10 @@ def fail(error: OnwardError) -> NoReturn:
     text = str(error)
     if isinstance(error, DeclarationError):
         faults = [f"{fault.where}: {fault.what}" for fault in error.faults]
-        count = f"{len(faults)} faults, the first at " if len(faults) > 1 else ""
-        text = "\n".join([*(f"  {fault}" for fault in faults), f"app {error.app!r}: {count}{faults[0]}"])
+        text = f"app {error.app!r}: {faults[0]}"
+        if len(faults) > 1:
+            last = f"app {error.app!r}: {len(faults)} faults, the first at {faults[0]}"
+            text = "\n".join([*(f"  {fault}" for fault in faults), last])
     *before, last = masked(text).splitlines() or [""]
     for one in before:
         err.line(one)

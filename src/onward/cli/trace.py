@@ -11,10 +11,8 @@ from onward import stores
 from onward.cli import options, show
 from onward.cli.journey import drawn, lines, plain
 from onward.config import Config
-from onward.errors import Refused
-from onward.log import Survey
-from onward.names import full_name
-from onward.record import Range
+from onward.errors import NotThere
+from onward.names import key_or_place
 from onward.trace import ABSENT, Journey, tracer
 
 JOURNEYS = 20
@@ -43,7 +41,7 @@ def trace(
 async def _trace(url: str, what: str, limit: int, *, is_key: bool, json: bool) -> None:
     async with stores.looking(url) as books:
         survey = await books.survey(0.0)
-        place = None if is_key else _place(what, survey)
+        place = None if is_key else key_or_place(what, [one.topic for one in survey.topics])[1]
         made = await tracer(books, survey)
         count = 0
         async for journey in made.of(place) if place is not None else made.of_key(what):
@@ -51,11 +49,11 @@ async def _trace(url: str, what: str, limit: int, *, is_key: bool, json: bool) -
                 show.note(f"the {'first' if place else 'newest'} {limit}; --limit shows more")
                 return
             if journey.at.kept == ABSENT:
-                raise Refused(f"{journey.at.place} is not written yet; `onward read` shows what is, --key means a key")
+                raise NotThere(f"{journey.at.place} is not written yet; `onward read` shows what is, --key means a key")
             count += 1
             _show(journey, count, json=json)
         if not count:
-            show.note(f"no record that is kept has the key {what!r}")
+            raise NotThere(f"no record that is kept has the key {what!r}")
 
 
 def _show(journey: Journey, number: int, *, json: bool) -> None:
@@ -66,14 +64,3 @@ def _show(journey: Journey, number: int, *, json: bool) -> None:
         show.out.print(drawn(journey))
     else:
         print(plain(journey))
-
-
-def _place(what: str, survey: Survey) -> Range | None:
-    """The position that is meant, with the topic's full name; None where it is a key."""
-    place = Range.parse(what)
-    if place is None:
-        return None
-    topics = [topic.topic for topic in survey.topics]
-    if "." not in place.topic and not any(name.partition(".")[2] == place.topic for name in topics):
-        return None
-    return place._replace(topic=full_name("topic", place.topic, topics))

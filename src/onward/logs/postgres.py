@@ -120,11 +120,11 @@ class PostgresLog:
         def job(connection: Connection) -> list[Lease]:
             until = self._instant(seconds) if seconds else None
             with connection.pipeline():
-                changed = [
-                    (lease, connection.execute(SQL.lease_renew, _held(lease) | {"until": until, "state": state}))  # type: ignore[arg-type]
+                changed = {
+                    lease: connection.execute(SQL.lease_renew, _held(lease) | {"until": until, "state": state})  # type: ignore[arg-type]
                     for lease, state in sorted(leases.items(), key=lambda one: (one[0].stage, one[0].partition))
-                ]
-            return [lease for lease, cursor in changed if not cursor.rowcount]
+                }
+            return [lease for lease in leases if not changed[lease].rowcount]
 
         return await self._leases.write(job) if leases else []
 

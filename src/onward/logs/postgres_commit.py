@@ -21,7 +21,7 @@ import psycopg
 
 from onward.claim import stage_of
 from onward.commit import Append, Commit, Lease
-from onward.errors import AlreadyCommitted, LeaseLost, OtherPartitions, Refused, StoreWentBack
+from onward.errors import AlreadyCommitted, LeaseLost, OnwardError, OtherPartitions, Refused, StoreWentBack
 from onward.logs.postgres_rows import (
     SQL,
     answer_row,
@@ -108,6 +108,8 @@ class Writing:
                 self._look_again()
             except psycopg.Error as lost:
                 return self._database.away(lost)
+            except OnwardError as away:
+                return away
             raise Again from error
         if error.sqlstate == UNKNOWN:
             topic, partition, has, believed = json.loads(detail)

@@ -71,7 +71,7 @@ class SQLiteLog:
     def __init__(self, url: str, *, clock: Clock | None = None, create: bool = True, listen: bool = False) -> None:
         self.url = url
         self._clock = clock or SystemClock()
-        self._file = File(path_of(url), create=create)
+        self._file = File(path_of(url), create=create, url=url)
         try:
             self._prepare(create)
             self._reading = self._file.connect(readonly=True)

@@ -85,7 +85,7 @@ class SQLiteBooks(SQLiteTrail):
     def __init__(self, url: str, *, clock: Clock | None = None) -> None:
         self.url = url
         self._clock = clock or SystemClock()
-        self._file = File(path_of(url), create=False)
+        self._file = File(path_of(url), create=False, url=url)
         try:
             found, _ = self._file.look(SQL.schema_version)
             if found > SCHEMA:

@@ -124,9 +124,13 @@ def _said(event: Event) -> tuple[int, str]:
             return DEBUG, "comes again later, as it asked for"
         case events.Failed():
             level = ERROR if event.state == "dead" else WARNING
-            return level, f"attempt {event.attempt}, now {event.state}: {event.reason}"
-        case events.Waiting(_, _, _, reason):
-            return INFO, f"waits for a person: {reason or 'no reason given'}"
+            which = f"attempt {event.attempt}" if event.attempt else "attempt that does not count"
+            return level, f"{which}, now {event.state}: {event.reason}"
+        case events.Waiting(choices=()):
+            why = f": {event.reason}" if event.reason else ""
+            return INFO, f"waits for a person{why}; `onward parked retry` approves it"
+        case events.Waiting():
+            return INFO, f"waits for a decision, {' or '.join(event.choices)}; `onward review decide` makes it"
         case events.Tripped(_, reason, probe_in):
             return ERROR, f"tripped, tries one record again in {probe_in:.1f} s: {reason}"
         case events.Recovered():
@@ -163,6 +167,13 @@ def _said(event: Event) -> tuple[int, str]:
             return WARNING, f"the clock of worker {worker} is {ahead:.1f} s ahead of this one's; {hint}"
         case events.Swept(blocks, rows, took):
             return INFO, f"retention: {blocks} blocks deleted, {rows} rows folded, in {took:.1f} s"
+        case events.ProcessEnded(process, code, again_in=None):
+            return WARNING, f"process {process} ended with {code}; the others do its work"
+        case events.ProcessEnded(process, code, again_in):
+            return WARNING, f"process {process} ended with {code}; started again in {again_in:g} s"
+        case events.ReplayAwaited(_, number, records):
+            hint = f"`onward replay cancel {number}` ends it"
+            return INFO, f"replay {number} of {records} records is not over, and this run ends when it is; {hint}"
         case events.Trouble(_, what):
             return ERROR, what
         case _:

@@ -23,7 +23,7 @@ def backup(url: str, to: Path) -> str:
         StoreNotFound: there is no store.
     """
     to = to.absolute()
-    file = File(path_of(url), create=False)
+    file = File(path_of(url), create=False, url=url)
     try:
         with whole(to) as part:
             connection = file.connect()

@@ -5,7 +5,11 @@ from __future__ import annotations
 import contextlib
 import errno
 import os
+import re
 import shutil
+import subprocess
+import sys
+from functools import cache
 from pathlib import Path
 from typing import Any, Literal
 
@@ -15,10 +19,13 @@ from onward.errors import Refused, StoreAway, StoreNotFound, StoreUncertain
 from onward.sqlite import guard
 
 PAGE = 8192
+DURABLE = ("synchronous=FULL", "fullfsync=ON", "checkpoint_fullfsync=ON")
+"""What is committed is on the disk; on macOS a plain fsync leaves it in the disk's own memory."""
+
 PRAGMAS = (
     f"page_size={PAGE}",
     "journal_mode=WAL",
-    "synchronous=FULL",
+    *DURABLE,
     "wal_autocheckpoint=0",
     "temp_store=FILE",
 )
@@ -26,7 +33,12 @@ PAGES_BEFORE_CHECKPOINT = 64_000_000 // PAGE
 LITTLE = 1_000_000_000
 """Bytes; with less than this free a disk is said to be nearly full."""
 
-_NETWORK = frozenset(["nfs", "nfs4", "cifs", "smb3", "smbfs", "9p", "afs", "ceph", "fuse.sshfs", "fuse.glusterfs"])
+_NETWORK = frozenset(
+    ["nfs", "nfs4", "cifs", "smb3", "smbfs", "9p", "afs", "afpfs", "ceph", "fuse.sshfs", "fuse.glusterfs"]
+)
+
+
+_MOUNTED = re.compile(r" on (/.*) \((\w+)[,)]")
 
 
 def path_of(url: str) -> Path:
@@ -41,13 +53,21 @@ class File:
     """A database file and the connections of this process to it. Closing it closes them all.
 
     Every commit is on disk when it returns (`synchronous=FULL`). Checkpoints are never automatic.
+
+    Args:
+        create: makes the file where there is none, in a folder that is there.
+        url: how it was named.
+
+    Raises:
+        StoreNotFound: there is none, and it is not to be made.
+        Refused: it cannot be made or written, or lies where it would not be safe.
     """
 
-    def __init__(self, path: Path, *, create: bool = True) -> None:
+    def __init__(self, path: Path, *, create: bool = True, url: str | None = None) -> None:
         with guard.turn:
             if not path.exists():
                 if not create:
-                    raise StoreNotFound(f"sqlite:///{path}")
+                    raise StoreNotFound(url or f"sqlite:///{path}", str(path))
                 _make(path)
             _refuse_network(path)
             _refuse_unwritable(path)
@@ -133,11 +153,16 @@ def room_for(path: Path) -> tuple[Literal["ok", "warning", "failed"], str]:
     return "ok", f"{free / 1e9:,.1f} GB are free in {folder}"
 
 
+def examine(url: str) -> list[tuple[str, Literal["ok", "warning", "failed"], str]]:
+    """What is to be thought of the place of a file, and what was seen."""
+    return [("disk", *room_for(path_of(url)))]
+
+
 def _make(path: Path) -> None:
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise Refused(f"{path} cannot be made: {_why(path.parent, error)}; name another place by --store") from error
+    if not path.parent.is_dir():
+        raise Refused(
+            f"{path} cannot be made: there is no folder {path.parent}; make it, if it is the one that is meant"
+        )
     try:
         # Only one that is not there: closing a descriptor of another would drop our locks on it.
         os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o644))
@@ -167,14 +192,28 @@ def _refuse_unwritable(path: Path) -> None:
 
 def _refuse_network(path: Path) -> None:
     """Locks and shared memory of SQLite do not work on a network file system."""
-    try:
-        mounts = [line.split() for line in Path("/proc/self/mounts").read_text().splitlines()]
-    except OSError:
-        return
     folder = str(path.resolve())
     best = max(
-        ((len(mount[1]), mount[2]) for mount in mounts if folder.startswith(mount[1].rstrip("/") + "/")),
+        ((len(place), type_) for place, type_ in _mounts() if folder.startswith(place.rstrip("/") + "/")),
         default=(0, ""),
     )
     if best[1] in _NETWORK:
         raise Refused(f"{path} lies on a {best[1]} file system, where SQLite's locks do not hold; use a local disk")
+
+
+def _mounts() -> list[tuple[str, str]]:
+    """Where file systems are mounted, and of which type each is; nothing where that cannot be known."""
+    try:
+        return [(line.split()[1], line.split()[2]) for line in Path("/proc/self/mounts").read_text().splitlines()]
+    except OSError:
+        return mounted() if sys.platform == "darwin" else []
+
+
+@cache
+def mounted() -> list[tuple[str, str]]:
+    """As `mount` tells it where there is no /proc: `//ann@host/share on /Volumes/share (smbfs, nodev)`."""
+    try:
+        told = subprocess.run(["mount"], capture_output=True, text=True, timeout=5).stdout
+    except (OSError, subprocess.TimeoutExpired):
+        return []
+    return _MOUNTED.findall(told)

@@ -18,7 +18,7 @@ from typing import Any, TypeVar
 import apsw
 
 from onward.errors import StoreAway
-from onward.sqlite.connection import PAGES_BEFORE_CHECKPOINT, File, away
+from onward.sqlite.connection import DURABLE, PAGES_BEFORE_CHECKPOINT, File, away
 from onward.sqlite.turn import Turn
 
 T = TypeVar("T")
@@ -185,5 +185,6 @@ class Pen:
 
     def _copy_beside(self) -> None:
         with contextlib.suppress(apsw.Error), contextlib.closing(apsw.Connection(str(self._file.path))) as connection:
-            connection.execute("PRAGMA synchronous=FULL")
+            for pragma in DURABLE:
+                connection.execute(f"PRAGMA {pragma}")
             connection.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchall()

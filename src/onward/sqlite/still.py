@@ -34,7 +34,7 @@ class Stills:
         """Keeps others from writing. A file that is not there is an empty one."""
         for url in self._copies:
             with contextlib.suppress(StoreNotFound):
-                file = File(path_of(url), create=False)
+                file = File(path_of(url), create=False, url=url)
                 try:
                     self._held.append((url, file, _connect(file)))
                     self._take_turn(file)

@@ -23,6 +23,7 @@ from onward.settings import masked
 from .diagram import diagram
 from .dryrun import DryRun
 from .errors import FileError
+from .metrics import Exposition, Watch
 from .model import Entity
 from .profile import profile
 from .report import formatter
@@ -33,8 +34,14 @@ PATIENCE = 60.0
 """Seconds for which a pass that is the only one waits for a retry."""
 
 
-def commands(app: App, entities: Sequence[Entity], *, schema: str, transactions: str = "") -> typer.Typer:
-    """`onward NAME`, with `profile`, `diagram` and `specification` below it."""
+def commands(
+    app: App, entities: Sequence[Entity], watching: list[Watch], *, schema: str, transactions: str = ""
+) -> typer.Typer:
+    """`onward NAME`, with `profile`, `diagram` and `specification` below it.
+
+    Args:
+        watching: who is told of deliveries and messages; metrics are, where the command runs the loader.
+    """
     made = typer.Typer(
         rich_markup_mode=None,
         pretty_exceptions_enable=False,
@@ -60,6 +67,7 @@ def commands(app: App, entities: Sequence[Entity], *, schema: str, transactions:
         nats_stream: Annotated[str | None, typer.Option("--nats_stream", "--nats-stream", help="NATS_STREAM")] = None,
         source: Annotated[str | None, typer.Option(help="SOURCE")] = None,
         target: Annotated[str | None, typer.Option(help="TARGET")] = None,
+        metrics: Annotated[str | None, typer.Option(metavar="HOST:PORT", help="METRICS")] = None,
         log_level: Annotated[str | None, typer.Option("--log_level", "--log-level", help="LOG_LEVEL")] = None,
         grace: Annotated[float, typer.Option(help="Seconds that a delivery in hand may take at a stop.", min=0)] = 10.0,
         store: Annotated[str | None, typer.Option(metavar="URL", help="The store, as `onward run` has it.")] = None,
@@ -81,21 +89,38 @@ def commands(app: App, entities: Sequence[Entity], *, schema: str, transactions:
             nats_stream=nats_stream,
             source=source,
             target=target,
+            metrics=metrics,
             log_level=log_level,
         )
         log = logging.getLogger(f"onward.{app.name}")
-        with Service(app, given=settings, store=store, grace=grace, observers=[_told(log)]) as running:
+        with (
+            Service(app, given=settings, store=store, grace=grace, observers=[_told(log)]) as running,
+            Exposition(running.settings.metrics, log) as exposition,
+        ):
             _lines(log, running.settings.log_level)
+            metrics = exposition.of(app.name, entities, running.look)
+            if metrics is not None:
+                running.tell(metrics)
+                watching.append(metrics.see)
             place, target = running.settings.source.open(), running.settings.target
             if running.settings.nats:
                 open_nats(running.settings.nats)  # asks nobody; what is not installed is said now
             if isinstance(place, Folder) and not Path(place.where).is_dir():
                 log.warning("%s is not there yet.", place.where)
-            one_pass: Callable[[], object] = partial(
+            work: Callable[[], object] = partial(
                 running.drain, patience=0.0 if running.settings.run_as_service else PATIENCE
             )
             if running.settings.dry_run:
-                one_pass = DryRun(app.name, entities, place, target, log, schema=schema, transactions=transactions).look
+                would = metrics.would if metrics is not None else None
+                dry = DryRun(
+                    app.name, entities, place, target, log, schema=schema, transactions=transactions, would=would
+                )
+                work = dry.look
+
+            def one_pass() -> None:
+                exposition.serve()
+                work()
+
             running.leave(serve(running, one_pass, log))
 
     @made.command("profile")

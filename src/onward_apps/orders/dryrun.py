@@ -1,7 +1,7 @@
 """What would be delivered: the true merge, in a transaction that is rolled back."""
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from onward.connect.objects import Objects
 
@@ -19,7 +19,7 @@ class DryRun:
     """Passes over all files that the target does not have; what was told once is not told again.
 
     Nothing is written: no ids are used, and a target that is not there is not made. While a pass runs, others
-    wait with what they would write to the target.
+    wait with what they would write to the target. `would` is called for each file that would be delivered.
     """
 
     def __init__(
@@ -32,9 +32,11 @@ class DryRun:
         *,
         schema: str,
         transactions: str = "",
+        would: Callable[[], object] | None = None,
     ) -> None:
         self._name, self._entities, self._place, self._target = name, entities, place, target
         self._log, self._schema, self._transactions = log, schema, transactions
+        self._would = would
         self._by_name = {entity.name: entity for entity in entities}
         self._told: set[tuple[str, str]] = set()
         self._warn = Once(log.warning)
@@ -90,6 +92,8 @@ class DryRun:
         self._told.add((file.key, file.identity))
         if delivery.repeated:
             return None
+        if new and self._would is not None:
+            self._would()
         if new:
             for text in [*lines, f"would persist {delivery.summary}."]:
                 self._log.info("Dry run %s: %s", delivery.delivery_id, text)

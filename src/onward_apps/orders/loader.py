@@ -11,6 +11,8 @@ from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
+from msgspec import structs
+
 from onward import App, Checkpoint, Database, Drop, Hold, Later, Record, Retry, Unavailable, __version__
 from onward.connect.nats import ID, JetStream, open_nats
 from onward.connect.objects import Objects
@@ -22,6 +24,7 @@ from .errors import BadRow, FileChanged, MassRemoval, SchemaDiffers
 from .find import Cursor, find, found_again
 from .listing import Once
 from .merge import Progress, merge
+from .metrics import Stopwatch, Watch
 from .model import Change, Delivery, Entity, File, Notified
 from .needs import missing
 from .notify import mark as marked
@@ -72,6 +75,7 @@ def loader(
     database = Database(lambda settings: settings.target.reveal())
     log = logging.getLogger(f"onward.{name}")
     warn = Once(log.warning)
+    watching: list[Watch] = []
     full = Due(FULL_LISTING)
 
     @app.resource
@@ -109,19 +113,21 @@ def loader(
             return Later("2m", give_up="1h")
 
         def merged(file: File) -> Delivery:
+            watch = Stopwatch()
             with tables.savepoint():
-                return merge(
+                delivery = merge(
                     file,
                     entities if file.kind == "TXN" else by_name[file.entity],
                     tables,
                     process=name,
-                    open_=lambda part: place.read(part.key, part.identity),
+                    open_=lambda part: watch.timed(place.read(part.key, part.identity)),
                     progress=progress,
                     say=lambda delivery_id, text: log.info("Delivery %d: %s", delivery_id, text),
                     approved=approved,
                     host=socket.gethostname(),
                     version=__version__,
                 )
+            return structs.replace(delivery, fetched=watch.seconds, modified=file.modified)
 
         try:
             try:
@@ -138,8 +144,10 @@ def loader(
 
     @app.stage(deliveries, to=changes)
     def announce(delivery: Delivery, settings: Settings, dry_run: bool) -> Any:
-        target = settings.target.kind
-        for text in [f"would persist {delivery.summary}."] if dry_run else after_commit(delivery, target):
+        for watch in () if dry_run else watching:
+            watch(delivery)
+        said = after_commit(delivery, settings.target.kind, counted=bool(watching))
+        for text in [f"would persist {delivery.summary}."] if dry_run else said:
             log.info("Delivery %d: %s", delivery.delivery_id, text)
         host, at, empty = socket.gethostname(), datetime.now(UTC), settings.notify_empty
         change = announced(delivery, entities, source=data_source, process=name, host=host, at=at, empty=empty)
@@ -169,13 +177,15 @@ def loader(
             return Drop("NATS is empty" if nats is None else "NOTIFICATIONS is off")
         told = await publish(change, nats, subject_of(data_source, name))
         log.info("Delivery %d: messages published.", told.delivery_id)
+        for watch in watching:
+            watch(told)
         return told
 
     @app.stage(notified, within=database, batch=100)
     def mark(told: list[Notified], tx: Any) -> None:
         marked(told, tables_of(tx, schema), name)
 
-    app.command(commands(app, entities, schema=schema, transactions=transactions))
+    app.command(commands(app, entities, watching, schema=schema, transactions=transactions))
     return app
 
 

@@ -181,7 +181,8 @@ class Delivery(Struct, frozen=True):
     file was merged before, and nothing was done now.
 
     `entity` is the entity it is about, several of a transaction file with commas between. `max_event_id` is the
-    highest event id of the process so far, `seconds` the time the merge took.
+    highest event id of the process so far, `seconds` the time the merge took, `fetched` how much of that it waited for
+    the file's bytes; `modified` is the file's.
     """
 
     delivery_id: int
@@ -195,6 +196,8 @@ class Delivery(Struct, frozen=True):
     max_event_id: int
     seconds: float
     repeated: bool = False
+    fetched: float = 0.0
+    modified: datetime | None = None
 
     @property
     def events(self) -> dict[str, int]:
@@ -226,11 +229,14 @@ class Change(Struct, frozen=True):
 
 
 class Notified(Struct, frozen=True):
-    """The message about a delivery is kept by NATS, since when (UTC); `repeated`: it was there before."""
+    """The message about a delivery is kept by NATS, since when (UTC); `repeated`: it was there before; `seconds`: how
+    long its answer took.
+    """
 
     delivery_id: int
     at: datetime
     repeated: bool = False
+    seconds: float = 0.0
 
 
 _encoder = msgspec.json.Encoder()

@@ -1,5 +1,6 @@
 """A change message -> NATS; what is acknowledged is marked in `loader_deliveries`."""
 
+import time
 from collections.abc import Sequence
 from datetime import UTC, datetime
 
@@ -36,9 +37,10 @@ async def publish(change: Record[Change], nats: JetStream, subject: str) -> Noti
     Raises:
         Unavailable: it may not be there; it is to be published again, under the same id.
     """
-    id_ = change.headers[ID]
+    id_, started = change.headers[ID], time.perf_counter()
     ack = await nats.publish(subject, msgspec.json.encode(change.value), id=id_)
-    return Notified(int(id_.rpartition(":")[2]), datetime.now(UTC), repeated=ack.repeated)
+    delivery_id, took = int(id_.rpartition(":")[2]), time.perf_counter() - started
+    return Notified(delivery_id, datetime.now(UTC), repeated=ack.repeated, seconds=took)
 
 
 def mark(told: Sequence[Notified], tables: Tables, process: str) -> None:

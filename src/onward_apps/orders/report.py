@@ -14,12 +14,18 @@ def formatter() -> logging.Formatter:
     return logging.Formatter(FORMAT, "%Y-%m-%d %H:%M:%S")
 
 
-def after_commit(delivery: Delivery, target: str) -> Iterator[str]:
-    """What is said once it is in the target, which is `sqlite` or `postgres`; nothing of a file that came again."""
+def after_commit(delivery: Delivery, target: str, *, counted: bool = False) -> Iterator[str]:
+    """What is said once it is in the target, which is `sqlite` or `postgres`; nothing of a file that came again.
+
+    Args:
+        counted: there are metrics of it.
+    """
     if delivery.repeated:
         return
     yield f"persisted to {target}."
     yield f"persisted {delivery.summary}."
+    if counted:
+        yield "prometheus counters incremented."
     yield f"processed ({lasted(delivery.seconds)} seconds)."
 
 

@@ -5,6 +5,8 @@ from typing import Annotated, Any
 from msgspec import Meta, Struct, defstruct
 
 from onward.connect.nats import NatsURL
+from onward.errors import Refused
+from onward.health import address
 
 from .place import Source, Target
 
@@ -32,6 +34,7 @@ class Settings(Struct, frozen=True):
     notify_empty: Annotated[bool, _env("NOTIFY_EMPTY")] = False
     nats: Annotated[NatsURL, _env("NATS")] = NatsURL("")
     nats_stream: Annotated[str, _env("NATS_STREAM")] = "paper-engine"
+    metrics: Annotated[str, _env("METRICS")] = "127.0.0.1:9000"
     log_level: Annotated[str, _env("LOG_LEVEL")] = "INFO"
 
     def __post_init__(self) -> None:
@@ -39,6 +42,11 @@ class Settings(Struct, frozen=True):
             raise ValueError(f"MIN_SLEEP {self.min_sleep} and MAX_SLEEP {self.max_sleep}: write 0 <= MIN <= MAX")
         if self.log_level.upper() not in LEVELS:
             raise ValueError(f"LOG_LEVEL is {self.log_level!r}; it may be {', '.join(LEVELS)}")
+        if self.metrics:
+            try:
+                address(self.metrics)
+            except Refused as error:
+                raise ValueError(f"METRICS: {error}") from None
         if set(self.nats_stream) & set(" .*>/\\\t\r\n"):
             raise ValueError(f"NATS_STREAM is {self.nats_stream!r}; it may have no blanks, nor any of . * > / \\")
 

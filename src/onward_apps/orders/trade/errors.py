@@ -35,6 +35,8 @@ class Throttled(OnwardError):
 class ClientMissing(OnwardError):
     """The HTTP client is not installed."""
 
+    exit_code = 2
+
     def __init__(self) -> None:
         super().__init__("the trade app talks HTTP; install its client: pip install 'onward[http]'")
 
