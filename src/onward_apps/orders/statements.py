@@ -1,8 +1,8 @@
 """The SQL of a merge, made of an entity's columns; what databases say each in its own way is left to `targets`.
 
-Tables that are gone when it is done: the staging table holds the rows of the file in its order (`seq`); `step` what each of them does:
-the event it makes, the row of the same key before it in the file (`before`) and whether it is the last of its key
-(`final`). Event `n` of a delivery gets the id `base + n`.
+Tables that are gone when it is done: the staging table holds the rows of the file in its order (`seq`); `step` what
+each of them does: the event it makes, the row of the same key before it in the file (`before`) and whether it is the
+last of its key (`final`). Event `n` of a delivery gets the id `base + n`.
 """
 
 from abc import ABC, abstractmethod
