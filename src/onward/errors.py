@@ -78,6 +78,10 @@ class StoreNotFound(Refused):
         super().__init__(f"there is no store at {where}; `onward run APP` or `onward put` makes one")
 
 
+class StoreMoved(Refused):
+    """A store takes nothing, as it has moved to another home, is on its way there, or is not whole yet."""
+
+
 class StartNeeded(Refused):
     """A new stage meets a topic that already has records, and does not say where to begin."""
 
@@ -155,6 +159,10 @@ class StoreAway(OnwardError):
     """The store cannot be used just now (locked, disk full, not reachable). Trying again is safe."""
 
 
+class DatabaseAway(StoreAway):
+    """As that, of a database of `within=`. Nothing was kept there."""
+
+
 class StoreUncertain(OnwardError):
     """The disk failed during a commit: whether it was kept only reading it again can tell.
 
@@ -210,7 +218,7 @@ class BadRecord(OnwardError):
 
 
 def cut(key: str | None) -> str:
-    """A key as an error shows it: its beginning, where it is long."""
+    """For Onward itself: a key as an error shows it: its beginning, where it is long."""
     return repr(key) if key is None or len(key) <= 100 else f"{key[:100]!r}..."
 
 
@@ -273,6 +281,16 @@ class NotIndexed(Refused):
         super().__init__(
             f"table {table} is not indexed by {field!r} (it is by {', '.join(indexed) or 'nothing'}); "
             f"add it to index= of the table"
+        )
+
+
+class KeyTooLong(OnwardError):
+    """A document is to be put under a key that is too long for a store to find it by."""
+
+    def __init__(self, table: str, key: str, most: int) -> None:
+        super().__init__(
+            f"table {table}: the key {cut(key)} has {len(key.encode())} bytes, the most is {most}; "
+            "take a hash of it for the key and keep it in the document"
         )
 
 

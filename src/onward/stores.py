@@ -9,19 +9,21 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
+from onward.carry import Carrier
 from onward.errors import Refused
 from onward.log import Books, Log
 
 
 class Kind(NamedTuple):
-    """What a URL looks like; where the classes of a scheme are, what makes a backup, and what looks whether all is well
-    with where it is, as `module:name`; imported at need."""
+    """What a URL looks like; where the classes of a scheme are, what makes a backup, what looks whether all is well
+    with where it is, and what moves it, as `module:name`; imported at need."""
 
     form: str
     log: str
     books: str
     backup: str
     examine: str
+    carrier: str
 
 
 _POSTGRES = Kind(
@@ -30,6 +32,7 @@ _POSTGRES = Kind(
     "onward.logs.postgres_books:PostgresBooks",
     "onward.postgres.backup:backup",
     "onward.postgres.server:examine",
+    "onward.logs.postgres_carry:PostgresCarrier",
 )
 SCHEMES = {
     "sqlite": Kind(
@@ -38,6 +41,7 @@ SCHEMES = {
         "onward.logs.sqlite_books:SQLiteBooks",
         "onward.sqlite.backup:backup",
         "onward.sqlite.connection:examine",
+        "onward.logs.sqlite_carry:SQLiteCarrier",
     ),
     "postgresql": _POSTGRES,
     "postgres": _POSTGRES,
@@ -98,6 +102,20 @@ def examine(url: str) -> list[Seen]:
         Refused: the URL is of no kind that there is, or it does not let us in.
     """
     return [tuple(seen) for seen in _class(_kind(url).examine)(url)]  # type: ignore[misc]
+
+
+@contextlib.asynccontextmanager
+async def carrying(url: str) -> AsyncIterator[Carrier]:
+    """A store that is to be moved, or the place for one; closed at the end.
+
+    Raises:
+        Refused: the URL is of no kind that there is.
+    """
+    carrier: Carrier = _class(_kind(url).carrier)(url)
+    try:
+        yield carrier
+    finally:
+        await carrier.close()
 
 
 @contextlib.asynccontextmanager

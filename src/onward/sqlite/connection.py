@@ -15,7 +15,7 @@ from typing import Any, Literal
 
 import apsw
 
-from onward.errors import Refused, StoreAway, StoreNotFound, StoreUncertain
+from onward.errors import Refused, StoreAway, StoreMoved, StoreNotFound, StoreUncertain
 from onward.sqlite import guard
 
 PAGE = 8192
@@ -126,6 +126,8 @@ class File:
 
 def away(error: apsw.Error, path: str) -> Exception:
     """What an error of the driver means to those above."""
+    if isinstance(error, apsw.ConstraintError) and error.extendedresult == apsw.SQLITE_CONSTRAINT_TRIGGER:
+        return StoreMoved(str(error).removeprefix("ConstraintError: "))  # no other trigger is there
     if isinstance(error, apsw.NotADBError | apsw.CorruptError):
         return Refused(f"{path} is no SQLite database that can be read: {error}")
     if isinstance(error, apsw.IOError):
