@@ -159,6 +159,10 @@ class StoreAway(OnwardError):
     """The store cannot be used just now (locked, disk full, not reachable). Trying again is safe."""
 
 
+class DatabaseAway(StoreAway):
+    """As that, of a database of `within=`. Nothing was kept there."""
+
+
 class StoreUncertain(OnwardError):
     """The disk failed during a commit: whether it was kept only reading it again can tell.
 

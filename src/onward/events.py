@@ -127,7 +127,7 @@ class Deaf(Event):
 
 @dataclass(frozen=True, slots=True)
 class Full(Event):
-    """As many records are `parked` as the partition may have; it stops reading."""
+    """As many records are `parked` as the partition may have; it stops reading. `key` has the most of them."""
 
     stage: str
     partition: int
@@ -223,6 +223,14 @@ class SavedFailed(Event):
 @dataclass(frozen=True, slots=True)
 class StoreAbsent(Event):
     """The store cannot be used; the worker waits and tries again."""
+
+    what: str
+    again_in: float
+
+
+@dataclass(frozen=True, slots=True)
+class DatabaseAbsent(Event):
+    """A database of `within=` cannot be used; the stage waits and tries again."""
 
     what: str
     again_in: float
