@@ -6,7 +6,8 @@ import psycopg
 import pytest
 
 from onward.errors import Refused, StoreAway
-from onward.postgres.connection import Database, rows, shown
+from onward.postgres.connection import Database, rows
+from onward.url import shown
 from servers import free_port
 
 SECRET = "p4ss%2Fw%40rd"

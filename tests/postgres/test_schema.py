@@ -27,7 +27,6 @@ def test_a_plain_owner_of_a_database_suffices(postgres_server: str, postgres: st
     PostgresLog(mine)
     with psycopg.connect(mine, autocommit=True) as connection:
         assert connection.execute("SELECT count(*) FROM onward.block").fetchone() == (0,)
-        connection.execute(f'REASSIGN OWNED BY "{role}" TO postgres') if False else None
     with psycopg.connect(postgres, autocommit=True) as connection:
         connection.execute(f'REASSIGN OWNED BY "{role}" TO postgres')
         connection.execute(f'DROP ROLE "{role}"')

@@ -58,7 +58,7 @@ def test_offsets_go_on_and_all_is_read_also_by_who_knows_only_the_old_one(postgr
     async def work(one: PostgresLog, other: PostgresLog) -> None:
         for turn in range(4):
             await put(one, turn, turn)
-            assert turned(postgres)
+            assert turned(postgres, FAR * (turn + 1))
             await put(other, turn)  # which believes that the segment before is the newest
         assert numbers(postgres) == [1, 2, 3, 4, 5]
         for log in (one, other):
@@ -82,8 +82,8 @@ def test_many_append_while_segments_are_begun(postgres: str) -> None:
                 await put(log, value)
 
         async def turns() -> None:
-            for _ in range(6):
-                await asyncio.to_thread(turned, postgres)
+            for turn in range(6):
+                await asyncio.to_thread(turned, postgres, FAR * (turn + 1))
 
         await asyncio.gather(puts(one), puts(other), puts(one), turns())
         offsets = [block.offset for block in await one.read(IN, 0, 0, 1_000, 1_000_000)]
@@ -110,7 +110,7 @@ def test_small_stores_have_few(postgres: str, monkeypatch: pytest.MonkeyPatch) -
     async def work(one: PostgresLog, other: PostgresLog) -> None:
         for step in range(40):
             await put(one, step)
-            await asyncio.to_thread(turned, postgres)
+            await asyncio.to_thread(turned, postgres, FAR * (step + 1))
         assert len(numbers(postgres)) < 12
 
     story(postgres, work)

@@ -145,8 +145,9 @@ class PostgresLog:
                 found = blocks_of(connection, statement, topic, partition, offset, records, size)
                 if found and found[0].offset <= offset:
                     break
-            # There may be a newer segment than those that are known.
-            return found if found or not self._segments.look(connection) else work(connection)
+            # Where all was read that these segments have, there may be a newer one.
+            reached = found[-1].offset + found[-1].count - offset >= records if found else False
+            return found if reached or not self._segments.look(connection) else work(connection)
 
         return await self._readers.read(lambda connection: self._with_segments(connection, work))
 
