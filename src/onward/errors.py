@@ -284,16 +284,6 @@ class NotIndexed(Refused):
         )
 
 
-class KeyTooLong(OnwardError):
-    """A document is to be put under a key that is too long for a store to find it by."""
-
-    def __init__(self, table: str, key: str, most: int) -> None:
-        super().__init__(
-            f"table {table}: the key {cut(key)} has {len(key.encode())} bytes, the most is {most}; "
-            "take a hash of it for the key and keep it in the document"
-        )
-
-
 class BadDocument(OnwardError):
     """A stored document can no longer be read as its table's type."""
 
