@@ -20,6 +20,7 @@ from onward.errors import NotThere, Refused
 from onward.log import Books, Replay, Survey
 from onward.names import full_name
 from onward.plan import Plan
+from onward.units import counted
 from onward.url import shown
 
 SCREEN = 20
@@ -78,13 +79,15 @@ def start(
         _dry(url, config, job, app, json=json)
     gone = sum(one.gone for one in job.ranges)
     if gone:
-        show.note(f"{gone} records are gone by retention and cannot be replayed")
+        show.note(f"{counted(gone, 'record is', 'records are')} gone by retention and cannot be replayed")
     if json:
         ranges = [(one.partition, one.first, one.end) for one in job.ranges]
         show.document({"number": job.number, "stage": job.stage, "ranges": ranges, "gone": gone})
     else:
         count = sum(one.end - one.first for one in job.ranges)
-        show.facts(f"replay {job.number} of {job.stage}: {count} records; a worker that runs it carries it out")
+        show.facts(
+            f"replay {job.number} of {job.stage}: {counted(count, 'record')}; a worker that runs it carries it out"
+        )
 
 
 @program.command("list")
