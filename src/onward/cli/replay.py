@@ -80,11 +80,13 @@ def start(
     gone = sum(one.gone for one in job.ranges)
     if gone:
         show.note(f"{counted(gone, 'record is', 'records are')} gone by retention and cannot be replayed")
+    count = sum(one.end - one.first for one in job.ranges)
+    if not count:
+        show.note(f"{job.stage} has been given no record that lies there; nothing was asked for")
     if json:
         ranges = [(one.partition, one.first, one.end) for one in job.ranges]
-        show.document({"number": job.number, "stage": job.stage, "ranges": ranges, "gone": gone})
-    else:
-        count = sum(one.end - one.first for one in job.ranges)
+        show.document({"number": job.number or None, "stage": job.stage, "ranges": ranges, "gone": gone})
+    elif count:
         show.facts(
             f"replay {job.number} of {job.stage}: {counted(count, 'record')}; a worker that runs it carries it out"
         )
@@ -140,6 +142,8 @@ async def _job(
         stage = full_name("stage", name, sorted({name for name, _ in standing.stages}))
         ranges = await replay.ranges(books, standing, stage, first, last)
         job = Replay(stage=stage, ranges=ranges, key=key, rate=pace, same_id=same_id, by=by, at=time.time())
+        if not any(one.end > one.first for one in ranges):
+            return job
         return job if not ask else msgspec.structs.replace(job, number=await books.replay(job))
 
 
