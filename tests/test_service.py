@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import threading
 import time
+import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -16,6 +18,7 @@ from onward import App, Checkpoint
 from onward.errors import SettingError
 from onward.events import Failed
 from onward.service import Service
+from servers import free_port
 
 
 class Numbers(Struct):
@@ -39,6 +42,35 @@ def program(told: list[int]) -> App:
         told.append(number)
 
     return app
+
+
+def test_health_is_told_in_a_pass_and_between(tmp_path: Path) -> None:
+    port = free_port()
+    told: list[dict] = []
+
+    def ask() -> None:
+        with urllib.request.urlopen(f"http://127.0.0.1:{port}/health", timeout=10) as answer:
+            told.append(json.load(answer))
+
+    app = App("count")
+    numbers = app.topic("numbers", int, key=str)
+
+    @app.source(to=numbers, every="1h")
+    def poll(cursor: int | None) -> Iterator[int]:
+        yield 1
+
+    @app.stage(numbers)
+    def tell(number: int) -> None:
+        ask()
+
+    with Service(app, store=f"sqlite:///{tmp_path}/s.db", health=f"{port}") as service:
+        ask()
+        service.drain()
+        ask()
+    assert [one["told"] for one in told] == ["before the first pass", "at work", "between two passes"]
+    assert set(told[1]["parts"]) == {"count.poll", "count.tell"}
+    with pytest.raises(OSError):
+        ask()
 
 
 def test_each_pass_calls_the_sources_once_and_delivers(tmp_path: Path) -> None:

@@ -6,6 +6,7 @@ Each check is a finding of its own, so one that fails hides no other. Nothing is
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import platform
 from collections.abc import AsyncIterator, Iterator, Sequence
 from typing import Literal
@@ -22,8 +23,8 @@ from onward.errors import OnwardError, StoreNotFound
 from onward.failure import kind_of, message_of
 from onward.log import AppSpec, Survey
 from onward.resource import Resources
-from onward.sqlite.connection import path_of, room_for
 from onward.units import counted
+from onward.url import shown
 
 State = Literal["ok", "warning", "failed"]
 
@@ -47,17 +48,15 @@ async def examine(config: Config, store: str, apps: Sequence[App]) -> AsyncItera
     try:
         async with stores.looking(store) as books:
             survey = await books.survey()
-        yield Finding(
-            "store",
-            "ok",
-            f"{store} holds {counted(len(survey.apps), 'app')} and {counted(len(survey.topics), 'topic')}",
-        )
+        holds = f"{counted(len(survey.apps), 'app')} and {counted(len(survey.topics), 'topic')}"
+        yield Finding("store", "ok", f"{shown(store)} holds {holds}")
     except StoreNotFound:
-        yield Finding("store", "ok", f"{store} is not there yet; the first command that writes makes it")
+        yield Finding("store", "ok", f"{shown(store)} is not there yet; the first command that writes makes it")
     except OnwardError as error:
         yield Finding("store", "failed", str(error))
-    if store.startswith("sqlite:"):
-        yield Finding("store: disk", *room_for(path_of(store)))
+    with contextlib.suppress(OnwardError):  # which was said by then
+        for what, state, told in await asyncio.to_thread(stores.examine, store):
+            yield Finding(f"store: {what}", state, told)
     for finding in _working(survey):
         yield finding
     for app in apps:

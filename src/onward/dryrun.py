@@ -31,6 +31,7 @@ from onward.process import spare_the_collector
 from onward.ration import NEVER
 from onward.run import Signals
 from onward.survey import Standing
+from onward.url import shown
 from onward.worker import Worker
 from onward.would import DryRun, told
 
@@ -95,7 +96,7 @@ async def dry_run(
             await asyncio.to_thread(still.look)
         if replay is not None:
             standing = _at_rest(standing)
-        overlay = Overlay(books, standing, url=store, readers=set(stages), clock=clock)
+        overlay = Overlay(books, standing, url=shown(store), readers=set(stages), clock=clock)
         if replay is not None:
             await overlay.replay(replay)
         worker = Worker(

@@ -78,6 +78,10 @@ class StoreNotFound(Refused):
         super().__init__(f"there is no store at {where}; `onward run APP` or `onward put` makes one")
 
 
+class StoreMoved(Refused):
+    """A store takes nothing, as it has moved to another home, is on its way there, or is not whole yet."""
+
+
 class StartNeeded(Refused):
     """A new stage meets a topic that already has records, and does not say where to begin."""
 
@@ -156,6 +160,10 @@ class StoreAway(OnwardError):
     """The store cannot be used just now (locked, disk full, not reachable). Trying again is safe."""
 
 
+class DatabaseAway(StoreAway):
+    """As that, of a database of `within=`. Nothing was kept there."""
+
+
 class StoreUncertain(OnwardError):
     """The disk failed during a commit: whether it was kept only reading it again can tell.
 
@@ -211,7 +219,7 @@ class BadRecord(OnwardError):
 
 
 def cut(key: str | None) -> str:
-    """A key as an error shows it: its beginning, where it is long."""
+    """For Onward itself: a key as an error shows it: its beginning, where it is long."""
     return repr(key) if key is None or len(key) <= 100 else f"{key[:100]!r}..."
 
 

@@ -229,6 +229,14 @@ class StoreAbsent(Event):
 
 
 @dataclass(frozen=True, slots=True)
+class DatabaseAbsent(Event):
+    """A database of `within=` cannot be used; the stage waits and tries again."""
+
+    what: str
+    again_in: float
+
+
+@dataclass(frozen=True, slots=True)
 class ClocksDiffer(Event):
     """The clock of another worker is so many seconds ahead of this one's."""
 

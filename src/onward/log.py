@@ -19,6 +19,7 @@ from typing import Protocol
 
 from msgspec import Struct
 
+from onward.carry import Mark
 from onward.claim import Claim, Met, News, Range, Replay  # noqa: F401
 from onward.commit import Append, Attempt, Block, Commit, Lease, Parked, Request, SourceState, Span, State, Totals  # noqa: F401
 from onward.document import Document, Documents
@@ -229,6 +230,9 @@ class Looking(Protocol):
 
     async def evidence(self) -> tuple[Survey, Sequence[Evidence], Sequence[BlockRow]]:
         """Every row that counts, for the audit."""
+
+    async def home(self) -> Mark | None:
+        """The mark of a store that has moved or is on its way; None where there is none."""
 
     async def backlogs(self, topics: Iterable[str]) -> tuple[Sequence[AppSpec], Sequence[Backlog]]:
         """All apps, and the backlog of each stage that has read one of these topics, by name. Quick also where much

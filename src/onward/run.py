@@ -19,7 +19,7 @@ from onward.declaration import spec_of
 from onward.errors import StoreAway
 from onward.events import Observer, StoreAbsent
 from onward.exit import STOPPING, keep
-from onward.health import Address, Health, serving
+from onward.health import Health
 from onward.log import Survey
 from onward.names import full_name
 from onward.plan import Plan, Report
@@ -29,6 +29,9 @@ from onward.status import AppStatus, status
 from onward.worker import Worker
 
 T = TypeVar("T")
+
+Told = Callable[[Callable[[], Health]], contextlib.AbstractContextManager[Any]]
+"""Tells, while it is entered, what it is given; as `health.serving` at an address."""
 
 
 class Signals:
@@ -88,7 +91,7 @@ def run(
     *,
     observers: Sequence[Observer] = (),
     watch: Callable[[Survey], None] | None = None,
-    health: Address | None = None,
+    health: Told | None = None,
 ) -> Ended:
     """Runs until a signal stops it or, under `once`, all is done. To be called in the main thread.
 
@@ -97,10 +100,10 @@ def run(
     Args:
         settings: by app.
         watch: called with what the store holds, about twice a second.
-        health: where to tell over HTTP whether this process is well.
+        health: is given what says whether this process is well, and entered while it runs.
 
     Raises:
-        Refused: the declaration does not fit the store, or the address of `health` cannot be used.
+        Refused: the declaration does not fit the store, or what `health` raises.
         StoreAway: under `once`, the store was away for longer than the patience.
     """
     spare_the_collector()
@@ -124,7 +127,7 @@ async def _run(
     settings: Mapping[str, Any],
     observers: Sequence[Observer],
     watch: Callable[[Survey], None] | None,
-    health: Address | None,
+    health: Told | None,
     signals: Signals,
 ) -> Ended:
     loop = asyncio.get_running_loop()
@@ -143,7 +146,7 @@ async def _run(
     async with contextlib.AsyncExitStack() as stack:
         stack.enter_context(_ending(signals))
         if health is not None:
-            stack.enter_context(serving(health, look))
+            stack.enter_context(health(look))
         log = await opened(lambda: stores.open_log(store, listen=True))
         stack.push_async_callback(log.close)
         books = await opened(lambda: stores.open_books(store))

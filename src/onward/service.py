@@ -11,8 +11,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import threading
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from types import TracebackType
 from typing import Any, NoReturn
 
@@ -22,6 +23,7 @@ from onward.config import Config
 from onward.errors import StoreAway
 from onward.events import Observer, StoreAbsent
 from onward.exit import leave
+from onward.health import Health, address, serving
 from onward.plan import Plan
 from onward.run import Signals
 from onward.status import AppStatus
@@ -43,9 +45,11 @@ class Service:
         store: its URL, else as every command finds it.
         grace: seconds that work in hand has to finish at a stop.
         observers: are told all events.
+        health: `HOST:PORT` where to tell over HTTP whether the process is well, also between passes.
 
     Raises:
         SettingError: the settings cannot be read.
+        Refused: `health` is no address, or (as the block is entered) one that cannot be used.
     """
 
     def __init__(
@@ -56,12 +60,17 @@ class Service:
         store: str | None = None,
         grace: float = 10.0,
         observers: Sequence[Observer] = (),
+        health: str | None = None,
     ) -> None:
         config = Config.read()
         self.settings: Any = config.settings(app, given)
         self.store = config.store(store)
         self.failed = False
         self._app, self._grace, self._observers = app, grace, list(observers)
+        self._health_at = None if health is None else address(health)
+        self._served = contextlib.ExitStack()
+        self._asked: Callable[[], Health] | None = None
+        self._between = Health(True, True, "before the first pass", {})
         self._signals = Signals()
         self._woken = threading.Event()
 
@@ -83,10 +92,17 @@ class Service:
         plan = Plan(once=True, patience=patience, grace=self._grace)
         try:
             ended = running.run(
-                [self._app], self.store, plan, {self._app.name: self.settings}, observers=self._observers
+                [self._app],
+                self.store,
+                plan,
+                {self._app.name: self.settings},
+                observers=self._observers,
+                health=self._under_way,
             )
+            self._between = Health(True, True, "between two passes", {})
         except StoreAway as error:
             self.failed = True
+            self._between = Health(True, False, "the store is away", {})
             for observer in self._observers:
                 observer(StoreAbsent(str(error), 0.0))
             return not self.stopped
@@ -115,7 +131,21 @@ class Service:
         """Ends the process with this exit `code`, also where a call that cannot be stopped would keep it."""
         leave(code)
 
+    @contextlib.contextmanager
+    def _under_way(self, look: Callable[[], Health]) -> Iterator[None]:
+        self._asked = look
+        try:
+            yield
+        finally:
+            self._asked = None
+
+    def _health(self) -> Health:
+        asked = self._asked
+        return asked() if asked is not None else self._between
+
     def __enter__(self) -> Service:
+        if self._health_at is not None:
+            self._served.enter_context(serving(self._health_at, self._health))
         self._signals.__enter__()
         self._signals.on_first(self._woken.set)
         return self
@@ -124,3 +154,4 @@ class Service:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self._signals.__exit__(kind, error, trace)
+        self._served.close()

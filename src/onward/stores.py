@@ -7,28 +7,48 @@ import contextlib
 from collections.abc import AsyncIterator, Callable
 from importlib import import_module
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple
 
+from onward.carry import Carrier
 from onward.errors import Refused
 from onward.log import Books, Log
 
 
 class Kind(NamedTuple):
-    """Where the classes of a scheme are, and what makes a backup, as `module:name`; imported at need."""
+    """What a URL looks like; where the classes of a scheme are, what makes a backup, what looks whether all is well
+    with where it is, and what moves it, as `module:name`; imported at need."""
 
+    form: str
     log: str
     books: str
     backup: str
+    examine: str
+    carrier: str
 
 
+_POSTGRES = Kind(
+    "postgresql://USER@HOST/DATABASE",
+    "onward.logs.postgres:PostgresLog",
+    "onward.logs.postgres_books:PostgresBooks",
+    "onward.postgres.backup:backup",
+    "onward.postgres.server:examine",
+    "onward.logs.postgres_carry:PostgresCarrier",
+)
 SCHEMES = {
     "sqlite": Kind(
-        "onward.logs.sqlite:SQLiteLog", "onward.logs.sqlite_books:SQLiteBooks", "onward.sqlite.backup:backup"
+        "sqlite:///FILE",
+        "onward.logs.sqlite:SQLiteLog",
+        "onward.logs.sqlite_books:SQLiteBooks",
+        "onward.sqlite.backup:backup",
+        "onward.sqlite.connection:examine",
+        "onward.logs.sqlite_carry:SQLiteCarrier",
     ),
-    "postgresql": Kind(
-        "onward.logs.postgres:PostgresLog", "onward.logs.postgres_books:PostgresBooks", "onward.postgres.backup:backup"
-    ),
+    "postgresql": _POSTGRES,
+    "postgres": _POSTGRES,
 }
+
+Seen = tuple[str, Literal["ok", "warning", "failed"], str]
+"""One thing that was looked at: what it is, what is to be thought of it, what was seen and, if need be, what to do."""
 
 
 def open_log(url: str, *, listen: bool = False) -> Log:
@@ -74,6 +94,30 @@ async def backup(url: str, file: Path) -> Backup:
     return Backup(file.stat().st_size, use)
 
 
+def examine(url: str) -> list[Seen]:
+    """Where a store is, or is to be: whether all is well there. Nothing is written. Blocks.
+
+    Raises:
+        StoreAway: it cannot be reached.
+        Refused: the URL is of no kind that there is, or it does not let us in.
+    """
+    return [tuple(seen) for seen in _class(_kind(url).examine)(url)]  # type: ignore[misc]
+
+
+@contextlib.asynccontextmanager
+async def carrying(url: str) -> AsyncIterator[Carrier]:
+    """A store that is to be moved, or the place for one; closed at the end.
+
+    Raises:
+        Refused: the URL is of no kind that there is.
+    """
+    carrier: Carrier = _class(_kind(url).carrier)(url)
+    try:
+        yield carrier
+    finally:
+        await carrier.close()
+
+
 @contextlib.asynccontextmanager
 async def looking(url: str) -> AsyncIterator[Books]:
     """As `open_books`, closed at the end."""
@@ -97,7 +141,7 @@ async def writing(url: str) -> AsyncIterator[Log]:
 def _kind(url: str) -> Kind:
     scheme = url.partition(":")[0].partition("+")[0]
     if "://" not in url or scheme not in SCHEMES:
-        known = ", ".join(f"{name}:///..." for name in SCHEMES)
+        known = ", ".join(dict.fromkeys(kind.form for kind in SCHEMES.values()))
         raise Refused(f"the store's URL begins with {url.partition(':')[0]!r}; this version opens {known}")
     return SCHEMES[scheme]
 

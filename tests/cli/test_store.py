@@ -51,7 +51,7 @@ CHANGING = [
     ("put", "orders", "--app", SHOP), ("parked", "drop", "--all"), ("pause", "bill"), ("resume", "bill"),
     ("forget", "bill", "--yes"), ("repartition", "orders", "3"), ("backup", "copy.db"), ("status", "shop"),
     ("parked", "show"), ("parked", "retry"), ("read", "orders", "--key", "c"), ("trace", "c"), ("review", "list"),
-    ("replay", "bill", "--from", "start"), ("replay", "list"), ("table", "accounts"), ("task", SHOP),
+    ("replay", "bill", "--from", "start"), ("replay", "list"), ("table", "accounts"), ("task", SHOP), ("move", "--to", "sqlite:///other.db"),
 ]  # fmt: skip
 
 

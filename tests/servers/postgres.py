@@ -8,7 +8,7 @@ import shutil
 import signal
 import subprocess
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
@@ -121,6 +121,20 @@ def database(server: str) -> Iterator[str]:
         yield url
     finally:
         _drop(server, url)
+
+
+@pytest.fixture
+def databases(postgres_server: str) -> Iterator[Callable[[], str]]:
+    """Makes databases, each new and empty; gives the URL."""
+    made = []
+
+    def fresh() -> str:
+        made.append(_create(postgres_server))
+        return made[-1]
+
+    yield fresh
+    for url in made:
+        _drop(postgres_server, url)
 
 
 @pytest.fixture

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import asyncio
 
-from onward import stores
 from onward.audit import Breach, breaches, recounted
 from onward.claim import stage_of
-from onward.cli import options, show
+from onward.cli import opened, options, show
 from onward.cli.status import chosen
 from onward.config import Config
 from onward.exit import leave
@@ -31,7 +30,7 @@ def audit(apps: options.Apps = None, json: options.Json = False, store: options.
 
 
 async def _audit(url: str, names: list[str]) -> tuple[int, int, list[Breach]]:
-    async with stores.looking(url) as books:
+    async with opened.looking(url) as books:
         survey, evidence, blocks = await books.evidence()
         apps = {app.name for app in chosen(survey, names)} if names else None
 

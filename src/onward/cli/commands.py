@@ -28,6 +28,7 @@ HOMES = {
     "table": "table",
     "pause": "pause",
     "resume": "pause",
+    "move": "move",
     "forget": "forget",
     "backup": "backup",
     "repartition": "repartition",

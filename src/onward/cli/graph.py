@@ -9,8 +9,8 @@ from typing import Annotated
 import typer
 
 from onward import graph as graphs
-from onward import load, stores
-from onward.cli import options, show
+from onward import load
+from onward.cli import opened, options, show
 from onward.cli.status import chosen
 from onward.config import Config
 from onward.errors import StoreNotFound
@@ -43,7 +43,7 @@ async def _spec(url: str, name: str) -> AppSpec:
     if not load.is_name(name):
         return chosen(EMPTY, [name])[0]
     try:
-        async with stores.looking(url) as books:
+        async with opened.looking(url) as books:
             return chosen(await books.survey(), [name])[0]
     except StoreNotFound:
         return chosen(EMPTY, [name])[0]

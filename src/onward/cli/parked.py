@@ -11,8 +11,7 @@ from typing import Annotated, Literal, TypeVar
 import msgspec
 import typer
 
-from onward import stores
-from onward.cli import options, show
+from onward.cli import opened, options, show
 from onward.cli.aside import answers_of, fate_of, whole
 from onward.cli.show import Column
 from onward.config import Config
@@ -290,11 +289,11 @@ def _nothing(which: str | None, said: Choice) -> None:
 
 
 def _with_books(store: str | None, work: Callable[[Books], Awaitable[T]]) -> T:
-    async def opened() -> T:
-        async with stores.looking(Config.read().store(store)) as books:
+    async def looked() -> T:
+        async with opened.looking(Config.read().store(store)) as books:
             return await work(books)
 
-    return asyncio.run(opened())
+    return asyncio.run(looked())
 
 
 _COLUMNS = [

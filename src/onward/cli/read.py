@@ -9,8 +9,7 @@ from typing import Annotated
 
 import typer
 
-from onward import stores
-from onward.cli import options, show
+from onward.cli import opened, options, show
 from onward.config import Config
 from onward.errors import Refused
 from onward.names import full_name
@@ -22,7 +21,8 @@ SCREEN = 20
 
 def read(
     topic: Annotated[
-        str, typer.Argument(metavar="TOPIC", help="In short where only one fits.", autocompletion=options.topics)
+        str,
+        typer.Argument(metavar="TOPIC", help="The topic; in short where only one fits.", autocompletion=options.topics),
     ],
     key: Annotated[
         str | None,
@@ -57,7 +57,7 @@ def read(
 async def _read(url: str, name: str, wanted: Wish, most: int | None, *, follow: bool, json: bool) -> bool | None:
     """Whether there is more than was printed; None where nothing was."""
     left, found = most, None
-    async with stores.looking(url) as books:
+    async with opened.looking(url) as books:
         topics = {one.topic: one for one in (await books.survey()).topics}
         topic = full_name("topic", name, topics)
         facts = topics[topic]

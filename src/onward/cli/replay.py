@@ -10,9 +10,9 @@ import msgspec
 import typer
 from typer.core import TyperGroup
 
-from onward import load, replay, stores, units
+from onward import load, replay, units
 from onward.cli import dryrun as dry
-from onward.cli import options, show
+from onward.cli import opened, options, show
 from onward.cli.progress import log_lines
 from onward.cli.show import Column
 from onward.config import Config, assigned
@@ -45,20 +45,34 @@ program = typer.Typer(
 @program.command("start", help="Ask for a replay; `start` may be left out.")
 def start(
     stage: Annotated[
-        str, typer.Argument(metavar="STAGE", help="In short where only one fits.", autocompletion=options.stages)
+        str,
+        typer.Argument(metavar="STAGE", help="The stage; in short where only one fits.", autocompletion=options.stages),
     ],
     from_: Annotated[
-        str, typer.Option("--from", metavar="start|OFFSET|TIME", help="The first record.", show_default=False)
+        str,
+        typer.Option(
+            "--from",
+            metavar="start|OFFSET|TIME",
+            help="From where on: the first kept record, an offset of each partition, or a time.",
+            show_default=False,
+        ),
     ],
     to: Annotated[
         str | None,
-        typer.Option("--to", metavar="OFFSET|TIME", help="Up to before this one.", show_default=False),
+        typer.Option(
+            "--to",
+            metavar="OFFSET|TIME",
+            help="Up to before this offset or time; at the latest where the stage stands.",
+            show_default=False,
+        ),
     ] = None,
     key: Annotated[str | None, typer.Option(metavar="K", help="Only of this key.", show_default=False)] = None,
     rate: Annotated[
-        str | None, typer.Option(metavar="N/s", help="Not more than so many records.", show_default=False)
+        str | None, typer.Option(metavar="N/s", help="At most so many records; also N/m or N/h.", show_default=False)
     ] = None,
-    same_id: Annotated[bool, typer.Option("--same-id", help="With the Record.id that they had.")] = False,
+    same_id: Annotated[
+        bool, typer.Option("--same-id", help="Under the Record.id that they had; else with the replay's number in it.")
+    ] = False,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Show what it would do; ask for nothing.")] = False,
     app: Annotated[
         str | None,
@@ -104,12 +118,12 @@ def list_(
 
 @program.command("cancel")
 def cancel(
-    number: Annotated[int, typer.Argument(metavar="N", help="Its number.")], store: options.Store = None
+    number: Annotated[int, typer.Argument(metavar="N", help="The number of the replay.")], store: options.Store = None
 ) -> None:
     """End a replay; what it has done stays done."""
 
     async def work() -> bool:
-        async with stores.looking(Config.read().store(store)) as books:
+        async with opened.looking(Config.read().store(store)) as books:
             return await books.cancel(number)
 
     if not asyncio.run(work()):
@@ -137,7 +151,7 @@ async def _job(
     by: str,
     ask: bool,
 ) -> Replay:
-    async with stores.looking(url) as books:
+    async with opened.looking(url) as books:
         standing = await books.standing()
         stage = full_name("stage", name, sorted({name for name, _ in standing.stages}))
         ranges = await replay.ranges(books, standing, stage, first, last)
@@ -155,7 +169,7 @@ def _dry(url: str, config: Config, job: Replay, app: str | None, *, json: bool) 
 
 
 async def _list(url: str, limit: int, *, json: bool) -> None:
-    async with stores.looking(url) as books:
+    async with opened.looking(url) as books:
         survey = await books.survey()
         live = _live(survey)
         jobs = [(facts, replay.told(facts, live)) for facts in survey.replays]

@@ -10,8 +10,7 @@ from typing import Annotated
 import msgspec
 import typer
 
-from onward import stores
-from onward.cli import options, show
+from onward.cli import opened, options, show
 from onward.cli.aside import answers_of, fate_of, whole
 from onward.cli.show import Column
 from onward.config import Config
@@ -142,8 +141,8 @@ def _with_books(
 ) -> None:
     """Calls `work` with what waits, as it was named."""
 
-    async def opened() -> None:
-        async with stores.looking(Config.read().store(store)) as books:
+    async def looked() -> None:
+        async with opened.looking(Config.read().store(store)) as books:
             survey = await books.survey()
             reviews = reviews_of(survey.apps)
             name = None if stage is None else full_name("review", stage, reviews)
@@ -151,7 +150,7 @@ def _with_books(
             key, place = (None, None) if which is None else key_or_place(which, topics)
             await work(books, reviews, waiting(books, reviews, key, place, name))
 
-    asyncio.run(opened())
+    asyncio.run(looked())
 
 
 _COLUMNS = [

@@ -7,6 +7,7 @@ import contextlib
 import os
 import threading
 from collections.abc import Sequence
+from functools import partial
 from typing import Annotated, Any
 
 import typer
@@ -44,7 +45,12 @@ def run(
     ] = None,
     set_: Annotated[
         list[str] | None,
-        typer.Option("--set", metavar="FIELD=VALUE", help="A setting; may be repeated.", show_default=False),
+        typer.Option(
+            "--set",
+            metavar="FIELD=VALUE",
+            help="A setting, or APP.FIELD=VALUE of one app; may be repeated.",
+            show_default=False,
+        ),
     ] = None,
     memory: options.Memory = "256MB",
     patience: options.Patience = "60s",
@@ -112,7 +118,8 @@ def run(
         leave(0)
     drawing = Progress(found, url) if once and child is None and show.err.is_terminal else None
     with told.of_this(served=child is None) if told is not None else contextlib.nullcontext(()) as observers:
-        ended = ran(found, url, plan, settings, drawing, at if child is None else None, observers)
+        health_at = partial(serving, at) if at is not None and child is None else None
+        ended = ran(found, url, plan, settings, drawing, health_at, observers)
     failed = failed or (once and ended.report.failed)
     if ended.report.replace and not ended.stopped:
         running.again(*["--failed"] * failed)
@@ -129,7 +136,7 @@ def ran(
     plan: Plan,
     settings: dict[str, Any],
     drawing: Progress | None,
-    health: Address | None = None,
+    health: running.Told | None = None,
     observers: Sequence[Observer] = (),
 ) -> Ended:
     """Runs them, with a drawing of it for a person, or log lines only."""

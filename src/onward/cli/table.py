@@ -9,8 +9,7 @@ from typing import Annotated, Any
 import msgspec
 import typer
 
-from onward import stores
-from onward.cli import options, show
+from onward.cli import opened, options, show
 from onward.config import Config
 from onward.document import Document, Edit
 from onward.errors import NoDocument, Refused
@@ -23,7 +22,7 @@ PAGE = 500
 
 
 def table(
-    name: Annotated[str, typer.Argument(metavar="NAME", help="In short where only one fits.")],
+    name: Annotated[str, typer.Argument(metavar="NAME", help="The table; in short where only one fits.")],
     key: Annotated[
         str | None,
         typer.Argument(metavar="[KEY]", help="Only the document of this key.", show_default=False),
@@ -42,7 +41,7 @@ def table(
     most = SCREEN if limit is None and show.out.is_terminal else limit
 
     async def work() -> bool:
-        async with stores.looking(Config.read().store(store)) as books:
+        async with opened.looking(Config.read().store(store)) as books:
             known = [table.name for spec in (await books.survey()).apps for table in spec.tables]
             full = full_name("table", name, known)
             if key is not None and history:

@@ -11,7 +11,7 @@ import typer
 from onward import load, stores
 from onward import run as running
 from onward.app import App
-from onward.cli import options, show
+from onward.cli import opened, options, show
 from onward.cli.progress import log_lines
 from onward.cli.show import Column
 from onward.client import Client
@@ -39,7 +39,8 @@ def task(
         typer.Argument(metavar="[NAME]", help="The task; without it, tasks and runs are listed.", show_default=False),
     ] = None,
     arguments: Annotated[
-        list[str] | None, typer.Argument(metavar="[ARG=VALUE]...", help="Its arguments.", show_default=False)
+        list[str] | None,
+        typer.Argument(metavar="[ARG=VALUE]...", help="Its arguments; text is converted.", show_default=False),
     ] = None,
     set_: Annotated[
         list[str] | None,
@@ -102,7 +103,7 @@ async def _run(
         except (Exception, asyncio.CancelledError) as failed:
             error = failed
         await resources.close()
-        async with stores.looking(url) as books:
+        async with opened.looking(url) as books:
             return (await books.runs(task.name, 1))[0], error
 
 
@@ -125,7 +126,7 @@ def _given(task: Task, texts: Any) -> dict[str, str]:
 def _list(app: App, url: str, limit: int, *, json: bool) -> None:
     async def work() -> list[TaskRun]:
         try:
-            async with stores.looking(url) as books:
+            async with opened.looking(url) as books:
                 ours = [run for name in app.tasks for run in await books.runs(name, limit)]
                 return sorted(ours, key=lambda run: -run.id)[:limit]
         except StoreNotFound:

@@ -7,8 +7,7 @@ from typing import Annotated
 
 import typer
 
-from onward import stores
-from onward.cli import options, show
+from onward.cli import opened, options, show
 from onward.cli.journey import drawn, lines, plain
 from onward.config import Config
 from onward.errors import NotThere
@@ -39,7 +38,7 @@ def trace(
 
 
 async def _trace(url: str, what: str, limit: int, *, is_key: bool, json: bool) -> None:
-    async with stores.looking(url) as books:
+    async with opened.looking(url) as books:
         survey = await books.survey(0.0)
         place = None if is_key else key_or_place(what, [one.topic for one in survey.topics])[1]
         made = await tracer(books, survey)

@@ -81,6 +81,9 @@ class MemoryBooks(MemoryTrail):
         ]
         return survey._replace(retained=await self.retained()), found, blocks
 
+    async def home(self) -> None:
+        return None
+
     async def backlogs(self, topics: Iterable[str]) -> tuple[Sequence[AppSpec], Sequence[Backlog]]:
         wanted, now = set(topics), self._clock.now()
         found: dict[str, Backlog] = {}

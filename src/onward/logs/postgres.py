@@ -24,6 +24,7 @@ from onward.limit import Seat, granted
 from onward.log import MEETING, QUICK, AppSpec, Block, Claim, Commit, Lease, Parked
 from onward.logs.postgres_commit import Job, Writing
 from onward.logs.postgres_declare import declare
+from onward.logs.postgres_home import refuse
 from onward.logs.postgres_life import fold, retain, tidy
 from onward.logs.postgres_rows import (
     SQL,
@@ -72,6 +73,7 @@ class PostgresLog:
         connection = self._database.connect()
         try:
             prepare(connection, self._database, SQL.migrations, create=create)
+            refuse(connection, self.url)
             self._segments = Segments(connection)
             self._server.measure(connection)
             self._seen = _snapshot(connection)
@@ -96,7 +98,11 @@ class PostgresLog:
         self._closed = False
 
     async def declare(self, app: AppSpec) -> None:
-        await self._side.write(lambda connection: declare(connection, app, self._instant()), long=True)
+        def job(connection: Connection) -> None:
+            refuse(connection, self.url)  # it may have begun to arrive since this handle was opened
+            declare(connection, app, self._instant())
+
+        await self._side.write(job, long=True)
 
     async def claim(self, stage: str, partition: int, worker: str, seconds: float) -> Claim | None:
         claimed = await self._leases.write(
@@ -120,11 +126,11 @@ class PostgresLog:
         def job(connection: Connection) -> list[Lease]:
             until = self._instant(seconds) if seconds else None
             with connection.pipeline():
-                changed = [
-                    (lease, connection.execute(SQL.lease_renew, _held(lease) | {"until": until, "state": state}))  # type: ignore[arg-type]
+                changed = {
+                    lease: connection.execute(SQL.lease_renew, _held(lease) | {"until": until, "state": state})  # type: ignore[arg-type]
                     for lease, state in sorted(leases.items(), key=lambda one: (one[0].stage, one[0].partition))
-                ]
-            return [lease for lease, cursor in changed if not cursor.rowcount]
+                }
+            return [lease for lease in leases if not changed[lease].rowcount]
 
         return await self._leases.write(job) if leases else []
 

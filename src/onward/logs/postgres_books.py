@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 
-from onward.clock import Clock, SystemClock
+from onward.carry import Mark
+from onward.clock import Clock
 from onward.document import Document
 from onward.log import AppSpec, Attempt, Block, Forgetting, Lease, Parked, Replay, Request
 from onward.logs.postgres_forget import forget_rest, forget_some
+from onward.logs.postgres_home import mark_of, refuse
 from onward.logs.postgres_repartition import repartition
 from onward.logs.postgres_rows import (
     READ,
@@ -27,6 +29,7 @@ from onward.logs.postgres_rows import (
 from onward.logs.postgres_survey import ends_of, evidence_of, leases_of, paused_of, sources_of, survey_of
 from onward.logs.postgres_tables import PostgresTables, document_from
 from onward.logs.postgres_trail import PostgresTrail
+from onward.postgres.clock import ServerClock
 from onward.postgres.connection import Connection, Database, rows, run
 from onward.postgres.desk import Desk
 from onward.postgres.schema import refuse_other
@@ -44,12 +47,19 @@ class PostgresBooks(PostgresTrail):
     def __init__(self, url: str, *, clock: Clock | None = None) -> None:
         database = Database(url)
         self.url = database.shown
-        self._clock = clock or SystemClock()
+        server = ServerClock()
+        self._clock = clock or server
         self._desk = Desk(database, "books", looking=True)
         self._tables_desk = Desk(database, "tables", looking=True)
         self._tables = PostgresTables(self._tables_desk)
+
+        def look(connection: Connection) -> None:
+            refuse_other(connection, database, SCHEMA)
+            server.measure(connection)
+
         try:
-            self._desk.read_now(lambda connection: refuse_other(connection, database, SCHEMA))
+            self._desk.read_now(look)
+            self._desk.read_now(lambda connection: refuse(connection, self.url, reading=True))
         except BaseException:
             self._desk.close_now()
             raise
@@ -61,6 +71,9 @@ class PostgresBooks(PostgresTrail):
     async def evidence(self) -> tuple[Survey, Sequence[Evidence], Sequence[BlockRow]]:
         now = self._clock.now()
         return await self._desk.snapshot(lambda connection: evidence_of(connection, now))
+
+    async def home(self) -> Mark | None:
+        return await self._desk.read(mark_of)
 
     async def backlogs(self, topics: Iterable[str]) -> tuple[Sequence[AppSpec], Sequence[Backlog]]:
         wanted, now = list(topics), self._clock.now()

@@ -16,8 +16,8 @@ from onward.postgres.connection import Connection, rows, run
 from onward.units import instant_text
 
 COLUMNS = (
-    'topic, partition, "offset", count, written, nonce, size, seq, maker, origin_partition, origin_first, origin_end, '
-    "keys, entries"
+    'topic, partition, "offset", count, written, nonce, size, seq, sizes_before, put_before, maker, origin_partition, '
+    "origin_first, origin_end, keys, entries"
 )
 
 FEW = 12

@@ -36,11 +36,11 @@ Place = tuple[int, Decimal, str]
 
 def declare_table(connection: Connection, table: TableSpec) -> None:
     """Makes or renames a table, and writes its index anew where other fields are in it than before."""
-    before = _spec(connection, table.name)
-    if before is None and table.was and _spec(connection, table.was) is not None:
+    before = spec_of(connection, table.name)
+    if before is None and table.was and spec_of(connection, table.was) is not None:
         for part in PARTS:
             run(connection, getattr(SQL, f"rename_table_{part}"), name=table.name, was=table.was)
-        before = _spec(connection, table.name)
+        before = spec_of(connection, table.name)
     declaration = msgspec.json.encode(table).decode()
     # From here on who changes a document of it waits, and then writes the new index.
     run(connection, SQL.document_table_put, name=table.name, declaration=declaration)
@@ -48,7 +48,7 @@ def declare_table(connection: Connection, table: TableSpec) -> None:
         run(connection, SQL.document_entry_clear, table=table.name)
         documents = _streamed(connection, SQL.document_all, table=table.name)
         while page := [document for document, _ in zip(documents, range(PAGE), strict=False)]:
-            _index(connection, table, page)
+            index(connection, table, page)
 
 
 def write_edits(connection: Connection, edits: Sequence[Edit]) -> None:
@@ -59,7 +59,7 @@ def write_edits(connection: Connection, edits: Sequence[Edit]) -> None:
         Conflict: a document has another version by now.
         Refused: nobody has declared the table.
     """
-    specs = {name: _spec(connection, name, lock=True) for name in sorted({edit.table for edit in edits})}
+    specs = {name: spec_of(connection, name, lock=True) for name in sorted({edit.table for edit in edits})}
     for name, spec in specs.items():
         if spec is None:
             raise Refused(f"table {name} is not declared; run the app that declares it")
@@ -82,7 +82,7 @@ def write_edits(connection: Connection, edits: Sequence[Edit]) -> None:
         changed = [edit.document for edit in lasts.values() if edit.table == name]
         if spec.index:
             run(connection, SQL.document_entry_drop, table=name, keys=[document.key for document in changed])
-            _index(connection, spec, [document for document in changed if document.value is not None])
+            index(connection, spec, [document for document in changed if document.value is not None])
 
 
 class PostgresTables:
@@ -184,7 +184,8 @@ def _up_to(query: Query, candidates: Iterable[Document]) -> Iterator[Document]:
             yield document
 
 
-def _index(connection: Connection, table: TableSpec, documents: Sequence[Document]) -> None:
+def index(connection: Connection, table: TableSpec, documents: Sequence[Document]) -> None:
+    """Writes what the indexed fields of these documents are, of which nothing is in the index."""
     entries = [
         (field.name, *place_of(value_of(document, field)), document.key)
         for document in documents
@@ -196,7 +197,8 @@ def _index(connection: Connection, table: TableSpec, documents: Sequence[Documen
         run(connection, SQL.document_entry_add, table=table.name, **bound)
 
 
-def _spec(connection: Connection, name: str, *, lock: bool = False) -> TableSpec | None:
+def spec_of(connection: Connection, name: str, *, lock: bool = False) -> TableSpec | None:
+    """A table as it is declared."""
     found = rows(connection, SQL.document_table_lock if lock else SQL.document_table_get, name=name)
     return msgspec.json.decode(found[0][0], type=TableSpec) if found else None
 

@@ -21,13 +21,13 @@ import msgspec
 from onward import process
 from onward.claim import Met, News, stage_of
 from onward.clock import Clock, SystemClock
-from onward.errors import AlreadyCommitted, LeaseLost, OtherPartitions, Refused, StoreNewer
+from onward.errors import AlreadyCommitted, LeaseLost, OtherPartitions, Refused
 from onward.limit import Seat, granted
 from onward.log import MEETING, QUICK, Append, AppSpec, Block, Claim, Commit, Lease, Parked
 from onward.logs.sqlite_declare import declare
+from onward.logs.sqlite_home import prepare, refuse
 from onward.logs.sqlite_life import fold, old_of, retain
 from onward.logs.sqlite_rows import (
-    SCHEMA,
     SQL,
     answer_row,
     attempt_rows,
@@ -73,8 +73,9 @@ class SQLiteLog:
         self._clock = clock or SystemClock()
         self._file = File(path_of(url), create=create, url=url)
         try:
-            self._prepare(create)
+            prepare(self._file, url, create=create)
             self._reading = self._file.connect(readonly=True)
+            refuse(self._reading, url)
             self._watching = self._file.connect(readonly=True)
             self._tables = SQLiteTables(self._file, url)
             self._pen = Pen(self._file)
@@ -93,7 +94,11 @@ class SQLiteLog:
         self._closed = False
 
     async def declare(self, app: AppSpec) -> None:
-        await self._write(lambda connection: declare(connection, app, self._instant()))
+        def job(connection: apsw.Connection) -> None:
+            refuse(connection, self.url)  # it may have begun to arrive since this handle was opened
+            declare(connection, app, self._instant())
+
+        await self._write(job)
 
     async def claim(self, stage: str, partition: int, worker: str, seconds: float) -> Claim | None:
         return await self._write(lambda connection: self._claim(connection, stage, partition, worker, seconds))
@@ -286,30 +291,6 @@ class SQLiteLog:
             return await self._pen.write(job)
         except apsw.Error as error:
             raise away(error, self.url) from error
-
-    def _prepare(self, create: bool) -> None:
-        """Makes or migrates the schema, once, whoever comes first; refuses untouched what is newer or not a store."""
-        found, used = self._file.look(SQL.schema_version)
-        if found == SCHEMA:
-            return
-        if found > SCHEMA:
-            raise StoreNewer(self.url, found, SCHEMA)
-        if found == 0 and not create:
-            raise Refused(f"{self.url} is no Onward store")
-        if found == 0 and used:
-            raise Refused(f"{self.url} is a database of something else; name another file by --store")
-        writer = self._file.connect()
-        writer.execute("BEGIN IMMEDIATE")
-        try:
-            found, _ = rows(writer, SQL.schema_version)[0]
-            for number, migration in enumerate(SQL.migrations[found:], found + 1):
-                writer.execute(migration)
-                writer.execute(f"PRAGMA user_version = {number}")
-            writer.execute("COMMIT")
-        except BaseException:
-            writer.execute("ROLLBACK")
-            raise
-        self._file.drop(writer)
 
     def _version(self) -> int:
         return self._here(lambda connection: int(rows(connection, "PRAGMA data_version")[0][0]))

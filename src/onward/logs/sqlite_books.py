@@ -11,6 +11,7 @@ from typing import TypeVar
 import apsw
 
 from onward import process
+from onward.carry import Mark
 from onward.clock import Clock, SystemClock
 from onward.document import Document
 from onward.errors import Refused, StoreNewer
@@ -31,6 +32,7 @@ from onward.log import (
     Survey,
 )
 from onward.logs.sqlite_forget import forget_rest, forget_some
+from onward.logs.sqlite_home import mark_of, refuse
 from onward.logs.sqlite_life import folded_of
 from onward.logs.sqlite_repartition import repartition
 from onward.logs.sqlite_rows import (
@@ -93,6 +95,7 @@ class SQLiteBooks(SQLiteTrail):
             if found < SCHEMA:
                 raise Refused(f"{url} is older; `onward run` migrates it" if found else f"{url} is no Onward store")
             self._connection = self._file.connect()
+            refuse(self._connection, url, reading=True)
             self._tables = SQLiteTables(self._file, url)
             self._one = ThreadPoolExecutor(1, thread_name_prefix="onward-books")
         except BaseException:
@@ -165,6 +168,9 @@ class SQLiteBooks(SQLiteTrail):
             return Standing(apps, topics, stages, self._sources(connection), asked, self._paused(connection))
 
         return await self._look(work)
+
+    async def home(self) -> Mark | None:
+        return await self._look(mark_of)
 
     async def read(self, topic: str, partition: int, offset: int, records: int, size: int) -> Sequence[Block]:
         return await self._look(lambda connection: blocks_of(connection, topic, partition, offset, records, size))

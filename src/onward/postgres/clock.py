@@ -21,21 +21,21 @@ class ServerClock:
 
     def __init__(self) -> None:
         self._machine = SystemClock()
-        self._apart = 0.0
+        self.apart = 0.0
 
     def measure(self, connection: Connection) -> None:
         before = time.time()
         server = float(rows(connection, "SELECT clock_timestamp()")[0][0])
         after = time.time()
         apart = server - (before + after) / 2
-        if abs(apart - self._apart) > (after - before) / 2 + BLUR:
-            self._apart = apart
+        if abs(apart - self.apart) > (after - before) / 2 + BLUR:
+            self.apart = apart
 
     def now(self) -> float:
-        return self._machine.now() + self._apart
+        return self._machine.now() + self.apart
 
     async def wait(self, event: asyncio.Event, until: float | None) -> None:
-        await self._machine.wait(event, None if until is None else until - self._apart)
+        await self._machine.wait(event, None if until is None else until - self.apart)
 
     def idle(self, until: float) -> None:
         pass

@@ -7,8 +7,9 @@ from typing import Any, LiteralString, cast
 import psycopg
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
-from onward.errors import Broken, Refused, StoreAway, StoreUncertain
+from onward.errors import Broken, Refused, StoreAway, StoreMoved, StoreUncertain
 from onward.postgres.types import ADAPTERS
+from onward.postgres.watchdog import Watchdog
 from onward.url import shown
 
 Connection = psycopg.Connection[tuple[Any, ...]]
@@ -41,6 +42,9 @@ _SESSION = f"""SELECT
     END, false),
     current_setting('server_encoding'),
     current_setting('server_version_num')::integer"""
+
+REFUSES = "OW009"
+"""What a store says that has moved, or is on its way (`refuse_change` in its schema)."""
 
 OLDEST = 130_000
 """The oldest server that will do, as it says its version."""
@@ -75,6 +79,7 @@ class Database:
             defaults["target_session_attrs"] = "read-write"
         self._conninfo = make_conninfo(**{**defaults, **given})
         self._been = False
+        self.watchdog = Watchdog(2.0 * SECONDS)
 
     def connect(self, *, looking: bool = False) -> Connection:
         """A new connection, in autocommit mode. `looking`: statements may take as long as they like.
@@ -112,6 +117,8 @@ class Database:
             if committing:
                 return StoreUncertain(f"{self.shown} went away during a commit: {said}; what it kept is read again")
             return StoreAway(f"{self.shown} went away: {said}")
+        if state == REFUSES:
+            return StoreMoved(error.diag.message_primary or said)
         if state == "42501":
             return Refused(f"{self.shown} does not allow this user what Onward does: {said}")
         if state in ("3F000", "42P01"):

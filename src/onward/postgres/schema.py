@@ -32,7 +32,7 @@ def refuse_other(connection: Connection, database: Database, schema: int) -> Non
         StoreNewer: it is newer.
         Refused: it is older, or something else.
     """
-    found = _version(connection, database)
+    found = version_of(connection, database)
     if found == 0:
         raise StoreNotFound(database.shown)
     if found > schema:
@@ -49,7 +49,7 @@ def prepare(connection: Connection, database: Database, migrations: Sequence[str
         StoreNotFound: there is none, and none is to be made.
         Refused: there is a schema of that name with something else in it, or this user may not make one.
     """
-    found = _version(connection, database)
+    found = version_of(connection, database)
     if found == len(migrations):
         return
     if found == 0 and not create:
@@ -58,7 +58,7 @@ def prepare(connection: Connection, database: Database, migrations: Sequence[str
         with connection.transaction():
             connection.execute(LONG)
             run(connection, "SELECT pg_advisory_xact_lock(%(lock)s)", lock=MIGRATING)
-            found = _version(connection, database)
+            found = version_of(connection, database)
             if found > len(migrations):
                 raise StoreNewer(database.shown, found, len(migrations))
             if not rows(connection, _FOUND)[0][0]:
@@ -70,7 +70,12 @@ def prepare(connection: Connection, database: Database, migrations: Sequence[str
         raise database.away(error) from error
 
 
-def _version(connection: Connection, database: Database) -> int:
+def version_of(connection: Connection, database: Database) -> int:
+    """The version of its schema; 0 where there is none.
+
+    Raises:
+        Refused: there is a schema of that name with something else in it.
+    """
     schema, ours, used = rows(connection, _FOUND)[0]
     if not schema or not used:
         return 0

@@ -15,7 +15,7 @@ from typing import Any, Literal
 
 import apsw
 
-from onward.errors import Refused, StoreAway, StoreNotFound, StoreUncertain
+from onward.errors import Refused, StoreAway, StoreMoved, StoreNotFound, StoreUncertain
 from onward.sqlite import guard
 
 PAGE = 8192
@@ -128,6 +128,8 @@ class File:
 
 def away(error: apsw.Error, path: str) -> Exception:
     """What an error of the driver means to those above."""
+    if isinstance(error, apsw.ConstraintError) and error.extendedresult == apsw.SQLITE_CONSTRAINT_TRIGGER:
+        return StoreMoved(str(error).removeprefix("ConstraintError: "))  # no other trigger is there
     if isinstance(error, apsw.NotADBError | apsw.CorruptError):
         return Refused(f"{path} is no SQLite database that can be read: {error}")
     if isinstance(error, apsw.IOError):
@@ -153,6 +155,11 @@ def room_for(path: Path) -> tuple[Literal["ok", "warning", "failed"], str]:
     if free < LITTLE:
         return "warning", f"{free / 1e6:,.0f} MB are free in {folder}; make room"
     return "ok", f"{free / 1e9:,.1f} GB are free in {folder}"
+
+
+def examine(url: str) -> list[tuple[str, Literal["ok", "warning", "failed"], str]]:
+    """What is to be thought of the place of a file, and what was seen."""
+    return [("disk", *room_for(path_of(url)))]
 
 
 def _make(path: Path) -> None:

@@ -16,7 +16,7 @@ from onward import App, OnwardError
 from onward.connect.nats import open_nats
 from onward.connect.objects import Folder
 from onward.errors import Refused
-from onward.events import Event, Failed, SourceFailed, StoreAbsent, Tripped
+from onward.events import DatabaseAbsent, Event, Failed, SourceFailed, StoreAbsent, Tripped
 from onward.service import Service
 from onward.settings import masked
 
@@ -69,12 +69,15 @@ def commands(
         target: Annotated[str | None, typer.Option(help="TARGET")] = None,
         metrics: Annotated[str | None, typer.Option(metavar="HOST:PORT", help="METRICS")] = None,
         log_level: Annotated[str | None, typer.Option("--log_level", "--log-level", help="LOG_LEVEL")] = None,
+        health: Annotated[
+            str | None, typer.Option(metavar="HOST:PORT", help="Tell there over HTTP whether it is well.")
+        ] = None,
         grace: Annotated[float, typer.Option(help="Seconds that a delivery in hand may take at a stop.", min=0)] = 10.0,
         store: Annotated[str | None, typer.Option(metavar="URL", help="The store, as `onward run` has it.")] = None,
     ) -> None:
         """Deliver the files of a replicated database into a database with history.
 
-        Each option but the last two is the environment variable that its help names, and wins over it.
+        Each option but the last three is the environment variable that its help names, and wins over it.
         """
         if context.invoked_subcommand is not None:
             return
@@ -94,7 +97,7 @@ def commands(
         )
         log = logging.getLogger(f"onward.{app.name}")
         with (
-            Service(app, given=settings, store=store, grace=grace, observers=[_told(log)]) as running,
+            Service(app, given=settings, store=store, grace=grace, observers=[_told(log)], health=health) as running,
             Exposition(running.settings.metrics, log) as exposition,
         ):
             _lines(log, running.settings.log_level)
@@ -203,5 +206,7 @@ def _told(log: logging.Logger) -> Callable[[Event], None]:
                 log.error("%s is tripped: %s", event.stage, masked(event.reason))
             case StoreAbsent():
                 log.error("the store is away: %s", masked(event.what))
+            case DatabaseAbsent():
+                log.error("the target is away: %s", masked(event.what))
 
     return tell

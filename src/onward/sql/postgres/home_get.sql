@@ -1,0 +1,1 @@
+SELECT state, move, other, by, at, kind, after FROM onward.home

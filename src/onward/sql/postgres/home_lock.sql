@@ -1,0 +1,1 @@
+LOCK TABLE onward.home IN EXCLUSIVE MODE

@@ -1,0 +1,1 @@
+UPDATE sqlite_sequence SET seq = :value WHERE name = :name
