@@ -19,7 +19,7 @@ import psycopg
 from onward import process
 from onward.claim import Met, News, stage_of
 from onward.clock import Clock, SystemClock
-from onward.errors import StoreAway, StoreUncertain
+from onward.errors import StoreAway, StoreMoved, StoreUncertain
 from onward.limit import Seat, granted
 from onward.log import MEETING, QUICK, AppSpec, Block, Claim, Commit, Lease, Parked
 from onward.logs.postgres_commit import Job, Writing
@@ -288,7 +288,7 @@ class PostgresLog:
         if self._turning is not None:
             await asyncio.wait([self._turning])
         if self._name:  # where that cannot be written others take it for gone a little later
-            with contextlib.suppress(StoreAway):
+            with contextlib.suppress(StoreAway, StoreMoved):
                 await self._leases.write(lambda connection: run(connection, SQL.worker_delete, name=self._name))
         if self._ear is not None:
             self._ear.close()

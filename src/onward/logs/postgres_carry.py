@@ -232,11 +232,11 @@ def _settle(connection: Connection, counters: Mapping[str, int]) -> None:
     for name, value in counters.items():
         if name != "progress" and value:
             rows(connection, SQL.counter_put, name=name, value=value)
-    there = dict(rows(connection, SQL.counter_all)).get("progress", 0)
-    if there != counters.get("progress", 0):
+    written, there = counters.get("progress", 0), dict(rows(connection, SQL.counter_all))["progress"]
+    if there != written:
         raise Broken(
-            f"{counters['progress']} rows of progress were written, {there} are there or folded; `onward audit` says "
-            "more, and a store of which rows are missing is not moved to PostgreSQL"
+            f"{written} rows of progress were written, {there} are there or folded; `onward audit` says more, and a "
+            "store of which rows are missing is not moved to PostgreSQL"
         )
     run(connection, SQL.topic_settle_put)
 
