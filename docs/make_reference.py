@@ -18,7 +18,7 @@ from griffe import DocstringSectionKind as Kind
 ROOT = Path(__file__).parent.parent
 REFERENCE = ROOT / "docs" / "reference"
 
-MODULES = ["onward", "onward.testing", "onward.service", "onward.events"]
+MODULES = ["onward", "onward.errors", "onward.testing", "onward.service", "onward.events"]
 PACKAGES = ["onward.connect", "onward.observers", "onward.conformance"]
 """Of these each module that says by `__all__` what is public has a page."""
 
@@ -36,7 +36,6 @@ NOT_MADE = ("Declared by", "Given by")
 """So begins the docstring of a class that calls make, so that how it is made is nobody's business."""
 
 VALUES = ("Struct", "NamedTuple", "_Reasoned", "Event")
-ERRORS = ("Error", "Exception", "Refused", "Unavailable")
 MADE_BY = "Made from the docstrings by `make reference`; to change it, change them."
 
 
@@ -174,12 +173,12 @@ def _silent(one: griffe.Object, told: str) -> Iterator[str]:
 def _signature(one: griffe.Object) -> list[str]:
     """As it is called: of a class what makes it."""
     if one.is_class:
-        bases = [str(base).partition("[")[0] for base in one.bases]  # type: ignore[attr-defined]
+        bases = [name for base in one.bases if (name := str(base).partition("[")[0]) not in ("Generic", "Protocol")]  # type: ignore[attr-defined]
         if any(base.endswith(VALUES) for base in bases) or "dataclass" in one.labels:
             return _laid_out(one.name, [_field(field) for field in _fields(one)], "")
         made = one.members.get("__init__")
         told = one.docstring.value if one.docstring else ""
-        if made is None or told.startswith(NOT_MADE) or any(base.endswith(ERRORS) for base in bases):
+        if made is None or told.startswith(NOT_MADE) or one.module.name == "errors":
             return [f"class {one.name}({', '.join(bases)})" if bases else f"class {one.name}"]
         return _laid_out(one.name, _parameters(made), "")
     gives = getattr(one, "returns", None)
@@ -202,7 +201,7 @@ def _fields(class_: griffe.Object) -> Iterator[Any]:
 
 
 def _field(one: Any) -> str:
-    given = "" if one.value is None else f" = {one.value}"
+    given = "" if one.value is None else f" = {_quoted(one.value)}"
     return f"{one.name}: {one.annotation}{given}"
 
 
@@ -231,7 +230,11 @@ def _value(default: Any, function: Any) -> str:
     """A default; a name of the module's as the value that it has there."""
     named = function.module.members.get(str(default))
     here = named is not None and not named.is_alias and named.is_attribute
-    return (str(named.value) if here else str(default)).replace("'", '"')
+    return _quoted(named.value if here else default)
+
+
+def _quoted(value: Any) -> str:
+    return str(value).replace("'", '"')
 
 
 # docstrings
@@ -252,10 +255,14 @@ def _section(section: griffe.DocstringSection) -> Iterator[str]:
     elif section.kind is Kind.parameters:
         yield from [*(f"- `{part.name}`: {_one_line(part.description)}" for part in section.value), ""]
     elif section.kind is Kind.raises:
-        raised = (f"- `{part.annotation}`: {_one_line(part.description)}" for part in section.value)
+        raised = (f"- {_codes(part.annotation)}: {_one_line(part.description)}" for part in section.value)
         yield from ["Raises:", "", *raised, ""]
     else:
         raise ValueError(f"a docstring has a section of {section.kind}, for which there is no form")
+
+
+def _codes(annotation: Any) -> str:
+    return ", ".join(f"`{name.strip()}`" for name in str(annotation).strip("()").split(","))
 
 
 def _one_line(text: str) -> str:

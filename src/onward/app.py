@@ -248,7 +248,7 @@ class App:
         outcome, or yields many. docs/reference/program.md says more of both.
 
         Delivery: exactly once where it only emits, or commits `within` a database. At least once where it acts outside,
-        with the same `Record.id` at every attempt; a crash repeats what was in hand, 200 ms of calls at most.
+        with the same `Record.id` at every attempt: a crash repeats at most what was in hand.
 
         Order: per key, which has one record in hand; a record that fails parks, and later ones of its key queue behind
         it. Records of different keys do not wait for each other, and records without a key have no order.

@@ -147,7 +147,10 @@ def _options(app: App, stage: Stage) -> Iterator[Fault]:
                 "records over several without a key; give the topic a key=",
             )
     if stage.within and stage.handler.is_async:
-        yield Fault(stage.where, f"stage {stage.name}: within= a SQLite database takes a plain def")
+        yield Fault(
+            stage.where,
+            f"stage {stage.name}: within= takes a plain def; an async def would hold its transaction while others run",
+        )
     if stage.long and stage.batch:
         yield Fault(stage.where, f"stage {stage.name}: long=True and batch= exclude each other: each record by itself")
     if stage.long and stage.within:

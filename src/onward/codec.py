@@ -153,11 +153,16 @@ def key_summary(keys: Iterable[str | None]) -> bytes | None:
     return array.array("I", map(zlib.crc32, map(str.encode, found))).tobytes() if found else None  # type: ignore[arg-type]
 
 
+def key_mark(key: str) -> bytes:
+    """What stands for a key in a summary."""
+    return zlib.crc32(key.encode()).to_bytes(4, sys.byteorder)
+
+
 def may_hold(summary: bytes | None, key: str) -> bool:
     """Whether a block with this summary can have records of the key; it is seldom wrong, and never when it says no."""
     if summary is None:
         return False
-    wanted = zlib.crc32(key.encode()).to_bytes(4, sys.byteorder)
+    wanted = key_mark(key)
     # Found as bytes, then whether it begins where a number does: some hundred times as fast as number by number.
     at = summary.find(wanted)
     while at % 4 and at >= 0:

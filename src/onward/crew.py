@@ -12,7 +12,7 @@ from onward.bound import Left
 from onward.breaker import Breaker
 from onward.codec import Codec
 from onward.emit import Emitter
-from onward.errors import StoreAway
+from onward.errors import DatabaseAway
 from onward.events import Event
 from onward.failure import message_of
 from onward.lane import Lane
@@ -200,7 +200,7 @@ class Crew:
         async def attempt() -> T:
             try:
                 done = await work()
-            except StoreAway as error:
+            except DatabaseAway as error:
                 self.away = message_of(error)
                 self._worker.leases.note()
                 raise

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import re
-import shlex
 from collections.abc import Callable
 from typing import Any
 
 from onward.settings import Secret
+from onward.url import named
 
 
 class Database:
@@ -31,30 +30,7 @@ class Database:
     @property
     def told(self) -> str:
         """For Onward itself: how people are told which database it is; without user and password."""
-        return "the database that its settings name" if callable(self.url) else told_of(self.url)
+        return "the database that its settings name" if callable(self.url) else named(self.url)
 
     def __repr__(self) -> str:
         return "Database(...)"
-
-
-def told_of(url: str) -> str:
-    """How people are told which database a URL names: without user, password and parameters."""
-    scheme, marked, rest = url.partition("://")
-    if marked:
-        if scheme == "sqlite":
-            return url
-        # A password with a slash or an @ that was not escaped still lies before the last @.
-        address = rest.rpartition("@")[2].partition("?")[0].partition("#")[0]
-        named = dict(re.findall(r"[?&](host|port|dbname)=([^&]*)", rest))
-        host, _, name = address.partition("/")
-        host = host or named.get("host", "") + (f":{named['port']}" if "port" in named else "")
-        return f"{scheme}://{host}/{name or named.get('dbname', '')}"
-    try:
-        parts = shlex.split(re.sub(r"\s*=\s*", "=", url))
-    except ValueError:
-        parts = []
-    named = {part.partition("=")[0]: part.partition("=")[2] for part in parts if "=" in part}
-    if not named:
-        return f"{url.partition(':')[0][:20]}:..." if ":" in url else "..."
-    port = f":{named['port']}" if "port" in named else ""
-    return f"postgresql://{named.get('host', '')}{port}/{named.get('dbname', '')}"

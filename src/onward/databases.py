@@ -7,9 +7,9 @@ from collections.abc import Callable
 from importlib import import_module
 from typing import Any, Literal, NamedTuple
 
-from onward.database import told_of
 from onward.errors import MissingExtra, Refused
 from onward.target import Still, Target
+from onward.url import named
 
 
 class Kind(NamedTuple):
@@ -44,7 +44,7 @@ def open_target(url: str, store: str = "") -> Target:
 
     Raises:
         Refused: the URL is of no kind that there is, or what it names cannot be committed in.
-        StoreAway: it cannot be reached now.
+        DatabaseAway: it cannot be reached now.
     """
     target: Target = _part(url, "target")(url, store)
     return target
@@ -75,7 +75,7 @@ class Databases:
         """The target of a stage; all that name one URL share it.
 
         Raises:
-            Refused, StoreAway: as `open_target`.
+            Refused, DatabaseAway: as `open_target`.
         """
         async with self._opening:
             if url not in self._targets:
@@ -96,7 +96,7 @@ def _part(url: str, name: str) -> Callable[..., Any]:
     scheme = url.partition(":")[0] if "://" in url else "postgresql" if "=" in url else url
     if scheme not in SCHEMES:
         known = ", ".join(f"{one}:" for one in ("sqlite", "postgresql"))
-        raise Refused(f"within= takes URLs that begin with {known}; not {told_of(url)}")
+        raise Refused(f"within= takes URLs that begin with {known}; not {named(url)}")
     kind = SCHEMES[scheme]
     module, _, found = getattr(kind, name).partition(":")
     try:

@@ -159,6 +159,10 @@ class StoreAway(OnwardError):
     """The store cannot be used just now (locked, disk full, not reachable). Trying again is safe."""
 
 
+class DatabaseAway(StoreAway):
+    """As that, of a database of `within=`. Nothing was kept there."""
+
+
 class StoreUncertain(OnwardError):
     """The disk failed during a commit: whether it was kept only reading it again can tell.
 
@@ -214,7 +218,7 @@ class BadRecord(OnwardError):
 
 
 def cut(key: str | None) -> str:
-    """A key as an error shows it: its beginning, where it is long."""
+    """For Onward itself: a key as an error shows it: its beginning, where it is long."""
     return repr(key) if key is None or len(key) <= 100 else f"{key[:100]!r}..."
 
 

@@ -182,6 +182,9 @@ class Handing:
             groups = [group[:1] if self._parking.rows[group[0]].batch is None else group for group in groups]
         if self._notes or any(is_suspect(self._parking.rows[group[0]]) for group in groups):
             groups = [groups[0][:1]]
+        if self._hand.singly:
+            groups = [groups[0][:1]]
+            self._hand.singly -= 1
         if self._stage.batch:
             groups = groups[:1]
             if self._parking.rows[groups[0][0]].batch is None:

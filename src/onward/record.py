@@ -19,7 +19,7 @@ _RANGE = re.compile(r"((?:[a-z][a-z0-9_-]*\.)?[a-z][a-z0-9_-]*):(\d+):(\d+)(?:-(
 
 class Position(Struct, frozen=True, order=True):
     """Where a record is: `topic` (full name), `partition` and `offset` (both from 0). As text it is
-    `TOPIC:PARTITION:OFFSET`. Positions are ordered by these three, and never come again with another record.
+    `TOPIC:PARTITION:OFFSET`. Positions are ordered by these three.
     """
 
     topic: str
@@ -72,10 +72,11 @@ class Record(Struct, Generic[T], frozen=True):
     """A record as a handler gets it. `value` is freshly decoded for each stage, which may change it.
 
     `key` is None without one; `headers` are texts by name, empty without any; `time` is UTC: when it was put or
-    brought, unless said. `position` is where it is; `origin` the position (or range) that it was made from, as text,
-    None where it came from a source or `put`. `attempt` counts from 1, and starts anew when a person retries. `id` is
-    the same at every attempt and in no other store: use it as an idempotency key. It is
-    `STAGE:TOPIC:INCARNATION:PARTITION:OFFSET:NONCE`, with the number behind it in a replay, or as `idempotency=` says.
+    brought, unless said; of what a stage emits, its input's. `position` is where it is; `origin` the position (or
+    range) that it was made from, as text, None where it came from a source or `put`. `attempt` counts from 1, and
+    starts anew when a person retries. `id` is the same at every attempt and in no other store: use it as an idempotency
+    key. It is `STAGE:TOPIC:INCARNATION:PARTITION:OFFSET:NONCE`, with the number behind it in a replay, or as
+    `idempotency=` says.
 
     Returned or yielded, itself or a changed copy, it is emitted with its own key, headers and time.
     """

@@ -24,7 +24,7 @@ class Transaction(Protocol):
     def undo(self, tables: Undo) -> Undo:
         """Takes back single calls. `tables` is where their calls of tables go.
 
-        What it raises is about the transaction, not the call: `StoreAway` where the database has gone away,
+        What it raises is about the transaction, not the call: `DatabaseAway` where the database has gone away,
         `Overruled` where it has preferred another transaction.
         """
 
@@ -39,7 +39,7 @@ class Transaction(Protocol):
         """Writes ledger row and cursor, and commits with the effect. Where it raises, `roll_back` has to follow.
 
         Raises:
-            StoreAway, Overruled: nothing was kept, and the unit may be done again.
+            DatabaseAway, Overruled: nothing was kept, and the unit may be done again.
             StoreUncertain: `Target.kept` can tell whether it was kept.
             Unkeepable: what the handlers have changed breaks a constraint that is checked at the end.
             AlreadyCommitted: a unit of this name was kept before.
@@ -53,7 +53,7 @@ class Target(Protocol):
     """One per process and URL. All methods block; call them in a thread. Those of different stages and partitions may
     be called at the same time.
 
-    Where the database is away they raise `StoreAway`, and may be called again.
+    Where the database is away they raise `DatabaseAway`, and may be called again.
     """
 
     def take(self, claim: Claim, was: str | None = None) -> tuple[str, str] | None:

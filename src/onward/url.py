@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from urllib.parse import parse_qsl, quote, unquote, urlencode, urlsplit, urlunsplit
+import re
+from collections.abc import Mapping, Sequence
+from urllib.parse import parse_qsl, quote, unquote, urlencode, urlsplit
 
 from onward.settings import MASK, Secret
 
@@ -39,4 +40,25 @@ def shown(url: str) -> str:
         host = f"{quote(user or '', safe='')}{f':{MASK}' if password is not None else ''}@{host}"
     if "@" in parts.path + parts.query + parts.fragment or "#" in url:  # a password that is not written as it must be
         return f"{parts.scheme}://{MASK}"
-    return urlunsplit((parts.scheme, host, parts.path, urlencode(query, safe="*/:,"), ""))
+    return f"{parts.scheme}://{host}{parts.path}" + (f"?{urlencode(query, safe='*/:,')}" if query else "")
+
+
+def named(url: str) -> str:
+    """Which database a URL names, or a libpq string (`host=... dbname=...`): without user, password and options."""
+    scheme, marked, rest = url.partition("://")
+    if scheme == "sqlite":
+        return url
+    if not marked:
+        given = dict(re.findall(r"\b(host|port|dbname)\s*=\s*'?([^\s']*)", url))
+        return _address(given) if given else MASK
+    head, _, query = rest.partition("?")
+    if rest.count("@") > 1 or ("@" in rest and "@" not in head.partition("/")[0]):
+        return f"{scheme}://{MASK}"  # a password that is not written as it must be
+    host, _, name = head.rpartition("@")[2].partition("#")[0].partition("/")
+    given = dict(re.findall(r"\b(host|port|dbname)=([^&]*)", query))
+    return _address(given | {key: value for key, value in (("host", host), ("dbname", name)) if value}, scheme)
+
+
+def _address(given: Mapping[str, str], scheme: str = "postgresql") -> str:
+    port = f":{given['port']}" if given.get("port") else ""
+    return f"{scheme}://{given.get('host', '')}{port}/{given.get('dbname', '')}"

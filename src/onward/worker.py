@@ -25,8 +25,18 @@ from onward.databases import Databases, open_target
 from onward.declaration import spec_of
 from onward.duties import Duties
 from onward.ending import Ending
-from onward.errors import StoreAway, StoreUncertain
-from onward.events import Event, Failed, Observer, Observers, StoreAbsent, Trouble, WorkerStarted, WorkerStopped
+from onward.errors import DatabaseAway, StoreAway, StoreUncertain
+from onward.events import (
+    DatabaseAbsent,
+    Event,
+    Failed,
+    Observer,
+    Observers,
+    StoreAbsent,
+    Trouble,
+    WorkerStarted,
+    WorkerStopped,
+)
 from onward.failure import message_of
 from onward.gates import Gates
 from onward.health import BEATS, Health
@@ -264,7 +274,8 @@ class Worker:
         self._observers(event)
 
     def store_away(self, error: StoreAway | StoreUncertain, again_in: float) -> None:
-        self.observe(StoreAbsent(str(error), again_in))
+        kind = DatabaseAbsent if isinstance(error, DatabaseAway) else StoreAbsent
+        self.observe(kind(str(error), again_in))
 
     async def patiently(self, work: Callable[[], Awaitable[T]], *, or_stop: bool = False) -> T:
         """Does what needs the store, again and again while it is away. Under `once` not longer than the patience;

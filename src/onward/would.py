@@ -30,7 +30,8 @@ class Reason(Struct, frozen=True):
 
 class StageWould(Struct, frozen=True):
     """What a stage would do: `records = done + outstanding + retrying + dead + waiting + running + behind`, counting
-    what is outstanding or due, and what would come. What was parked before and is not tried is not counted."""
+    what is outstanding or due, and what would come. What was parked before and is not tried is not counted. `done`
+    includes `dropped`, and `withheld`: calls that would act outside; `emitted` is by topic."""
 
     name: str
     topic: str
@@ -49,7 +50,8 @@ class StageWould(Struct, frozen=True):
 
 
 class SourceWould(Struct, frozen=True):
-    """What a source would bring, from which cursor to which."""
+    """What source `name` would bring: so many records `emitted` into each topic, from the cursor `before` to `cursor`,
+    both as JSON, None without one. `error` says why it failed, empty where it did not."""
 
     name: str
     emitted: dict[str, int]
@@ -59,7 +61,7 @@ class SourceWould(Struct, frozen=True):
 
 
 class Shown(Struct, frozen=True):
-    """A record that a topic would get."""
+    """A record that a topic would get: its `position` there, `key`, and `value` as JSON."""
 
     position: str
     key: str | None
@@ -67,7 +69,7 @@ class Shown(Struct, frozen=True):
 
 
 class TopicWould(Struct, frozen=True):
-    """What a topic would get; the first of these records are shown."""
+    """What topic `name` would get: so many `records`, the `first` 20 of which are shown."""
 
     name: str
     records: int
@@ -75,14 +77,15 @@ class TopicWould(Struct, frozen=True):
 
 
 class DryRun(Struct, frozen=True):
-    """What a run would do now; of the apps in their order."""
+    """What a run on `store` would do now: `sources`, `stages` and `topics` of the apps in their order. `failed`: a
+    record would die, a source fails, a stage would be tripped, or something could not be tried; `tripped` names such
+    stages, `troubles` say what could not be tried and why."""
 
     store: str
     sources: list[SourceWould]
     stages: list[StageWould]
     topics: list[TopicWould]
     failed: bool
-    """A record would die, a source fails, a stage would be tripped, or something could not be tried."""
     tripped: list[str]
     troubles: list[str]
 

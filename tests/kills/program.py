@@ -1,7 +1,9 @@
 """The program that the campaign kills: a source with checkpoints, a stage with failing keys, a stage within a
 database, and an end topic. As a script it runs the app once, dying at a given step of writing to disk.
 
-    python -m tests.kills.program FOLDER STEP before|after|torn
+    python -m tests.kills.program FOLDER STEP before|after|torn [POSTGRES]
+
+Where the database that it commits within is on PostgreSQL the steps are what it asks of that.
 """
 
 from __future__ import annotations
@@ -21,6 +23,7 @@ from onward import App, Checkpoint, Database, Drop, Record, Retry
 from onward.logs.sqlite import SQLiteLog
 from onward.logs.sqlite_books import SQLiteBooks
 from onward.plan import Plan
+from onward.targets.postgres_connection import Lent
 from onward.worker import Worker
 
 RECORDS = 240
@@ -77,10 +80,11 @@ def mend(record: Record[Made]) -> Mended | Drop:
     within=Database(lambda settings: settings.target),
     retry=Retry(attempts=3, first="5ms", most="5ms"),
 )
-def write(record: Record[Mended], tx: apsw.Connection) -> Told:
+def write(record: Record[Mended], tx: Any, settings: Settings) -> Told:
     """Writes a row, and for some fails after having written it."""
-    tx.execute("CREATE TABLE IF NOT EXISTS row (at INTEGER PRIMARY KEY, key TEXT, number INTEGER)")
-    tx.execute("INSERT INTO row (key, number) VALUES (?, ?)", (record.value.key, record.value.number))
+    number = "INTEGER PRIMARY KEY" if settings.target.startswith("sqlite:") else "bigserial PRIMARY KEY"
+    tx.execute(f"CREATE TABLE IF NOT EXISTS line (at {number}, key TEXT, number INTEGER)")
+    tx.execute(f"INSERT INTO line (key, number) VALUES ('{record.value.key}', {record.value.number})")
     if record.value.number % 60 == 21 and record.attempt == 1:
         raise ValueError("after the row was written")
     return Told(record.value.key, record.value.number)
@@ -122,11 +126,31 @@ class KillingFile(apsw.VFSFile):
         super().xWrite(data, offset)
 
 
-async def work(folder: Path) -> bool:
+def kill_at(step: int, how: str) -> None:
+    """Ends the process before or after the n-th thing that Onward itself asks of the database on PostgreSQL."""
+    left = [step]
+
+    def counted(method: Any) -> Any:
+        def call(*given: Any, **bound: Any) -> Any:
+            left[0] -= 1
+            if left[0] == 0 and how == "before":
+                os.kill(os.getpid(), signal.SIGKILL)
+            result = method(*given, **bound)
+            if left[0] == 0:
+                os.kill(os.getpid(), signal.SIGKILL)
+            return result
+
+        return call
+
+    for name in ("run", "keep"):
+        setattr(Lent, name, counted(getattr(Lent, name)))
+
+
+async def work(folder: Path, target: str) -> bool:
     url = f"sqlite:///{folder / 'store.db'}"
     log = SQLiteLog(url, listen=True)
     books = SQLiteBooks(url)
-    settings = {"kills": Settings(target=f"sqlite:///{folder / 'target.db'}")}
+    settings = {"kills": Settings(target=target or f"sqlite:///{folder / 'target.db'}")}
     report = await Worker([app], log, books, Plan(once=True), settings=settings).run()
     await log.close()
     await books.close()
@@ -136,7 +160,10 @@ async def work(folder: Path) -> bool:
 
 
 if __name__ == "__main__":
-    folder, step, how = sys.argv[1:]
+    folder, step, how, target = [*sys.argv[1:], ""][:4]
     if int(step):
-        killing = Killing(int(step), how)
-    sys.exit(0 if asyncio.run(work(Path(folder))) else 1)
+        if target:
+            kill_at(int(step), how)
+        else:
+            killing = Killing(int(step), how)
+    sys.exit(0 if asyncio.run(work(Path(folder), target)) else 1)

@@ -8,26 +8,30 @@ then  both databases hold what an undisturbed run leaves: every record once, in 
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import subprocess
 import sys
 from collections import defaultdict
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 
 import apsw
+import psycopg
 import pytest
 from tests.kills.program import KEYS, RECORDS
 
 from onward.audit import breaches
 from onward.logs.sqlite_books import SQLiteBooks
+from servers.postgres import database
 
 ROOT = Path(__file__).parents[2]
 LIMIT = 60
 
 
-def start(folder: Path, step: int = 0, how: str = "before") -> int:
+def start(folder: Path, step: int = 0, how: str = "before", target: str = "") -> int:
     folder.mkdir(exist_ok=True)
-    command = [sys.executable, "-m", "tests.kills.program", str(folder), str(step), how]
+    command = [sys.executable, "-m", "tests.kills.program", str(folder), str(step), how, *filter(None, [target])]
     return subprocess.run(command, cwd=ROOT, timeout=LIMIT, check=False).returncode
 
 
@@ -38,7 +42,7 @@ def by_key(rows: list[tuple[str, int]]) -> dict[str, list[int]]:
     return dict(found)
 
 
-def ended(folder: Path) -> dict[str, object]:
+def ended(folder: Path, target: str = "") -> dict[str, object]:
     """What the two databases hold, apart from where the records of different keys lie among each other."""
     store = apsw.Connection(str(folder / "store.db"))
     found: dict[str, object] = {}
@@ -49,9 +53,9 @@ def ended(folder: Path) -> dict[str, object]:
         ).fetchall()
         found[topic] = by_key(rows)
     store.close()
-    target = apsw.Connection(str(folder / "target.db"))
-    found["rows"] = by_key(target.execute("SELECT key, number FROM row ORDER BY at").fetchall())
-    target.close()
+    connection: Any = psycopg.connect(target) if target else apsw.Connection(str(folder / "target.db"))
+    found["rows"] = by_key(connection.execute("SELECT key, number FROM line ORDER BY at").fetchall())
+    connection.close()
     return found
 
 
@@ -72,15 +76,15 @@ def audited(folder: Path) -> list[object]:
     return asyncio.run(look())
 
 
-def killed_then_mended(folder: Path, step: int, how: str) -> bool:
+def killed_then_mended(folder: Path, step: int, how: str, target: str = "") -> bool:
     """Kills twice at that step, then lets it run; whether the first was killed at all."""
-    first = start(folder, step, how)
+    first = start(folder, step, how, target)
     if first == 0:
         return False
     assert first == -9, f"{how} {step}: ended with {first}"
-    assert start(folder, step, how) in (-9, 0)
-    assert start(folder) == 0, f"{how} {step}: did not end after the kill"
-    assert ended(folder) == expected(), f"{how} {step}"
+    assert start(folder, step, how, target) in (-9, 0)
+    assert start(folder, target=target) == 0, f"{how} {step}: did not end after the kill"
+    assert ended(folder, target) == expected(), f"{how} {step}"
     assert audited(folder) == [], f"{how} {step}"
     return True
 
@@ -104,6 +108,25 @@ def test_a_kill_at_any_step_leaves_no_trace(tmp_path: Path, how: str, stride: in
             if not all(found):
                 break
     assert kills >= 10, kills
+    print(f"{kills} kills {how} a step")
+
+
+@pytest.mark.parametrize(("how", "stride"), [("before", 41), ("after", 47)])
+def test_a_kill_at_any_step_in_postgresql_leaves_no_trace(
+    tmp_path: Path, postgres_server: str, how: str, stride: int
+) -> None:
+    kills, step = 0, 3
+    with contextlib.ExitStack() as made, ThreadPoolExecutor(2) as pool:
+        while True:
+            steps = [step, step + stride]
+            targets = [made.enter_context(database(postgres_server)) for _ in steps]
+            places = [tmp_path / f"{how}{at}" for at in steps]
+            found = list(pool.map(killed_then_mended, places, steps, [how, how], targets))
+            kills += sum(found)
+            step += 2 * stride
+            if not all(found):
+                break
+    assert kills >= 6, kills
     print(f"{kills} kills {how} a step")
 
 

@@ -9,7 +9,7 @@ import sys
 import time
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import apsw
 import msgspec
@@ -20,7 +20,7 @@ from onward.codec import Codec
 from onward.declaration import spec_of
 from onward.emit import Emitter
 from onward.events import Event
-from onward.log import Attempt, Commit, Parked, Request
+from onward.log import Attempt, Commit, Log, Parked, Request
 from onward.logs.sqlite import SQLiteLog
 from onward.logs.sqlite_books import SQLiteBooks
 from onward.plan import Plan, Report
@@ -51,7 +51,10 @@ class Seen(list[Event]):
 
 
 class Ground:
-    """One store file in a folder, and a clock that goes on from run to run."""
+    """One store in a folder, and a clock that goes on from run to run."""
+
+    Log: ClassVar[Any] = SQLiteLog
+    Books: ClassVar[Any] = SQLiteBooks
 
     def __init__(self, folder: Path, name: str = "store.db") -> None:
         folder.mkdir(parents=True, exist_ok=True)
@@ -74,7 +77,7 @@ class Ground:
         """Puts values, in one block for each partition; an `Outgoing` keeps its own key."""
 
         async def work() -> None:
-            log = SQLiteLog(self.url, **self.stores)
+            log = self.Log(self.url, **self.stores)
             try:
                 await log.declare(spec_of(app))
                 await append(log, topic, values)
@@ -87,7 +90,7 @@ class Ground:
         """Puts a value as it would have been stored by a program of another version."""
 
         async def work() -> None:
-            log = SQLiteLog(self.url)
+            log = self.Log(self.url)
             try:
                 await log.declare(spec_of(app))
                 raw = msgspec.json.encode((None, key, instant_text(NOW), None, msgspec.Raw(json)))
@@ -104,8 +107,8 @@ class Ground:
         self, *apps: App, plan: Plan | None = None, clock: Clock | None = None, **more: Any
     ) -> AsyncIterator[Worker]:
         """A worker that does not run yet, on handles of its own."""
-        log = SQLiteLog(self.url, listen=True, **self.stores)
-        books = SQLiteBooks(self.url, **self.stores)
+        log = self.Log(self.url, listen=True, **self.stores)
+        books = self.Books(self.url, **self.stores)
         more.setdefault("chance", lambda: 0.5)
         try:
             yield Worker(apps, log, books, plan or Plan(), clock=clock or self.clock, observers=[self.seen], **more)
@@ -143,9 +146,9 @@ class Ground:
 
     # then
 
-    def books(self, look: Callable[[SQLiteBooks], Any]) -> Any:
+    def books(self, look: Callable[[Any], Any]) -> Any:
         async def work() -> Any:
-            books = SQLiteBooks(self.url, **self.stores)
+            books = self.Books(self.url, **self.stores)
             try:
                 return await look(books)
             finally:
@@ -193,7 +196,7 @@ class Ground:
         )
 
 
-async def append(log: SQLiteLog, topic: Topic[Any], values: Sequence[Any]) -> None:
+async def append(log: Log, topic: Topic[Any], values: Sequence[Any]) -> None:
     emitter = Emitter([topic], {topic.name: Codec(topic.type)})
     records = [emitter.encoded(value, instant_text(NOW)) for value in values]
     await log.commit(Commit(appends=emitter.pack(records)))

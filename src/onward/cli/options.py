@@ -77,7 +77,9 @@ Apps = Annotated[
         show_default=False,
     ),
 ]
-Memory = Annotated[str, typer.Option(metavar="SIZE", help="The byte budget of a process.")]
+Memory = Annotated[
+    str, typer.Option(metavar="SIZE", help="The byte budget of a process: what it reads ahead and has not committed.")
+]
 Patience = Annotated[
     str, typer.Option(metavar="DURATION", help="How far ahead a retry may be due for --once to wait for it.")
 ]

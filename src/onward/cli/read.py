@@ -21,7 +21,8 @@ SCREEN = 20
 
 def read(
     topic: Annotated[
-        str, typer.Argument(metavar="TOPIC", help="In short where only one fits.", autocompletion=options.topics)
+        str,
+        typer.Argument(metavar="TOPIC", help="The topic; in short where only one fits.", autocompletion=options.topics),
     ],
     key: Annotated[
         str | None,

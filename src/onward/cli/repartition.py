@@ -17,7 +17,10 @@ def repartition(
     topic: Annotated[
         str,
         typer.Argument(
-            metavar="TOPIC", help="In short where only one fits.", show_default=False, autocompletion=options.topics
+            metavar="TOPIC",
+            help="The topic; in short where only one fits.",
+            show_default=False,
+            autocompletion=options.topics,
         ),
     ],
     partitions: Annotated[int, typer.Argument(metavar="N", min=1, help="How many partitions.", show_default=False)],

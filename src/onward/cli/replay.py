@@ -44,20 +44,34 @@ program = typer.Typer(
 @program.command("start", help="Ask for a replay; `start` may be left out.")
 def start(
     stage: Annotated[
-        str, typer.Argument(metavar="STAGE", help="In short where only one fits.", autocompletion=options.stages)
+        str,
+        typer.Argument(metavar="STAGE", help="The stage; in short where only one fits.", autocompletion=options.stages),
     ],
     from_: Annotated[
-        str, typer.Option("--from", metavar="start|OFFSET|TIME", help="The first record.", show_default=False)
+        str,
+        typer.Option(
+            "--from",
+            metavar="start|OFFSET|TIME",
+            help="From where on: the first kept record, an offset of each partition, or a time.",
+            show_default=False,
+        ),
     ],
     to: Annotated[
         str | None,
-        typer.Option("--to", metavar="OFFSET|TIME", help="Up to before this one.", show_default=False),
+        typer.Option(
+            "--to",
+            metavar="OFFSET|TIME",
+            help="Up to before this offset or time; at the latest where the stage stands.",
+            show_default=False,
+        ),
     ] = None,
     key: Annotated[str | None, typer.Option(metavar="K", help="Only of this key.", show_default=False)] = None,
     rate: Annotated[
-        str | None, typer.Option(metavar="N/s", help="Not more than so many records.", show_default=False)
+        str | None, typer.Option(metavar="N/s", help="At most so many records; also N/m or N/h.", show_default=False)
     ] = None,
-    same_id: Annotated[bool, typer.Option("--same-id", help="With the Record.id that they had.")] = False,
+    same_id: Annotated[
+        bool, typer.Option("--same-id", help="Under the Record.id that they had; else with the replay's number in it.")
+    ] = False,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Show what it would do; ask for nothing.")] = False,
     app: Annotated[
         str | None,
@@ -99,7 +113,7 @@ def list_(
 
 @program.command("cancel")
 def cancel(
-    number: Annotated[int, typer.Argument(metavar="N", help="Its number.")], store: options.Store = None
+    number: Annotated[int, typer.Argument(metavar="N", help="The number of the replay.")], store: options.Store = None
 ) -> None:
     """End a replay; what it has done stays done."""
 

@@ -45,7 +45,12 @@ def run(
     ] = None,
     set_: Annotated[
         list[str] | None,
-        typer.Option("--set", metavar="FIELD=VALUE", help="A setting; may be repeated.", show_default=False),
+        typer.Option(
+            "--set",
+            metavar="FIELD=VALUE",
+            help="A setting, or APP.FIELD=VALUE of one app; may be repeated.",
+            show_default=False,
+        ),
     ] = None,
     memory: options.Memory = "256MB",
     patience: options.Patience = "60s",

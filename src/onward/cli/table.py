@@ -22,7 +22,7 @@ PAGE = 500
 
 
 def table(
-    name: Annotated[str, typer.Argument(metavar="NAME", help="In short where only one fits.")],
+    name: Annotated[str, typer.Argument(metavar="NAME", help="The table; in short where only one fits.")],
     key: Annotated[
         str | None,
         typer.Argument(metavar="[KEY]", help="Only the document of this key.", show_default=False),

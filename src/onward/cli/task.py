@@ -39,7 +39,8 @@ def task(
         typer.Argument(metavar="[NAME]", help="The task; without it, tasks and runs are listed.", show_default=False),
     ] = None,
     arguments: Annotated[
-        list[str] | None, typer.Argument(metavar="[ARG=VALUE]...", help="Its arguments.", show_default=False)
+        list[str] | None,
+        typer.Argument(metavar="[ARG=VALUE]...", help="Its arguments; text is converted.", show_default=False),
     ] = None,
     set_: Annotated[
         list[str] | None,

@@ -32,7 +32,7 @@ from onward.logs.postgres_rows import (
 )
 from onward.logs.postgres_segments import Segments
 from onward.logs.postgres_tables import write_edits
-from onward.postgres.connection import Connection, Database, is_passing, run
+from onward.postgres.connection import Connection, Database, ask, is_passing, run
 from onward.postgres.pen import Again
 from onward.postgres.types import Text
 from onward.units import instant_text
@@ -188,7 +188,7 @@ class Writing:
             "totals": None if commit.totals is None else msgspec.json.encode(commit.totals).decode(),
             "dropped": msgspec.json.encode(commit.drops).decode() if commit.drops else None,
         }
-        return connection.execute(SQL.progress_add, row, binary=True)  # type: ignore[arg-type]
+        return ask(connection, SQL.progress_add, **row)
 
     def _append_all(self, connection: Connection, jobs: Sequence[Job]) -> list[tuple[Append, Any]]:
         appends = [(job, append) for job in jobs for append in job.commit.appends]
@@ -217,7 +217,7 @@ class Writing:
             "origin_first": append.origins[0] if append.origins else None,
             "origin_end": append.origins[1] if append.origins else None,
         }
-        return connection.execute(self._segments.statement("block_add"), row, binary=True)  # type: ignore[arg-type]
+        return ask(connection, self._segments.statement("block_add"), **row)
 
 
 def where_of(append: Append) -> tuple[str, int]:

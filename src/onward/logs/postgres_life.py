@@ -38,12 +38,11 @@ WAIT = "SELECT set_config('lock_timeout', '100ms', true)"
 
 
 class Passed(NamedTuple):
-    """A block that retention passes; `put`: it came from nobody's stage or source."""
+    """A block that retention passes."""
 
     offset: int
     count: int
     size: int
-    put: bool
 
     @property
     def full(self) -> bool:
@@ -68,12 +67,12 @@ def retain(
             offset = min(offset, _unseen(connection, topic, partition, overrun))
         passed: list[Passed] = []
         limit = None if most is None else most - deleted + 2
-        for at, count, written, size, put in rows(
+        for at, count, written, size in rows(
             connection, SQL.block_oldest, topic=topic, partition=partition, most=limit
         ):
             if written >= before or at + count > offset:
                 break
-            passed.append(Passed(at, count, size, put))
+            passed.append(Passed(at, count, size))
             room -= size
             if most is not None and (len(passed) > most - deleted or room <= 0):
                 break
@@ -95,10 +94,9 @@ def _pass(connection: Connection, topic: str, partition: int, passed: Sequence[P
     """Notes what is kept no more; one that has lost its entries before was noted then."""
     full = [one for one in (*passed, *([keep] if keep is not None else [])) if one.full]
     if full:
-        bound = {"offset": full[-1].offset + full[-1].count, "count": sum(one.count for one in full)}
+        last = full[-1]
+        bound = {"offset": last.offset + last.count, "count": sum(one.count for one in full), "last": last.count}
         run(connection, SQL.retained_put, topic=topic, partition=partition, **bound)
-    if put := sum(one.count for one in full if one.put):
-        run(connection, SQL.topic_count_put, name=topic, count=put)
     bare = [one.offset for one in passed if not one.full]
     for table in _tables(connection):
         if bare:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from onward.codec import may_hold
+from onward.codec import key_mark, may_hold
 from onward.logs.postgres_rows import (
     SQL,
     attempt_from,
@@ -54,7 +54,8 @@ class PostgresTrail:
 
     async def holding(self, key: str, before: int | None) -> tuple[Sequence[Spot], int | None]:
         def work(connection: Connection) -> tuple[list[Spot], int | None]:
-            looked = rows(connection, SQL.block_holding, before=LAST if before is None else before, limit=LOOKED)
+            bound = {"before": LAST if before is None else before, "limit": LOOKED, "mark": key_mark(key)}
+            looked = rows(connection, SQL.block_holding, **bound)
             found = [Spot(*spot) for _, *spot, keys in looked if may_hold(keys, key)]
             return found, looked[-1][0] if len(looked) == LOOKED else None
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import secrets
+import os
 
 import apsw
 
@@ -36,7 +36,7 @@ def repartition(connection: apsw.Connection, topic: str, partitions: int, now: s
     ]
     names = {*writing, *(stage for stage, _ in reading)}
     check(topic, left, writing, users_of(connection, names, now))
-    row = {"name": topic, "partitions": partitions, "incarnation": secrets.token_hex(4)}
+    row = {"name": topic, "partitions": partitions, "incarnation": os.urandom(4).hex()}
     connection.execute(SQL.topic_repartition, row)
     for stage in sorted({stage for stage, _ in reading}):
         for at in range(partitions):

@@ -162,6 +162,8 @@ def _said(event: Event) -> tuple[int, str]:
             return WARNING, f"saved= failed, the cursor is saved all the same: {kind_of(error)}: {message_of(error)}"
         case events.StoreAbsent(what, again_in):
             return WARNING, f"the store is away, tried again in {again_in:.1f} s: {what}"
+        case events.DatabaseAbsent(what, again_in):
+            return WARNING, f"a database of within= is away, tried again in {again_in:.1f} s: {what}"
         case events.ClocksDiffer(worker, ahead):
             hint = "clocks decide when leases and retries are due: set them alike, as by NTP"
             return WARNING, f"the clock of worker {worker} is {ahead:.1f} s ahead of this one's; {hint}"

@@ -9,6 +9,7 @@ from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
 from onward.errors import Broken, Refused, StoreAway, StoreMoved, StoreUncertain
 from onward.postgres.types import ADAPTERS
+from onward.postgres.watchdog import Watchdog
 from onward.url import shown
 
 Connection = psycopg.Connection[tuple[Any, ...]]
@@ -78,6 +79,7 @@ class Database:
             defaults["target_session_attrs"] = "read-write"
         self._conninfo = make_conninfo(**{**defaults, **given})
         self._been = False
+        self.watchdog = Watchdog(2.0 * SECONDS)
 
     def connect(self, *, looking: bool = False) -> Connection:
         """A new connection, in autocommit mode. `looking`: statements may take as long as they like.
@@ -139,6 +141,11 @@ def is_lost(error: psycopg.Error) -> bool:
     if state is None:
         return isinstance(error, psycopg.OperationalError | psycopg.InterfaceError)
     return state.startswith("08") or state in ("57P01", "57P02", "57P03", "57P05", "25P03")
+
+
+def ask(connection: Connection, statement: str, /, **parameters: Any) -> psycopg.Cursor[tuple[Any, ...]]:
+    """Asks, in a pipeline; the rows are to be fetched after it, in the types of `onward.postgres.types`."""
+    return connection.execute(cast(LiteralString, statement), parameters or None, binary=True)
 
 
 def rows(connection: Connection, statement: str, /, **parameters: Any) -> list[tuple[Any, ...]]:

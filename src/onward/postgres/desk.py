@@ -66,7 +66,7 @@ class Desk:
             connection.autocommit = True
             return job(connection)
 
-        return self._until_done(work)
+        return self._until_done(work, patient=self._looking)
 
     def snapshot_now(self, job: Job[T]) -> T:
         """As `snapshot`, in this thread."""
@@ -79,7 +79,7 @@ class Desk:
             connection.rollback()
             return result
 
-        return self._until_done(work)
+        return self._until_done(work, patient=self._looking)
 
     def write_now(self, job: Job[T], *, long: bool = False) -> T:
         """As `write`, in this thread."""
@@ -98,7 +98,7 @@ class Desk:
             connection.commit()
             return result
 
-        return self._until_done(work, lambda: committing)
+        return self._until_done(work, lambda: committing, patient=long or self._looking)
 
     async def close(self) -> None:
         """Waits for what is under way, and closes the connections. Calling it again does nothing."""
@@ -116,7 +116,7 @@ class Desk:
             raise StoreAway(f"{self._database.shown} has been closed")
         return await asyncio.get_running_loop().run_in_executor(self._executor, work)
 
-    def _until_done(self, work: Job[T], committing: Callable[[], bool] = lambda: False) -> T:
+    def _until_done(self, work: Job[T], committing: Callable[[], bool] = lambda: False, *, patient: bool = False) -> T:
         with self._places:
             for tries in range(TRIES):
                 connection = self._idle.pop() if self._idle else None
@@ -124,7 +124,8 @@ class Desk:
                 if connection is None or connection.closed:
                     connection = self._database.connect(looking=self._looking)
                 try:
-                    result = work(connection)
+                    with contextlib.nullcontext() if patient else self._database.watchdog.over(connection):
+                        result = work(connection)
                 except psycopg.Error as error:
                     self._undo(connection)
                     if is_passing(error) and tries < TRIES - 1:

@@ -30,6 +30,7 @@ class Ear:
         self._heard = heard
         self._connection: Connection | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
+        self._descriptor = -1
         self._closed = False
 
     @property
@@ -45,7 +46,8 @@ class Ear:
                     connection.close()
                     return
                 self._connection, self._loop = connection, asyncio.get_running_loop()
-                self._loop.add_reader(connection.fileno(), self._read)
+                self._descriptor = connection.fileno()
+                self._loop.add_reader(self._descriptor, self._read)
 
     def close(self) -> None:
         """Calling it again does nothing."""
@@ -78,7 +80,7 @@ class Ear:
     def _drop(self) -> None:
         connection, self._connection = self._connection, None
         if connection is not None and self._loop is not None:
-            self._loop.remove_reader(connection.fileno())
+            self._loop.remove_reader(self._descriptor)  # of a connection that is lost it would not say it any more
             connection.close()
 
 

@@ -163,7 +163,8 @@ class _Pen(Generic[J]):
         except Exception as error:
             return error
         try:
-            self._keep(connection, jobs)
+            with self._database.watchdog.over(connection):
+                self._keep(connection, jobs)
             return None
         except psycopg.Error as error:
             self._undo(connection)

@@ -9,7 +9,7 @@ from typing import Any, Literal
 import psycopg
 from psycopg import errors, sql
 
-from onward.errors import LeaseLost, OnwardError, Overruled, Refused, StoreAway, WentBack
+from onward.errors import DatabaseAway, LeaseLost, OnwardError, Overruled, Refused, WentBack
 from onward.log import Claim, Lease
 from onward.target import agreed, unknown
 from onward.targets.postgres_connection import SQL, Connections, Lent, meaning
@@ -102,7 +102,7 @@ class PostgresTarget:
         except psycopg.Error as error:
             found = meaning(error, self.told, lost=connection.lost)
             if isinstance(found, Overruled) or isinstance(error, errors.UniqueViolation):
-                found = StoreAway(f"{self.told} was used by another worker at the same moment: {error}")
+                found = DatabaseAway(f"{self.told} was used by another worker at the same moment: {error}")
             raise found from error
         finally:
             self._connections.give_back(connection)
@@ -118,7 +118,7 @@ class PostgresTarget:
             what = (
                 "its session was ended" if ended else "it is none of Onward's: see who holds the row in onward_cursor"
             )
-            raise StoreAway(
+            raise DatabaseAway(
                 f"{self.told}: {lease.stage} partition {lease.partition} waits for a transaction that is open there; "
                 f"{what}"
             ) from error

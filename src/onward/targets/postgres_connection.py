@@ -13,9 +13,10 @@ from psycopg import errors, pq
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
 from psycopg.rows import tuple_row
 
-from onward.database import told_of
-from onward.errors import Overruled, Refused, StoreAway
+from onward.errors import DatabaseAway, Overruled, Refused
+from onward.settings import Secret
 from onward.sql import Statements
+from onward.url import DatabaseURL, named
 
 SQL = Statements("within_postgres")
 
@@ -106,12 +107,8 @@ class Connections:
     """Those to one database that are not in use. Safe to use from several threads."""
 
     def __init__(self, url: str) -> None:
-        self.told = told_of(url)
-        try:
-            given = conninfo_to_dict(url)
-        except psycopg.Error:
-            # Its text shows parts of what could not be read, which may be the password.
-            raise Refused(f"within= names {self.told}, which libpq cannot read; see its connection strings") from None
+        self.told = named(url)
+        given = _read(url, self.told)
         self._conninfo = make_conninfo("", **{**HERE, **given})
         self._free: list[Lent] = []
         self._turn = threading.Lock()
@@ -121,7 +118,7 @@ class Connections:
         """One that is in no transaction.
 
         Raises:
-            StoreAway, Refused: none can be had.
+            DatabaseAway, Refused: none can be had.
         """
         while True:
             with self._turn:
@@ -168,8 +165,27 @@ class Connections:
         return connection
 
 
+def _read(url: str, told: str) -> dict[str, Any]:
+    """What libpq reads from a URL. Its own errors would show parts of a password that it takes for a host or port."""
+    try:
+        given = conninfo_to_dict(url)
+        read = not any("@" in str(given.get(name, "")) for name in ("host", "dbname"))
+        read = read and str(given.get("port", "0")).replace(",", "").isdigit()
+    except psycopg.Error:
+        read = False
+    if not read:
+        raise Refused(
+            f"{told} cannot be read as postgresql://USER:PASSWORD@HOST:PORT/DATABASE; characters other than letters "
+            "and digits are written as % and two hex digits, also in the password"
+        ) from None
+    # From now on it is masked in all that this process shows.
+    DatabaseURL(url)
+    Secret(str(given.get("password", "")))
+    return given
+
+
 def meaning(error: BaseException, told: str, *, lost: bool = False) -> Exception:
-    """What an error of the driver means to those above: `StoreAway`, `Overruled`, `Refused`, or itself.
+    """What an error of the driver means to those above: `DatabaseAway`, `Overruled`, `Refused`, or itself.
 
     Args:
         lost: whether the connection is.
@@ -184,7 +200,7 @@ def meaning(error: BaseException, told: str, *, lost: bool = False) -> Exception
     if gone or lost or (not state and isinstance(error, psycopg.OperationalError | psycopg.InterfaceError)):
         if any(part in text for part in _NO_USE) and not lost:
             return Refused(f"{told} cannot be used: {text}")
-        return StoreAway(f"{told} cannot be used now: {text}")
+        return DatabaseAway(f"{told} cannot be used now: {text}")
     return error if isinstance(error, Exception) else RuntimeError(text)
 
 

@@ -14,7 +14,7 @@ import psycopg
 from psycopg import IsolationLevel, errors, sql
 
 from onward.draft import relay_text
-from onward.errors import LeaseLost, Overruled, Refused, StoreAway, Unkeepable
+from onward.errors import DatabaseAway, LeaseLost, Overruled, Refused, Unkeepable
 from onward.log import Claim, Commit, Lease
 from onward.target import agreed, unknown
 from onward.targets.postgres_connection import SQL, Connections, Lent, meaning
@@ -39,7 +39,7 @@ class PostgresStill:
                 connection.run(SQL.still_wait)
                 connection.run(sql.SQL(SQL.still_hold).format(schema=sql.Identifier(self._schema)))
         except errors.LockNotAvailable as error:
-            raise StoreAway(f"{self._connections.told}: a unit is open there for long; try again later") from error
+            raise DatabaseAway(f"{self._connections.told}: a unit is open there for long; try again later") from error
         except psycopg.Error as error:
             raise meaning(error, self._connections.told, lost=connection.lost) from error
 
@@ -172,12 +172,12 @@ class _DrySavepoint(Savepoint):
     def back(self, error: BaseException | None = None) -> None:
         try:
             super().back(error)
-        except (Overruled, StoreAway) as met:
+        except (Overruled, DatabaseAway) as met:
             raise _over(met) from error
 
 
 def _over(error: Exception) -> Exception:
-    if isinstance(error, Overruled | StoreAway):
+    if isinstance(error, Overruled | DatabaseAway):
         return Refused(
             f"the dry run cannot go on, as others have worked on the same rows, or its connection is lost: {error}; "
             "pause the stage (`onward pause`), or say --limit, and try again"

@@ -10,7 +10,7 @@ import psycopg
 from psycopg import errors, pq
 
 from onward.draft import relay_text
-from onward.errors import AlreadyCommitted, BadOutput, Overruled, Refused, StoreAway, StoreUncertain, Unkeepable
+from onward.errors import AlreadyCommitted, BadOutput, DatabaseAway, Overruled, Refused, StoreUncertain, Unkeepable
 from onward.log import Commit, Lease
 from onward.targets.postgres_connection import SQL, Connections, Lent, causes, meaning
 from onward.undo import Undo
@@ -66,7 +66,7 @@ class PostgresTransaction:
         if self.tx.lost:
             return StoreUncertain(f"{told} has gone while it committed: {' '.join(str(error).split())}")
         found = meaning(error, told)
-        return found if isinstance(found, StoreAway | Overruled) else Unkeepable(self._lease.stage, str(error))
+        return found if isinstance(found, DatabaseAway | Overruled) else Unkeepable(self._lease.stage, str(error))
 
     def roll_back(self) -> None:
         self._done()
@@ -99,7 +99,7 @@ class Savepoint(Undo):
 
     def stands(self) -> None:
         if self._connection.lost:
-            raise StoreAway(f"{self._told} has gone while a handler used it")
+            raise DatabaseAway(f"{self._told} has gone while a handler used it")
         if self._connection.info.transaction_status == pq.TransactionStatus.INERROR:
             raise BadOutput(
                 "the handler has returned although a statement on tx had failed, after which PostgreSQL takes back all "
@@ -110,12 +110,13 @@ class Savepoint(Undo):
         for one in causes(error):
             if isinstance(one, psycopg.Error):
                 found = meaning(one, self._told)
-                if isinstance(found, Overruled) or (isinstance(found, StoreAway) and one.sqlstate):
+                if isinstance(found, Overruled) or (isinstance(found, DatabaseAway) and one.sqlstate):
                     raise found from error
         if self._connection.lost:
-            raise StoreAway(f"{self._told} has gone while a handler used it: {error}") from error
+            raise DatabaseAway(f"{self._told} has gone while a handler used it: {error}") from error
         if self._set and not self._connection.ended:
-            self._run(SQL.call_back)
+            with contextlib.suppress(Refused):  # `check` will say so
+                self._run(SQL.call_back)
 
     def ended(self) -> bool:
         """Whether the transaction is not the one that it began in, as its savepoint is not there."""

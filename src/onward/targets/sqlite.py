@@ -10,10 +10,11 @@ from typing import Literal
 import apsw
 
 from onward.draft import relay_text
-from onward.errors import AlreadyCommitted, LeaseLost, Refused, Unkeepable, WentBack
+from onward.errors import AlreadyCommitted, DatabaseAway, LeaseLost, Refused, StoreAway, Unkeepable, WentBack
 from onward.log import Claim, Commit, Lease
 from onward.sql import Statements
-from onward.sqlite.connection import PAGES_BEFORE_CHECKPOINT, File, away, path_of, room_for, rows
+from onward.sqlite import connection
+from onward.sqlite.connection import PAGES_BEFORE_CHECKPOINT, File, path_of, room_for, rows
 from onward.sqlite.still import Stills
 from onward.sqlite.turn import Turn
 from onward.target import agreed, unknown
@@ -95,7 +96,7 @@ class SQLiteTarget:
                 raise
         except BaseException as error:
             self._one.release()
-            raise (away(error, self.told) if isinstance(error, apsw.Error) else error) from error
+            raise (_away(error, self.told) if isinstance(error, apsw.Error) else error) from error
         self._lease, self._handling, self._ended = lease, True, False
         return self
 
@@ -140,13 +141,13 @@ class SQLiteTarget:
             where = f"{self._lease.stage} partition {self._lease.partition}"
             raise AlreadyCommitted(f"{where}: unit {unit}: {error}") from error
         except apsw.Error as error:
-            raise away(error, self.told) from error
+            raise _away(error, self.told) from error
         try:
             self._connection.execute("COMMIT")
         except apsw.ConstraintError as error:
             raise Unkeepable(self._lease.stage, str(error)) from error
         except apsw.Error as error:
-            raise away(error, self.told) from error
+            raise _away(error, self.told) from error
         if self._pages >= PAGES_BEFORE_CHECKPOINT:
             with contextlib.suppress(apsw.Error):  # the next one copies more
                 self._connection.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchall()
@@ -186,7 +187,7 @@ class SQLiteTarget:
                     self._end()
                     raise
         except apsw.Error as error:
-            raise away(error, self.told) from error
+            raise _away(error, self.told) from error
 
     def _open(self) -> None:
         """Sees to a connection that is in no transaction."""
@@ -270,6 +271,11 @@ class SQLiteStill:
 
     def close(self) -> None:
         self._stills.close()
+
+
+def _away(error: apsw.Error, told: str) -> Exception:
+    found = connection.away(error, told)
+    return DatabaseAway(str(found)) if isinstance(found, StoreAway) else found
 
 
 def examine(url: str) -> tuple[Literal["ok", "warning", "failed"], str]:

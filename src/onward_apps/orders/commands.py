@@ -16,7 +16,7 @@ from onward import App, OnwardError
 from onward.connect.nats import open_nats
 from onward.connect.objects import Folder
 from onward.errors import Refused
-from onward.events import Event, Failed, SourceFailed, StoreAbsent, Tripped
+from onward.events import DatabaseAbsent, Event, Failed, SourceFailed, StoreAbsent, Tripped
 from onward.service import Service
 from onward.settings import masked
 
@@ -206,5 +206,7 @@ def _told(log: logging.Logger) -> Callable[[Event], None]:
                 log.error("%s is tripped: %s", event.stage, masked(event.reason))
             case StoreAbsent():
                 log.error("the store is away: %s", masked(event.what))
+            case DatabaseAbsent():
+                log.error("the target is away: %s", masked(event.what))
 
     return tell

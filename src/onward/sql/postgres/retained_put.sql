@@ -1,4 +1,4 @@
-INSERT INTO onward.retained (topic, partition, "offset", count)
-VALUES (%(topic)s, %(partition)s, %(offset)s, %(count)s)
+INSERT INTO onward.retained (topic, partition, "offset", count, last)
+VALUES (%(topic)s, %(partition)s, %(offset)s, %(count)s, %(last)s)
 ON CONFLICT (topic, partition) DO UPDATE SET
-    "offset" = greatest(retained."offset", excluded."offset"), count = retained.count + excluded.count
+    "offset" = excluded."offset", count = retained.count + excluded.count, last = excluded.last

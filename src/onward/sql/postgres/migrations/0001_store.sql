@@ -23,11 +23,9 @@ CREATE TABLE onward.topic (
     incarnation text NOT NULL,
     partitions integer NOT NULL,
     held integer NOT NULL DEFAULT 0,
-    put bigint NOT NULL DEFAULT 0,
     forgotten bigint NOT NULL DEFAULT 0,
     made timestamptz NOT NULL
 );
-COMMENT ON COLUMN onward.topic.put IS 'records put by somebody whose blocks are kept no more';
 
 CREATE SEQUENCE onward.block_seq;
 CREATE TABLE onward.block_form (
@@ -39,6 +37,8 @@ CREATE TABLE onward.block_form (
     nonce text NOT NULL,
     size integer NOT NULL,
     seq bigint NOT NULL DEFAULT nextval('onward.block_seq'),
+    sizes_before bigint NOT NULL,
+    put_before bigint NOT NULL,
     maker text COLLATE "C",
     origin_partition integer,
     origin_first bigint,
@@ -48,6 +48,8 @@ CREATE TABLE onward.block_form (
     PRIMARY KEY (topic, partition, "offset") INCLUDE (count, size)
 );
 COMMENT ON TABLE onward.block_form IS 'what each segment of blocks looks like; always empty';
+COMMENT ON COLUMN onward.block_form.sizes_before IS 'running total of the partition: bytes of the blocks before this one';
+COMMENT ON COLUMN onward.block_form.put_before IS 'likewise: records that were put, by no stage or source';
 -- What is random does not get smaller.
 ALTER TABLE onward.block_form ALTER COLUMN keys SET STORAGE EXTERNAL;
 DO $$
@@ -67,8 +69,10 @@ CREATE TABLE onward.retained (
     partition integer NOT NULL,
     "offset" bigint NOT NULL,
     count bigint NOT NULL,
+    last integer NOT NULL,
     PRIMARY KEY (topic, partition)
 );
+COMMENT ON COLUMN onward.retained.last IS 'of these records those of the last block, which may be there still, empty';
 CREATE TABLE onward.segment (
     number integer PRIMARY KEY,
     began timestamptz NOT NULL,
@@ -80,8 +84,8 @@ INSERT INTO onward.segment (number, began) VALUES (1, clock_timestamp());
 -- What retention has passed is kept no more, though its segment may be there; the newest of a partition stays, empty.
 CREATE VIEW onward.block AS
 SELECT
-    topic, partition, "offset", count, written, nonce, size, seq, maker, origin_partition, origin_first, origin_end,
-    keys, entries
+    topic, partition, "offset", count, written, nonce, size, seq, sizes_before, put_before, maker, origin_partition,
+    origin_first, origin_end, keys, entries
 FROM onward.block_000001 AS every
 WHERE size = 2 OR "offset" + count > coalesce(
     (

@@ -1,1 +1,0 @@
-UPDATE onward.topic SET put = put + %(count)s WHERE name = %(name)s

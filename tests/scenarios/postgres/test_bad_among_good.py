@@ -1,0 +1,1 @@
+from scenarios.test_bad_among_good import *  # noqa: F403

@@ -1,0 +1,1 @@
+from scenarios.test_failing_key import *  # noqa: F403

@@ -1,0 +1,1 @@
+from scenarios.test_tables import *  # noqa: F403
