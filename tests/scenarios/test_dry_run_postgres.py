@@ -22,7 +22,6 @@ from onward.would import DryRun
 from scenarios.ground import BOUND, Ground
 from scenarios.targets import PostgresPlace
 
-
 MAKE = "CREATE TABLE IF NOT EXISTS serial (key text PRIMARY KEY, n integer)"
 
 
