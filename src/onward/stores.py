@@ -15,8 +15,8 @@ from onward.log import Books, Log
 
 
 class Kind(NamedTuple):
-    """What a URL looks like; where the classes of a scheme are, what makes a backup, what looks whether all is well with
-    where it is, and what moves it, as `module:name`; imported at need."""
+    """What a URL looks like; where the classes of a scheme are, what makes a backup, what looks whether all is well
+    with where it is, and what moves it, as `module:name`; imported at need."""
 
     form: str
     log: str

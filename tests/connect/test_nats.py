@@ -8,6 +8,9 @@ import sys
 import time
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
+from ipaddress import ip_address
+from pathlib import Path
 from typing import Any, TypeVar
 
 import pytest
@@ -215,6 +218,43 @@ def test_a_wrong_token_is_refused_and_not_shown() -> None:
     with guarded("--auth", "right-token") as at:
         assert "Authorization Violation" in refused(f"nats://s3cret-token@{at}")
         assert "no stream takes" in refused(f"nats://right-token@{at}")
+
+
+def test_tls_is_insisted_on_before_a_password_is_said() -> None:
+    for login, options in (("me:rightword@", ["--user", "me", "--pass", "rightword"]), ("", [])):
+        with guarded(*options) as at:
+            assert "offers no TLS" in refused(f"tls://{login}{at}")
+
+
+def test_over_tls_to_who_is_trusted_only(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    key, certificate = self_signed(tmp_path)
+    monkeypatch.delenv("SSL_CERT_FILE", raising=False)
+    with guarded("--tls", "--tlscert", str(certificate), "--tlskey", str(key), "--user", "me", "--pass", "word") as at:
+        assert "certificate verify failed" in refused(f"tls://me:word@{at}")
+        monkeypatch.setenv("SSL_CERT_FILE", str(certificate))
+        assert "no stream takes" in refused(f"tls://me:word@{at}")  # it is let in
+
+
+def self_signed(folder: Path) -> tuple[Path, Path]:
+    """A key and a certificate of 127.0.0.1."""
+    from cryptography import x509
+    from cryptography.hazmat.primitives import hashes, serialization
+    from cryptography.hazmat.primitives.asymmetric import ec
+
+    key, now = ec.generate_private_key(ec.SECP256R1()), datetime.now(UTC)
+    name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "test")])
+    made = (
+        x509.CertificateBuilder(name, name, key.public_key(), x509.random_serial_number())
+        .not_valid_before(now - timedelta(days=1))
+        .not_valid_after(now + timedelta(days=1))
+        .add_extension(x509.SubjectAlternativeName([x509.IPAddress(ip_address("127.0.0.1"))]), critical=False)
+        .add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
+        .sign(key, hashes.SHA256())
+    )
+    pem, plain = serialization.Encoding.PEM, serialization.NoEncryption()
+    (folder / "key").write_bytes(key.private_bytes(pem, serialization.PrivateFormat.PKCS8, plain))
+    (folder / "certificate").write_bytes(made.public_bytes(pem))
+    return folder / "key", folder / "certificate"
 
 
 # URLs

@@ -13,7 +13,7 @@ import typer
 from onward.cli import opened, options, show
 from onward.cli.show import Column, table
 from onward.config import Config
-from onward.errors import AppNotFound, StoreNotFound
+from onward.errors import AppNotFound, StoreAway, StoreNotFound
 from onward.log import AppSpec, Survey
 from onward.status import EMPTY, AppStatus, Status
 from onward.status import status as status_of
@@ -50,14 +50,20 @@ async def _status(url: str, names: list[str], *, watch: bool, json: bool) -> Non
         if live is not None:
             stack.enter_context(live)
         while True:
-            survey = EMPTY if books is None else await books.survey()
-            made = status_of(url, survey, chosen(survey, names))
-            if live is not None:
-                live.update(drawn(made), refresh=True)
-            elif json:
-                show.line(made) if watch else show.document(made)
+            try:
+                survey = EMPTY if books is None else await books.survey()
+            except StoreAway as error:
+                if not watch:
+                    raise
+                show.note(str(error))  # and look again
             else:
-                show.facts(drawn(made))
+                made = status_of(url, survey, chosen(survey, names))
+                if live is not None:
+                    live.update(drawn(made), refresh=True)
+                elif json:
+                    show.line(made) if watch else show.document(made)
+                else:
+                    show.facts(drawn(made))
             if not watch:
                 return
             sys.stdout.flush()

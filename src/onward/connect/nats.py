@@ -22,6 +22,7 @@ import contextlib
 import re
 from collections.abc import Mapping, Sequence
 from datetime import timedelta
+from functools import partial
 from types import TracebackType
 from typing import Any
 from urllib.parse import quote, unquote, urlsplit
@@ -45,9 +46,9 @@ _BESIDE = re.compile(r",\s*(?=\w+://)")
 
 
 class NatsURL(Secret):
-    """A type for settings: `nats://host:4222`, with `user:password@` or `token@` before the host, or `tls://`; several
-    servers of one cluster with commas between. Password and token are masked, and may be percent-encoded. It may be
-    empty.
+    """A type for settings: `nats://host:4222`, with `user:password@` or `token@` before the host, or `tls://`, which
+    insists on TLS with a certificate that this machine trusts; several servers of one cluster with commas between.
+    Password and token are masked, and may be percent-encoded. It may be empty.
 
     Raises:
         ValueError: it is none of these. The text is not shown.
@@ -242,12 +243,25 @@ class JetStream:
         self._trouble = ""
         client = self._nats.aio.client.Client()
         options = {"allow_reconnect": False, "max_reconnect_attempts": 1, "reconnect_time_wait": 0}
+
+        def secure(said: str = "") -> str:
+            # The client goes on in the clear where a server offers nothing else.
+            if server.tls and not client._server_info.get("tls_required"):
+                raise self._nats.errors.Error("nats: it offers no TLS, which tls:// asks for; nothing was said to it")
+            return said
+
+        login = {name: partial(secure, said) for name, said in server.login.items()}
         try:
             async with asyncio.timeout(self._timeout):
                 await client.connect(
-                    server.address, error_cb=self._note, connect_timeout=self._timeout, name="onward", **server.login,
+                    server.address,
+                    error_cb=self._note,
+                    connect_timeout=self._timeout,
+                    name="onward",
+                    **login,
                     **options,
-                )  # fmt: skip
+                )
+                secure()
         except BaseException:
             await self._end(client)
             raise
@@ -287,6 +301,7 @@ class _Server:
         if parts.scheme not in ("nats", "tls") or not parts.hostname or parts.path not in ("", "/") or parts.query:
             raise ValueError("it is no address of NATS; write nats://user:password@host:4222")
         host = f"[{parts.hostname}]" if ":" in parts.hostname else parts.hostname
+        self.tls = parts.scheme == "tls"
         self.address = f"{parts.scheme}://{host}:{parts.port or 4222}"
         user, password = parts.username, parts.password
         self.secrets = [unquote(secret) for secret in ([user] if password is None else [password]) if secret]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 
 from onward.carry import Mark
-from onward.clock import Clock, SystemClock
+from onward.clock import Clock
 from onward.document import Document
 from onward.log import AppSpec, Attempt, Block, Forgetting, Lease, Parked, Replay, Request
 from onward.logs.postgres_forget import forget_rest, forget_some
@@ -29,6 +29,7 @@ from onward.logs.postgres_rows import (
 from onward.logs.postgres_survey import ends_of, evidence_of, leases_of, paused_of, sources_of, survey_of
 from onward.logs.postgres_tables import PostgresTables, document_from
 from onward.logs.postgres_trail import PostgresTrail
+from onward.postgres.clock import ServerClock
 from onward.postgres.connection import Connection, Database, rows, run
 from onward.postgres.desk import Desk
 from onward.postgres.schema import refuse_other
@@ -46,12 +47,18 @@ class PostgresBooks(PostgresTrail):
     def __init__(self, url: str, *, clock: Clock | None = None) -> None:
         database = Database(url)
         self.url = database.shown
-        self._clock = clock or SystemClock()
+        server = ServerClock()
+        self._clock = clock or server
         self._desk = Desk(database, "books", looking=True)
         self._tables_desk = Desk(database, "tables", looking=True)
         self._tables = PostgresTables(self._tables_desk)
+
+        def look(connection: Connection) -> None:
+            refuse_other(connection, database, SCHEMA)
+            server.measure(connection)
+
         try:
-            self._desk.read_now(lambda connection: refuse_other(connection, database, SCHEMA))
+            self._desk.read_now(look)
             self._desk.read_now(lambda connection: refuse(connection, self.url, reading=True))
         except BaseException:
             self._desk.close_now()

@@ -2,25 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from functools import cached_property
 from pathlib import Path
 
 
 class Statements:
-    """The statements of a dialect as attributes named after their files."""
+    """The statements of a dialect as attributes named after their files; each is read when it is first needed."""
 
     def __init__(self, dialect: str) -> None:
-        folder = Path(__file__).parent / dialect
-        self._texts = {file.stem: file.read_text().strip() for file in folder.glob("*.sql")}
-        self.migrations = [file.read_text() for file in sorted((folder / "migrations").glob("*.sql"))]
+        self._folder = Path(__file__).parent / dialect
 
-    @property
-    def all(self) -> Mapping[str, str]:
-        """All of them by name."""
-        return self._texts
+    @cached_property
+    def migrations(self) -> list[str]:
+        """What makes the schema, step by step."""
+        return [file.read_text() for file in sorted((self._folder / "migrations").glob("*.sql"))]
 
     def __getattr__(self, name: str) -> str:
         try:
-            return self._texts[name]
-        except KeyError:
+            text = (self._folder / f"{name}.sql").read_text().strip()
+        except FileNotFoundError:
             raise AttributeError(f"no statement {name}.sql") from None
+        setattr(self, name, text)
+        return text
