@@ -127,7 +127,7 @@ class Deaf(Event):
 
 @dataclass(frozen=True, slots=True)
 class Full(Event):
-    """As many records are `parked` as the partition may have; it stops reading."""
+    """As many records are `parked` as the partition may have; it stops reading. `key` has the most of them."""
 
     stage: str
     partition: int

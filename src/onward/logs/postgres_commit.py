@@ -32,7 +32,7 @@ from onward.logs.postgres_rows import (
 )
 from onward.logs.postgres_segments import Segments
 from onward.logs.postgres_tables import write_edits
-from onward.postgres.connection import Connection, Database, is_passing, run
+from onward.postgres.connection import Connection, Database, ask, is_passing, run
 from onward.postgres.pen import Again
 from onward.postgres.types import Text
 from onward.units import instant_text
@@ -200,7 +200,7 @@ class Writing:
             "totals": None if commit.totals is None else msgspec.json.encode(commit.totals).decode(),
             "dropped": msgspec.json.encode(commit.drops).decode() if commit.drops else None,
         }
-        return connection.execute(SQL.progress_add, row, binary=True)  # type: ignore[arg-type]
+        return ask(connection, SQL.progress_add, **row)
 
     def _append_all(self, connection: Connection, jobs: Sequence[Job]) -> list[tuple[Append, Any]]:
         appends = [(job, append) for job in jobs for append in job.commit.appends]
@@ -211,7 +211,7 @@ class Writing:
 
     def _append(self, connection: Connection, job: Job, append: Append) -> Any:
         statement, row = self.appending(append, job.now, job.commit.lease)
-        return connection.execute(statement, row, binary=True)  # type: ignore[arg-type]
+        return ask(connection, statement, **row)
 
     def appending(self, append: Append, now: float, lease: Lease | None = None) -> tuple[str, dict[str, Any]]:
         """The statement that appends where the partition's lock is held, and what is bound in it."""

@@ -148,7 +148,7 @@ class Exposition:
             try:
                 self._metrics = LoaderMetrics(process, entities, look)
             except MissingExtra as error:
-                self._say(str(error))
+                self._log.warning("There are no metrics: %s", error)
         return self._metrics
 
     def serve(self) -> None:
