@@ -86,8 +86,9 @@ class StartNeeded(Refused):
     """A new stage meets a topic that already has records, and does not say where to begin."""
 
     def __init__(self, stage: str, topic: str, records: int) -> None:
+        holds = f"{records} record" if records == 1 else f"{records} records"
         super().__init__(
-            f'stage {stage} is new and topic {topic} already holds {records} records; say start="first" to '
+            f'stage {stage} is new and topic {topic} already holds {holds}; say start="first" to '
             'deliver them too, or start="now" to begin with what comes next'
         )
 
