@@ -61,6 +61,7 @@ def test_set_goes_to_the_apps_that_have_the_field() -> None:
         ("stroe = 'x'", "nobody knows 'stroe'"),
         ("store = 1", "store is wrong"),
         ("apps = 1", "apps is wrong"),
+        ("[apps]\nmill = 1", r"mill in \[apps\] is wrong; write a table \[apps.mill\]"),
         ("=", "onward.toml"),
     ],
 )
@@ -68,6 +69,14 @@ def test_a_file_that_is_wrong(tmp_path: Path, text: str, told: str) -> None:
     (tmp_path / "onward.toml").write_text(text)
     with pytest.raises(SettingError, match=told):
         Config.read(tmp_path, {})
+
+
+def test_what_is_set_of_an_app_without_settings_is_told() -> None:
+    config, app = Config({"apps": {"bare": {"size": 1}}}, {}), App("bare")
+    with pytest.raises(SettingError, match=r"onward.toml: app bare has no settings, so no size"):
+        config.settings(app)
+    [told] = config.look(app)
+    assert (told.field, told.origin, told.fault) == ("size", "onward.toml", "app bare has no settings")
 
 
 def test_who_and_how_loud() -> None:

@@ -28,7 +28,7 @@ def _app(*, partitions: int = 1, topic: str = "topic", stage: str | None = "use"
         ({}, ""),
         ({"partitions": 2}, "partitions"),
         ({"topic": "other"}, "has read topic small.topic"),
-        ({"stage": "another"}, "already holds 1 records"),
+        ({"stage": "another"}, "already holds 1 record;"),
         ({"stage": "another", "start": "now"}, ""),
     ],
 )

@@ -18,16 +18,7 @@ import onward
 from onward import App, Conflict, Lifecycle, MoveRefused, Table, Unavailable
 from onward.changes import Changes, Pending, bound
 from onward.declaration import spec_of
-from onward.errors import (
-    BadDocument,
-    BadOutput,
-    DeclarationError,
-    KeyTooLong,
-    NoDocument,
-    NotIndexed,
-    Refused,
-    StoreAway,
-)
+from onward.errors import BadDocument, BadOutput, DeclarationError, NoDocument, NotIndexed, Refused, StoreAway
 from onward.log import TableSpec
 from onward.logs.memory_tables import MemoryTables
 from scenarios.ground import Ground
@@ -127,15 +118,6 @@ def test_conditions() -> None:
             items.find(size_in_cm__ge=None)
         with pytest.raises(Refused, match="colour="):
             items.find(colour=object())
-
-
-def test_a_key_that_no_index_takes_is_refused_before_anything_is_changed() -> None:
-    made = changes()
-    with bound(made):
-        cases.put(Case("é" * 500))
-        with pytest.raises(KeyTooLong, match="1002 bytes, the most is 1000"):
-            cases.put(Case("é" * 501))
-    assert len(made.edits) == 1
 
 
 def test_states_beside_the_documents() -> None:

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from onward.units import duration, instant, instant_text, moment_text, rate, size
+from onward.units import counted, duration, instant, instant_text, moment_text, rate, size
 
 
 @pytest.mark.parametrize(
@@ -111,3 +111,8 @@ def test_rates(text: str, per_second: float) -> None:
 def test_what_is_no_rate(text: object) -> None:
     with pytest.raises(ValueError):
         rate(text)  # type: ignore[arg-type]
+
+
+def test_things_are_counted_as_people_say_it() -> None:
+    assert [counted(number, "record") for number in range(3)] == ["0 records", "1 record", "2 records"]
+    assert [counted(number, "record is", "records are") for number in (1, 2)] == ["1 record is", "2 records are"]

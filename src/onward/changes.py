@@ -11,8 +11,8 @@ import contextvars
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 
-from onward.document import LONGEST_KEY, Action, Document, Documents, Edit, Query
-from onward.errors import KeyTooLong, OutsideUnit, Refused, StoreAway, StoreUncertain, Unavailable
+from onward.document import Action, Document, Documents, Edit, Query
+from onward.errors import OutsideUnit, Refused, StoreAway, StoreUncertain, Unavailable
 from onward.undo import Undo
 
 Where = tuple[str, str]
@@ -133,8 +133,6 @@ class Changes(Undo):
         """Changes a document, on the version that was read here first."""
         if self._refuse:
             raise Refused(f"table {table}: {self._refuse}")
-        if len(key.encode()) > LONGEST_KEY:
-            raise KeyTooLong(table, key, LONGEST_KEY)
         before = self.get(table, key)
         version = 1 if before is None else before.version + 1
         origin = None

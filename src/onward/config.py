@@ -47,6 +47,9 @@ class Config:
                 raise SettingError(f"{path}: nobody knows {name!r}; it may have `store` and tables [apps.NAME]")
             if not isinstance(value, str if name == "store" else dict):
                 raise SettingError(f'{path}: {name} is wrong; write store = "URL", and tables [apps.NAME]')
+        for name, table in file.get("apps", {}).items():
+            if not isinstance(table, dict):
+                raise SettingError(f"{path}: {name} in [apps] is wrong; write a table [apps.{name}] of its settings")
         return cls(file, os.environ if environment is None else environment)
 
     def store(self, given: str | None = None) -> str:
@@ -97,18 +100,24 @@ class Config:
             SettingError: a required one is missing, one is unknown, or one cannot be read as its type.
         """
         if app.settings_class is None:
-            if given:
-                raise SettingError(f"app {app.name} has no settings, so no {', '.join(sorted(given))}")
+            for source, names in self._said(app, given):
+                if names:
+                    raise SettingError(f"{source}: app {app.name} has no settings, so no {', '.join(names)}")
             return None
         made, _ = settings.resolve(
             app.name, app.settings_class, file=self._file, environment=self._environment, given=given
         )
         return made
 
+    def _said(self, app: App, given: Mapping[str, Any] | None) -> list[tuple[str, list[str]]]:
+        """By where it was said: which fields of the app."""
+        return [("--set", sorted(given or {})), (FILE, sorted(self._file.get("apps", {}).get(app.name, {})))]
+
     def look(self, app: App, given: Mapping[str, Any] | None = None) -> list[Setting]:
         """Every setting of the app, where it comes from, and what is wrong with it."""
         if app.settings_class is None:
-            return []
+            told = f"app {app.name} has no settings"
+            return [Setting(name, None, source, told) for source, names in self._said(app, given) for name in names]
         return settings.look(app.name, app.settings_class, file=self._file, environment=self._environment, given=given)
 
 

@@ -23,6 +23,7 @@ from onward.errors import OnwardError, StoreNotFound
 from onward.failure import kind_of, message_of
 from onward.log import AppSpec, Survey
 from onward.resource import Resources
+from onward.units import counted
 from onward.url import shown
 
 State = Literal["ok", "warning", "failed"]
@@ -47,7 +48,8 @@ async def examine(config: Config, store: str, apps: Sequence[App]) -> AsyncItera
     try:
         async with stores.looking(store) as books:
             survey = await books.survey()
-        yield Finding("store", "ok", f"{shown(store)} holds {len(survey.apps)} apps and {len(survey.topics)} topics")
+        holds = f"{counted(len(survey.apps), 'app')} and {counted(len(survey.topics), 'topic')}"
+        yield Finding("store", "ok", f"{shown(store)} holds {holds}")
     except StoreNotFound:
         yield Finding("store", "ok", f"{shown(store)} is not there yet; the first command that writes makes it")
     except OnwardError as error:
@@ -126,8 +128,8 @@ def misfits(survey: Survey, app: AppSpec) -> list[str]:
             records = kept[stage.topic].ends if stage.topic in kept else 0
             if records and stage.start is None:
                 found.append(
-                    f"stage {stage.name} is new and topic {stage.topic} already holds {records} records; say "
-                    'start="first" or start="now"'
+                    f"stage {stage.name} is new and topic {stage.topic} already holds {counted(records, 'record')}; "
+                    'say start="first" or start="now"'
                 )
         elif known != stage.topic and not any(topic.was == known for topic in app.topics):
             found.append(f"stage {stage.name} has read topic {known} until now, {stage.topic} in the program")

@@ -12,9 +12,6 @@ from msgspec import Struct
 Scalar = str | int | float | None
 """What an indexed field may be, as it is compared: a bool is 0 or 1, instants and the like are their JSON text."""
 
-LONGEST_KEY = 1_000
-"""Bytes that the key of a document may have: an index of a database takes no more, and every store takes the same."""
-
 Action = Literal["put", "delete", "move"]
 Operator = Literal["eq", "ge", "gt", "le", "lt"]
 

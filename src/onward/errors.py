@@ -86,8 +86,9 @@ class StartNeeded(Refused):
     """A new stage meets a topic that already has records, and does not say where to begin."""
 
     def __init__(self, stage: str, topic: str, records: int) -> None:
+        holds = f"{records} record" if records == 1 else f"{records} records"
         super().__init__(
-            f'stage {stage} is new and topic {topic} already holds {records} records; say start="first" to '
+            f'stage {stage} is new and topic {topic} already holds {holds}; say start="first" to '
             'deliver them too, or start="now" to begin with what comes next'
         )
 
@@ -281,16 +282,6 @@ class NotIndexed(Refused):
         super().__init__(
             f"table {table} is not indexed by {field!r} (it is by {', '.join(indexed) or 'nothing'}); "
             f"add it to index= of the table"
-        )
-
-
-class KeyTooLong(OnwardError):
-    """A document is to be put under a key that is too long for a store to find it by."""
-
-    def __init__(self, table: str, key: str, most: int) -> None:
-        super().__init__(
-            f"table {table}: the key {cut(key)} has {len(key.encode())} bytes, the most is {most}; "
-            "take a hash of it for the key and keep it in the document"
         )
 
 

@@ -19,7 +19,8 @@ class Event:
 
     `stage`, `source` and `name` are full names, `partition` is a number, `position` that of a record as text, `key` its
     key, None without. `error` is the exception; `what` and `reason` are texts for people, `took`, `ahead`, `again_in`
-    and `probe_in` seconds. `worker` is `HOST/PID/START/NONCE`, `store` a URL without secrets.
+    and `probe_in` seconds. `worker` is its name, `HOST~WHERE/PID/START/NONCE`,
+    `store` a URL without secrets.
     """
 
 
@@ -127,7 +128,7 @@ class Deaf(Event):
 
 @dataclass(frozen=True, slots=True)
 class Full(Event):
-    """As many records are `parked` as the partition may have; it stops reading."""
+    """As many records are `parked` as the partition may have; it stops reading. `key` has the most of them."""
 
     stage: str
     partition: int

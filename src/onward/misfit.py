@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 
 _PATH = re.compile(r" - at (?P<key>`key` in )?`\$(?P<path>[^`]*)`$")
+CUT = "Input data was truncated"
 _BYTE = re.compile(r"\(byte (\d+)\)$")
 
 
@@ -27,4 +28,4 @@ def misfit(error: Exception, text: str | bytes | None = None, *, inside: int | N
         before = (text.encode() if isinstance(text, str) else text)[: int(found[1])].decode(errors="replace")
         line, column = before.count("\n") + 1, len(before) - before.rfind("\n")
         return f"{said[: found.start()]}(line {line}, column {column})"
-    return said
+    return "the JSON ends before it is complete" if said == CUT else said

@@ -16,7 +16,7 @@ from onward.log import Append
 from onward.misfit import misfit
 from onward.record import Outgoing
 from onward.topic import Topic
-from onward.units import instant_text, moment_text
+from onward.units import counted, instant_text, moment_text
 
 MARK = b"\xef\xbb\xbf"
 """The byte order mark that some editors begin a file of UTF-8 with."""
@@ -31,7 +31,7 @@ class BadLine(BadRecord):
     def __init__(self, file: str, line: int, why: str, put: int) -> None:
         self.line = line
         self.put = put
-        super().__init__(f"{file}, line {line}: {why}; {put} records are in")
+        super().__init__(f"{file}, line {line}: {why}; {counted(put, 'record is', 'records are')} in")
 
 
 class Shown(Struct):

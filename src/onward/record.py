@@ -19,7 +19,7 @@ _RANGE = re.compile(r"((?:[a-z][a-z0-9_-]*\.)?[a-z][a-z0-9_-]*):(\d+):(\d+)(?:-(
 
 class Position(Struct, frozen=True, order=True):
     """Where a record is: `topic` (full name), `partition` and `offset` (both from 0). As text it is
-    `TOPIC:PARTITION:OFFSET`. Positions are ordered by these three, and never come again with another record.
+    `TOPIC:PARTITION:OFFSET`. Positions are ordered by these three.
     """
 
     topic: str

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import NamedTuple
 
 from onward.errors import InUse
+from onward.units import counted
 
 
 class Left(NamedTuple):
@@ -41,6 +42,7 @@ def _left(left: Iterable[Left]) -> Iterator[str]:
     for one in left:
         where = f"stage {one.stage} partition {one.partition}"
         if one.outstanding:
-            yield f"{where} has {one.outstanding} records outstanding; run it until all is delivered, or forget it"
+            outstanding = counted(one.outstanding, "record")
+            yield f"{where} has {outstanding} outstanding; run it until all is delivered, or forget it"
         if one.parked:
-            yield f"{where} has {one.parked} records parked; retry or drop them first"
+            yield f"{where} has {counted(one.parked, 'record')} parked; retry or drop what is"

@@ -76,7 +76,6 @@ class Table(Generic[T]):
 
         Raises:
             MoveRefused: it has a field `state` to which the life-cycle does not lead.
-            KeyTooLong: the key has more than 1,000 bytes.
         """
         self.through(here(self.name)).put(value)
 

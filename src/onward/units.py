@@ -103,3 +103,8 @@ def _moment(text: str) -> datetime:
         raise ValueError(
             f'{text!r} is no time; write ISO 8601, as in "2026-03-01" or "2026-03-01T12:30:00Z" (UTC without an offset)'
         ) from None
+
+
+def counted(count: int, one: str, many: str = "") -> str:
+    """A number of things as people say it: `1 record`, `2 records`; `many` where that is not `one` and an s."""
+    return f"{count} {one if count == 1 else many or f'{one}s'}"

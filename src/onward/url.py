@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
-from urllib.parse import parse_qsl, quote, unquote, urlencode, urlsplit, urlunsplit
+from urllib.parse import parse_qsl, quote, unquote, urlencode, urlsplit
 
 from onward.settings import MASK, Secret
 
@@ -40,7 +40,7 @@ def shown(url: str) -> str:
         host = f"{quote(user or '', safe='')}{f':{MASK}' if password is not None else ''}@{host}"
     if "@" in parts.path + parts.query + parts.fragment or "#" in url:  # a password that is not written as it must be
         return f"{parts.scheme}://{MASK}"
-    return urlunsplit((parts.scheme, host, parts.path, urlencode(query, safe="*/:,"), ""))
+    return f"{parts.scheme}://{host}{parts.path}" + (f"?{urlencode(query, safe='*/:,')}" if query else "")
 
 
 def named(url: str) -> str:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import signal
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -56,3 +58,17 @@ def test_an_app_that_nobody_named_and_that_cannot_is_left_out(
     assert "bad is left out: install it" in capsys.readouterr().err
     with pytest.raises(OnwardError, match="install it"):
         prepared([bad, good], tmp_path, Config.read(), named=True)
+
+
+def test_what_needs_an_extra_that_is_not_there_says_which(command: Command) -> None:
+    program = "import sys; sys.modules['httpx2'] = None; from onward.cli import main; main()"
+    ended = subprocess.run(
+        [sys.executable, "-c", program, "demo", "trade", "--once"],
+        cwd=command.folder,
+        env=command.environment,
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+    assert ended.returncode == 2 and ended.stdout == ""
+    assert ended.stderr.splitlines()[-1].endswith("install its client: pip install 'onward[http]'")

@@ -88,9 +88,9 @@ def test_an_app_goes_with_its_tables_and_runs(command: Command) -> None:
     command("task", "library.py", "count")
     told = command("forget", "library", exits=2).stderr
     assert "table library.shelf: 2 documents, and the history of all that it ever had" in told
-    assert "task library.count: 1 recorded runs" in told
+    assert "task library.count: 1 recorded run" in told
     gone = command("forget", "library", "--yes").stdout
-    assert "forgot table library.shelf: 2 documents" in gone and "forgot task library.count: 1 recorded runs" in gone
+    assert "forgot table library.shelf: 2 documents" in gone and "forgot task library.count: 1 recorded run" in gone
 
 
 def test_forget_what_nobody_knows(died: Command) -> None:
@@ -184,6 +184,6 @@ def test_repartition(command: Command) -> None:
 
 def test_repartition_says_what_is_outstanding(died: Command) -> None:
     last = died("repartition", "orders", "3", exits=2).stderr.splitlines()[-1]
-    assert "stage shop.bill partition" in last and "3 records parked; retry or drop them first" in last
+    assert "stage shop.bill partition" in last and "3 records parked; retry or drop what is" in last
     assert "topic shop.orders was not changed" in last
     assert "there is no topic 'other'" in died("repartition", "other", "3", exits=2).stderr

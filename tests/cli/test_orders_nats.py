@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import random
 import signal
 import subprocess
+import time
 from datetime import datetime
 
 from cli.conftest import Command, until
@@ -140,6 +142,29 @@ def test_a_loader_that_is_killed_before_it_heard_the_answer_tells_once(command: 
     command.accounted()
 
 
+def test_whoever_is_killed_whenever_each_delivery_is_told_once_and_in_order(command: Command, nats: Nats) -> None:
+    """Loader and server are killed again and again while messages are on their way."""
+    chance, written = random.Random(4), 0
+    for round_ in range(5):
+        for _ in range(4):
+            written += 1
+            write(command, f"entity_3/20250301-1011{written:05}.csv", portfolios(written, op="I,"))
+        process = command.start("orders", *AT_ONCE, NATS=nats.url)
+        enough = written - chance.randrange(4)
+        until(lambda enough=enough: len(ids(nats)) >= enough)
+        time.sleep(chance.uniform(0, 0.02))
+        if round_ < 4:
+            process.kill()
+            process.wait()
+        if round_ % 2:
+            nats.kill()
+            nats.start()
+    until(lambda: count(command, TOLD) == written)
+    stopped(process)
+    assert ids(nats) == [f"orders:{number}" for number in range(1, written + 1)]
+    command.accounted()
+
+
 def test_a_wrong_password_is_told_and_not_shown_and_loading_goes_on(command: Command) -> None:
     with own("--user", "me", "--pass", "rightword") as server:
         server.start()
@@ -148,6 +173,7 @@ def test_a_wrong_password_is_told_and_not_shown_and_loading_goes_on(command: Com
         deliver(command, 1, 2)
         told = "\n".join(stopped(process))
     assert "NATS: nats://me:***@127.0.0.1" in told and "Authorization Violation" in told
+    told += command("config", "orders", NATS=url).stdout + command("doctor", "orders", NATS=url, exits=None).stdout
     stored = b"".join(path.read_bytes() for path in command.folder.iterdir() if path.is_file())
     assert "s3cretword" not in told and b"s3cretword" not in stored
 

@@ -118,7 +118,7 @@ def test_an_interrupt_says_how_many_are_in(command: Command) -> None:
     until(lambda: (command.folder / "onward.db").exists() and len(command.lines("read", "orders")) == 3)
     process.send_signal(signal.SIGINT)
     assert process.wait(30) == 130
-    assert "interrupted; 3 records of standard input are in shop.orders" in process.stderr.read().splitlines()[-1]
+    assert "interrupted; 3 records of standard input went into shop.orders" in process.stderr.read().splitlines()[-1]
     process.stdin.close()
     process.stderr.close()
     assert len(command.lines("read", "orders")) == 3

@@ -76,6 +76,14 @@ def test_of_many_that_failed_it_says_how_many_more(command: Command) -> None:
     assert len(command.document("replay", "list")["replays"][0]["failures"]) == 20
 
 
+def test_where_no_record_lies_nothing_is_asked_for(command: Command) -> None:
+    delivered(command)
+    ended = command("replay", "bill", "--from", "2999-01-01")
+    assert ended.stdout == "" and "no record that lies there; nothing was asked for" in ended.stderr
+    assert command.document("replay", "bill", "--from", "999")["number"] is None
+    assert command.document("replay", "list")["replays"] == []
+
+
 def test_cancelled(command: Command) -> None:
     delivered(command)
     command("replay", "bill", "--from", "0", "--to", "5")

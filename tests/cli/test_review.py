@@ -77,6 +77,7 @@ def test_the_log_says_what_is_waited_for(command: Command) -> None:
 
 def test_a_retry_leaves_what_waits_for_a_decision(command: Command) -> None:
     _desk(command, "a", "b")
+    assert "a decision: accept or reject" in command("parked", "list").stdout
     ended = command("parked", "retry", "a", exits=1)
     assert ended.stdout == "" and "`onward review decide POSITION|KEY CHOICE --stage desk.edit`" in ended.stderr
     assert "accept, reject" in ended.stderr and "nothing was asked for" in ended.stderr.splitlines()[-1]

@@ -70,6 +70,12 @@ def test_a_commit_is_on_the_disk_also_on_macos(tmp_path: Path) -> None:
     file.close()
 
 
+def test_a_folder_is_no_store(tmp_path: Path) -> None:
+    for create in (True, False):
+        with pytest.raises(Refused, match="is a folder, or no file"):
+            File(tmp_path, create=create)
+
+
 def test_a_folder_that_is_not_there_is_not_made(tmp_path: Path) -> None:
     with pytest.raises(Refused, match=f"there is no folder {tmp_path}/a/b; make it"):
         File(tmp_path / "a" / "b" / "store.db")

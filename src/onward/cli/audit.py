@@ -10,6 +10,7 @@ from onward.cli import opened, options, show
 from onward.cli.status import chosen
 from onward.config import Config
 from onward.exit import leave
+from onward.units import counted
 from onward.url import shown
 
 
@@ -23,8 +24,8 @@ def audit(apps: options.Apps = None, json: options.Json = False, store: options.
     else:
         for breach in found:
             print(breach)
-        counted = f"{stages} stages and {topics} topics counted"
-        print(f"{counted}: {len(found)} breaches" if found else f"{counted}: every record is accounted for")
+        came = counted(len(found), "breach", "breaches") if found else "every record is accounted for"
+        print(f"{counted(stages, 'stage')} and {counted(topics, 'topic')} counted: {came}")
     leave(1 if found else 0)
 
 

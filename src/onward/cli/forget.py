@@ -18,6 +18,7 @@ from onward.errors import Refused
 from onward.forget import meant
 from onward.log import Books, Forgetting, Survey
 from onward.task_run import KEPT
+from onward.units import counted
 
 PAGE = 1_000
 
@@ -80,13 +81,13 @@ def _told(survey: Survey, what: Forgetting) -> Iterator[str]:
         facts = [one for one in survey.stages if one.stage == stage]
         done, parked = sum(one.totals.done for one in facts), sum(sum(one.parked.values()) for one in facts)
         outstanding = sum(one.end - one.begins for one in facts) - done - parked
-        yield f"stage {stage}: {done} records done, {parked} parked, {outstanding} outstanding"
+        yield f"stage {stage}: {counted(done, 'record')} done, {parked} parked, {outstanding} outstanding"
     for source in what.sources:
         emitted = sum(survey.sources[source].emitted.values()) if source in survey.sources else 0
-        yield f"source {source}: its cursor; it has brought {emitted} records"
+        yield f"source {source}: its cursor; it has brought {counted(emitted, 'record')}"
     for facts in survey.topics:
         if facts.topic in what.topics:
-            yield f"topic {facts.topic}: {facts.records} records, {facts.bytes} bytes"
+            yield f"topic {facts.topic}: {counted(facts.records, 'record')}, {counted(facts.bytes, 'byte')}"
 
 
 async def _kept(books: Books, survey: Survey, what: Forgetting) -> AsyncIterator[str]:
@@ -95,10 +96,10 @@ async def _kept(books: Books, survey: Survey, what: Forgetting) -> AsyncIterator
         if app.name in what.apps:
             for table in app.tables:
                 documents = await _documents(books, table.name)
-                yield f"table {table.name}: {documents} documents, and the history of all that it ever had"
+                yield f"table {table.name}: {counted(documents, 'document')}, and the history of all that it ever had"
             for task in app.tasks:
                 runs = len(await books.runs(task.name, KEPT))
-                yield f"task {task.name}: {runs} recorded runs"
+                yield f"task {task.name}: {counted(runs, 'recorded run')}"
             yield f"app {app.name}: its declaration"
 
 

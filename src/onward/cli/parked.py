@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from enum import StrEnum
 from typing import Annotated, Literal, TypeVar
 
@@ -18,7 +18,7 @@ from onward.config import Config
 from onward.decide import reviews_of
 from onward.errors import NotThere, Refused
 from onward.exit import leave
-from onward.log import Books
+from onward.log import Books, StageSpec
 from onward.names import full_name, key_or_place
 from onward.parked import Asked, Choice, Found, ask, ask_edit, chosen
 
@@ -94,12 +94,13 @@ def list_(
     async def work(books: Books) -> None:
         rows, count = [], 0
         most = limit if limit or json else SCREEN
+        reviews = reviews_of((await books.survey()).apps)
         async for found in chosen(books, await _meant(books, which, said), most):
             count += 1
             if json:
                 show.line(found.told())
             else:
-                rows.append(_row(found))
+                rows.append(_row(found, reviews))
         if rows:
             show.facts(show.table("", _COLUMNS, rows))
             if len(rows) == most != limit:
@@ -301,9 +302,11 @@ _COLUMNS = [
 ]  # fmt: skip
 
 
-def _row(found: Found) -> list[str]:
+def _row(found: Found, reviews: Mapping[str, StageSpec]) -> list[str]:
     told = found.told()
     why = (found.row.reason or found.row.error).partition("\n")[0]
+    if found.row.state == "waiting" and (review := reviews.get(found.stage)) is not None:
+        why = f"a decision: {' or '.join(review.choices)}"
     return [
         found.stage, f"{found.topic}:{found.partition}:{found.row.offset}", found.row.key or "-", found.row.state,
         f"{found.row.attempts}", told["since"][:19], (told["due"] or "-")[:19], why[:100],

@@ -24,6 +24,7 @@ from onward.names import full_name
 from onward.put import BadLine, Desk, batches
 from onward.status import EMPTY
 from onward.topic import Topic
+from onward.units import counted
 
 
 def put(
@@ -60,12 +61,12 @@ def put(
             finally:
                 runner.run(log.close())
     if interrupt.heard is not None:
-        show.failed(f"interrupted; {count} records of {name} are in {found.name}, the rest is not")
+        show.failed(f"interrupted; {counted(count, 'record')} of {name} went into {found.name}, the rest did not")
         leave(128 + interrupt.heard)
     if json:
         show.document({"topic": found.name, "records": count})
     else:
-        show.note(f"{count} records are in {found.name}")
+        show.note(f"{counted(count, 'record is', 'records are')} in {found.name}")
 
 
 class Interrupt:
@@ -123,7 +124,7 @@ def _put(runner: asyncio.Runner, log: Log, desk: Desk, name: str, stream: IO[byt
             try:
                 runner.run(log.commit(Commit(appends=desk.blocks(taken))))
             except StoreAway as error:
-                raise StoreAway(f"{error}; {count} records of {name} are in, the rest is not") from error
+                raise StoreAway(f"{error}; {counted(count, 'record')} of {name} went in, the rest did not") from error
             count += len(taken)
         if bad is not None:
             raise BadLine(name, bad[0], str(bad[1]), count) from bad[1]

@@ -20,6 +20,7 @@ from onward.errors import NotThere, Refused
 from onward.log import Books, Replay, Survey
 from onward.names import full_name
 from onward.plan import Plan
+from onward.units import counted
 from onward.url import shown
 
 SCREEN = 20
@@ -92,13 +93,17 @@ def start(
         _dry(url, config, job, app, json=json)
     gone = sum(one.gone for one in job.ranges)
     if gone:
-        show.note(f"{gone} records are gone by retention and cannot be replayed")
+        show.note(f"{counted(gone, 'record is', 'records are')} gone by retention and cannot be replayed")
+    count = sum(one.end - one.first for one in job.ranges)
+    if not count:
+        show.note(f"{job.stage} has been given no record that lies there; nothing was asked for")
     if json:
         ranges = [(one.partition, one.first, one.end) for one in job.ranges]
-        show.document({"number": job.number, "stage": job.stage, "ranges": ranges, "gone": gone})
-    else:
-        count = sum(one.end - one.first for one in job.ranges)
-        show.facts(f"replay {job.number} of {job.stage}: {count} records; a worker that runs it carries it out")
+        show.document({"number": job.number or None, "stage": job.stage, "ranges": ranges, "gone": gone})
+    elif count:
+        show.facts(
+            f"replay {job.number} of {job.stage}: {counted(count, 'record')}; a worker that runs it carries it out"
+        )
 
 
 @program.command("list")
@@ -151,6 +156,8 @@ async def _job(
         stage = full_name("stage", name, sorted({name for name, _ in standing.stages}))
         ranges = await replay.ranges(books, standing, stage, first, last)
         job = Replay(stage=stage, ranges=ranges, key=key, rate=pace, same_id=same_id, by=by, at=time.time())
+        if not any(one.end > one.first for one in ranges):
+            return job
         return job if not ask else msgspec.structs.replace(job, number=await books.replay(job))
 
 

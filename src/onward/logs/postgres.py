@@ -10,8 +10,8 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
-from typing import TypeVar
+from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping, Sequence
+from typing import Any, TypeVar
 
 import msgspec
 import psycopg
@@ -19,12 +19,13 @@ import psycopg
 from onward import process
 from onward.claim import Met, News, stage_of
 from onward.clock import Clock, SystemClock
-from onward.errors import StoreAway, StoreUncertain
+from onward.errors import StoreAway, StoreMoved, StoreUncertain
 from onward.limit import Seat, granted
-from onward.log import MEETING, QUICK, AppSpec, Block, Claim, Commit, Lease, Parked
+from onward.log import MEETING, QUICK, Append, AppSpec, Block, Claim, Commit, Lease, Parked
 from onward.logs.postgres_commit import Job, Writing
 from onward.logs.postgres_declare import declare
 from onward.logs.postgres_home import refuse
+from onward.logs.postgres_joining import check, do, do_awaited, steps
 from onward.logs.postgres_life import fold, retain, tidy
 from onward.logs.postgres_rows import (
     SQL,
@@ -32,15 +33,15 @@ from onward.logs.postgres_rows import (
     claim_of,
     commits_of,
     parked_from,
-    replays_open,
-    requests_of,
+    replays_from,
+    request_from,
     run_to,
     seen_of,
 )
 from onward.logs.postgres_segments import Segments, begin
 from onward.logs.postgres_tables import PostgresTables
 from onward.postgres.clock import ServerClock
-from onward.postgres.connection import Connection, Database, rows, run
+from onward.postgres.connection import Connection, Database, ask, rows, run
 from onward.postgres.desk import Desk
 from onward.postgres.hints import TELL, Ear, Voice
 from onward.postgres.pen import Pens
@@ -56,6 +57,9 @@ READERS = 2
 
 TABLES = 4
 """So many handlers read tables at once; others wait."""
+
+GATHER = 0.005
+"""Seconds from one look for changes to the next, where there are changes all the time."""
 
 SOON, LATE = 0.02, 0.5
 """Seconds between looks for changes: at first, where nobody gives hints, and at most."""
@@ -76,6 +80,7 @@ class PostgresLog:
             refuse(connection, self.url)
             self._segments = Segments(connection)
             self._server.measure(connection)
+            self._place = rows(connection, SQL.join_database)[0]
             self._seen = _snapshot(connection)
         except psycopg.Error as error:
             raise self._database.away(error) from error
@@ -93,6 +98,7 @@ class PostgresLog:
         self._voice = Voice(lambda: self._readers.read_now(lambda connection: rows(connection, TELL)))
         self._tokens: dict[tuple[str, int], int] = {}
         self._alone = False
+        self._returned = 0.0
         self._turning: asyncio.Task[None] | None = None
         self._name = ""
         self._closed = False
@@ -141,8 +147,9 @@ class PostgresLog:
                 found = blocks_of(connection, statement, topic, partition, offset, records, size)
                 if found and found[0].offset <= offset:
                     break
-            # There may be a newer segment than those that are known.
-            return found if found or not self._segments.look(connection) else work(connection)
+            # Where all was read that these segments have, there may be a newer one.
+            reached = found[-1].offset + found[-1].count - offset >= records if found else False
+            return found if reached or not self._segments.look(connection) else work(connection)
 
         return await self._readers.read(lambda connection: self._with_segments(connection, work))
 
@@ -161,6 +168,14 @@ class PostgresLog:
         if commit.appends:
             self._changed()
 
+    def join(self, tx: Any, appends: Sequence[Append]) -> Awaitable[None] | None:
+        check(tx)
+        todo = steps(self._writing, appends, self._place, self._clock.now())
+        if isinstance(tx, psycopg.AsyncConnection):
+            return do_awaited(tx, todo)
+        do(tx, todo)
+        return None
+
     @property
     def tables(self) -> PostgresTables:
         return self._tables
@@ -169,13 +184,21 @@ class PostgresLog:
         names, asked = list(topics), list(stages)
 
         def work(connection: Connection) -> News:
-            self._segments.look(connection)
-            found = rows(connection, self._segments.statement("block_ends"), topics=names) if names else []
-            ends = {(topic, partition): end for topic, partition, end in found}
-            requests = [request for name in asked for request in requests_of(connection, name)]
-            paused = frozenset(name for name, *_ in rows(connection, SQL.pause_all))
-            replays = tuple(replay for replay in replays_open(connection) if replay.stage in asked)
-            return News(ends, requests, paused, replays)
+            with connection.pipeline():
+                segments = ask(connection, SQL.segment_all)
+                ends = ask(connection, self._segments.statement("block_ends"), topics=names)
+                requests = ask(connection, SQL.request_open_all, stages=asked)
+                pauses = ask(connection, SQL.pause_all)
+                ranges = ask(connection, SQL.replay_open)
+            if self._segments.are([number for (number,) in segments.fetchall()]):
+                ends = ask(connection, self._segments.statement("block_ends"), topics=names)
+            replays = replays_from(connection, ranges.fetchall()) if asked else []
+            return News(
+                {(topic, partition): end for topic, partition, end in ends.fetchall()},
+                [request_from(row) for row in requests.fetchall()],
+                frozenset(name for name, *_ in pauses.fetchall()),
+                tuple(replay for replay in replays if replay.stage in asked),
+            )
 
         return await self._readers.read(lambda connection: self._with_segments(connection, work))
 
@@ -184,6 +207,8 @@ class PostgresLog:
         if self._ear is not None:
             await self._ear.open()
         end = loop.time() + seconds
+        if self._news.is_set() and (early := self._returned + GATHER - loop.time()) > 0:
+            await asyncio.sleep(min(early, seconds))
         pause = LATE / 2 if self._ear is not None and self._ear.hears else SOON
         while not self._news.is_set():
             seen = await self._readers.read(_snapshot)
@@ -197,6 +222,7 @@ class PostgresLog:
             pause = min(2 * pause, LATE)
         # Cleared before the caller looks, so that what comes while it looks is not missed.
         self._news.clear()
+        self._returned = loop.time()
 
     async def retain(
         self,
@@ -288,7 +314,7 @@ class PostgresLog:
         if self._turning is not None:
             await asyncio.wait([self._turning])
         if self._name:  # where that cannot be written others take it for gone a little later
-            with contextlib.suppress(StoreAway):
+            with contextlib.suppress(StoreAway, StoreMoved):
                 await self._leases.write(lambda connection: run(connection, SQL.worker_delete, name=self._name))
         if self._ear is not None:
             self._ear.close()
@@ -382,7 +408,7 @@ def _snapshot(connection: Connection) -> str:
     return str(rows(connection, SQL.store_snapshot)[0][0])
 
 
-def _held(lease: Lease) -> dict[str, object]:
+def _held(lease: Lease) -> dict[str, Any]:
     return {"stage": lease.stage, "partition": lease.partition, "token": lease.token}
 
 

@@ -117,12 +117,17 @@ def replay_from(row: Row, ranges: Sequence[Range]) -> Replay:
 
 def replays_open(connection: Connection) -> list[Replay]:
     """Replays that are not over, each with its ranges that are not."""
+    return replays_from(connection, rows(connection, SQL.replay_open))
+
+
+def replays_from(connection: Connection, ranges: Sequence[Row]) -> list[Replay]:
+    """The replays that these ranges are of."""
     found: dict[int, list[Range]] = {}
-    for number, *range_ in rows(connection, SQL.replay_open):
+    for number, *range_ in ranges:
         found.setdefault(number, []).append(Range(*range_))
     return [
-        replay_from(row, ranges)
-        for number, ranges in found.items()
+        replay_from(row, ranges_)
+        for number, ranges_ in found.items()
         for row in rows(connection, SQL.replay_get, number=number)
     ]
 

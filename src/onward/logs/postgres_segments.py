@@ -63,10 +63,13 @@ class Segments:
 
     def look(self, connection: Connection) -> bool:
         """Looks which there are; whether that has changed."""
-        numbers = tuple(number for (number,) in rows(connection, SQL.segment_all))
-        if numbers == self.numbers:
+        return self.are([number for (number,) in rows(connection, SQL.segment_all)])
+
+    def are(self, numbers: Sequence[int]) -> bool:
+        """Takes in which there are; whether that has changed."""
+        if tuple(numbers) == self.numbers:
             return False
-        self.numbers, self._texts = numbers, {}
+        self.numbers, self._texts = tuple(numbers), {}
         return True
 
     def due(self) -> bool:

@@ -12,7 +12,7 @@ from onward import events
 from onward.events import Event
 from onward.failure import kind_of, message_of, traceback_of
 from onward.settings import masked
-from onward.units import instant_text
+from onward.units import counted, instant_text
 
 LOGGER = logging.getLogger("onward")
 
@@ -151,7 +151,7 @@ def _said(event: Event) -> tuple[int, str]:
         case events.Replayed(_, partition, number, done, failed):
             return INFO, f"replay {number} is over in partition {partition}: {done} done, {failed} failed"
         case events.SourceRan(_, records, took):
-            return INFO if records else DEBUG, f"brought {records} records in {took:.2f} s"
+            return INFO if records else DEBUG, f"brought {counted(records, 'record')} in {took:.2f} s"
         case events.SourceFailed(_, error, again_in):
             return ERROR, f"failed, called again in {again_in:.1f} s: {kind_of(error)}: {message_of(error)}"
         case events.Waits(_, what):
@@ -168,14 +168,20 @@ def _said(event: Event) -> tuple[int, str]:
             hint = "clocks decide when leases and retries are due: set them alike, as by NTP"
             return WARNING, f"the clock of worker {worker} is {ahead:.1f} s ahead of this one's; {hint}"
         case events.Swept(blocks, rows, took):
-            return INFO, f"retention: {blocks} blocks deleted, {rows} rows folded, in {took:.1f} s"
+            return (
+                INFO,
+                f"retention: {counted(blocks, 'block')} deleted, {counted(rows, 'row')} folded, in {took:.1f} s",
+            )
         case events.ProcessEnded(process, code, again_in=None):
             return WARNING, f"process {process} ended with {code}; the others do its work"
         case events.ProcessEnded(process, code, again_in):
             return WARNING, f"process {process} ended with {code}; started again in {again_in:g} s"
         case events.ReplayAwaited(_, number, records):
             hint = f"`onward replay cancel {number}` ends it"
-            return INFO, f"replay {number} of {records} records is not over, and this run ends when it is; {hint}"
+            return (
+                INFO,
+                f"replay {number} of {counted(records, 'record')} is not over, and this run ends when it is; {hint}",
+            )
         case events.Trouble(_, what):
             return ERROR, what
         case _:

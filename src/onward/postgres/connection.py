@@ -143,6 +143,11 @@ def is_lost(error: psycopg.Error) -> bool:
     return state.startswith("08") or state in ("57P01", "57P02", "57P03", "57P05", "25P03")
 
 
+def ask(connection: Connection, statement: str, /, **parameters: Any) -> psycopg.Cursor[tuple[Any, ...]]:
+    """Asks, in a pipeline; the rows are to be fetched after it, in the types of `onward.postgres.types`."""
+    return connection.execute(cast(LiteralString, statement), parameters or None, binary=True)
+
+
 def rows(connection: Connection, statement: str, /, **parameters: Any) -> list[tuple[Any, ...]]:
     """All rows of a statement, in the types of `onward.postgres.types`."""
     return connection.execute(cast(LiteralString, statement), parameters or None, binary=True).fetchall()

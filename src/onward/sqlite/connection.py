@@ -69,6 +69,8 @@ class File:
                 if not create:
                     raise StoreNotFound(url or f"sqlite:///{path}", str(path))
                 _make(path)
+            if not path.is_file():
+                raise Refused(f"{path} is a folder, or no file that a store can be; name a file")
             _refuse_network(path)
             _refuse_unwritable(path)
             self.path = path

@@ -1,0 +1,134 @@
+"""Segments: one after another in time, also for who does not know yet that there is a newer one."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+import psycopg
+import pytest
+
+from onward.conformance.case import IN, app_spec, append
+from onward.log import Commit
+from onward.logs import postgres_segments
+from onward.logs.postgres import PostgresLog
+from onward.logs.postgres_segments import begin
+from onward.postgres.connection import Database, rows
+
+FAR = 10 * 365 * 86_400.0
+
+
+def story(url: str, work: Callable[[PostgresLog, PostgresLog], Awaitable[Any]]) -> None:
+    async def run() -> None:
+        one, other = PostgresLog(url), PostgresLog(url)
+        try:
+            await one.declare(app_spec())
+            await work(one, other)
+        finally:
+            await one.close()
+            await other.close()
+
+    asyncio.run(run())
+
+
+def turned(url: str, later: float = FAR) -> bool:
+    connection = Database(url).connect()
+    try:
+        with connection.transaction():
+            return begin(connection, time.time() + later)
+    finally:
+        connection.close()
+
+
+def numbers(url: str) -> list[int]:
+    connection = Database(url).connect()
+    try:
+        return [number for (number,) in rows(connection, "SELECT number FROM onward.segment ORDER BY number")]
+    finally:
+        connection.close()
+
+
+async def put(log: PostgresLog, *values: Any) -> None:
+    await log.commit(Commit(appends=[append(*values)]))
+
+
+def test_offsets_go_on_and_all_is_read_also_by_who_knows_only_the_old_one(postgres: str) -> None:
+    async def work(one: PostgresLog, other: PostgresLog) -> None:
+        for turn in range(4):
+            await put(one, turn, turn)
+            assert turned(postgres, FAR * (turn + 1))
+            await put(other, turn)  # which believes that the segment before is the newest
+        assert numbers(postgres) == [1, 2, 3, 4, 5]
+        for log in (one, other):
+            blocks = await log.read(IN, 0, 0, 1_000, 1_000_000)
+            assert [(block.offset, block.count) for block in blocks] == [
+                (0, 2), (2, 1), (3, 2), (5, 1), (6, 2), (8, 1), (9, 2), (11, 1),
+            ]  # fmt: skip
+            assert (await log.news([IN], [])).ends[IN, 0] == 12
+            assert [block.offset for block in await log.read(IN, 0, 7, 1, 1)] == [6]
+        with psycopg.connect(postgres) as connection:
+            found = connection.execute('SELECT "offset" FROM onward.block ORDER BY "offset"').fetchall()
+            assert [offset for (offset,) in found] == [0, 2, 3, 5, 6, 8, 9, 11]
+
+    story(postgres, work)
+
+
+def test_many_append_while_segments_are_begun(postgres: str) -> None:
+    async def work(one: PostgresLog, other: PostgresLog) -> None:
+        async def puts(log: PostgresLog) -> None:
+            for value in range(30):
+                await put(log, value)
+
+        async def turns() -> None:
+            for turn in range(6):
+                await asyncio.to_thread(turned, postgres, FAR * (turn + 1))
+
+        await asyncio.gather(puts(one), puts(other), puts(one), turns())
+        offsets = [block.offset for block in await one.read(IN, 0, 0, 1_000, 1_000_000)]
+        assert offsets == list(range(90))
+        assert len(numbers(postgres)) > 1
+
+    story(postgres, work)
+
+
+def test_a_new_one_is_begun_by_time_and_only_for_something(postgres: str) -> None:
+    async def work(one: PostgresLog, other: PostgresLog) -> None:
+        assert not turned(postgres)  # nothing is in it
+        await put(one, 1)
+        assert not turned(postgres, 1.0)  # topics of this app keep for 60 s, an eighth of that is not over
+        assert turned(postgres, 60.0)
+        assert not turned(postgres)  # the new one is empty
+
+    story(postgres, work)
+
+
+def test_small_stores_have_few(postgres: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(postgres_segments, "FEW", 3)
+
+    async def work(one: PostgresLog, other: PostgresLog) -> None:
+        for step in range(40):
+            await put(one, step)
+            await asyncio.to_thread(turned, postgres, FAR * (step + 1))
+        assert len(numbers(postgres)) < 12
+
+    story(postgres, work)
+
+
+def test_who_reads_the_view_for_long_keeps_nobody_from_appending(postgres: str) -> None:
+    async def work(one: PostgresLog, other: PostgresLog) -> None:
+        await put(one, 1)
+        with psycopg.connect(postgres) as reader:
+            reader.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ")
+            reader.execute("SELECT count(*) FROM onward.record")
+            with pytest.raises(psycopg.errors.LockNotAvailable):
+                await asyncio.to_thread(turned, postgres)
+            begun = time.monotonic()
+            await put(one, 2)
+            assert time.monotonic() - begun < 5
+        assert turned(postgres)
+        await put(one, 3)
+        assert (await other.news([IN], [])).ends[IN, 0] == 3
+
+    story(postgres, work)
