@@ -72,6 +72,23 @@ class Postgres:
         for lock in (self.data / "postmaster.pid", self._folder / f".s.PGSQL.{self.port}.lock"):
             lock.unlink()
 
+    def start_if_down(self) -> None:
+        """Waits until it has come back by itself, or starts it where it has given that up."""
+        end = time.monotonic() + 60
+        while True:
+            try:
+                psycopg.connect(self.url()).close()
+                return
+            except psycopg.OperationalError:
+                assert time.monotonic() < end, f"the server does not come back: {self.log[-2000:]}"
+            pid_file = self.data / "postmaster.pid"
+            if not pid_file.exists() or not _alive(int(pid_file.read_text().split()[0])):
+                pid_file.unlink(missing_ok=True)
+                (self._folder / f".s.PGSQL.{self.port}.lock").unlink(missing_ok=True)
+                self.start()
+                return
+            time.sleep(0.05)
+
     def create(self, database: str = "") -> str:
         """The URL of a new database."""
         return _create(self.url(), database)
@@ -87,10 +104,14 @@ class Postgres:
 
     def _run(self, program: str, *arguments: str | Path) -> None:
         # Without pipes: the server would hold them.
-        command = unprivileged([self._bin / program, *arguments])
+        command = self._placed(unprivileged([self._bin / program, *arguments]))
         with open(self._folder / "run", "ab") as out:
             done = subprocess.run(command, stdin=subprocess.DEVNULL, stdout=out, stderr=out, timeout=90, check=False)
         assert done.returncode == 0, f"{program}: {(self._folder / 'run').read_text()}"
+
+    def _placed(self, command: list[str]) -> list[str]:
+        """The command as it is run where the server is to be."""
+        return command
 
 
 @pytest.fixture(scope="session")
