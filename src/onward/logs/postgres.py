@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping, Sequence
 from typing import Any, TypeVar
 
 import msgspec
@@ -19,12 +19,13 @@ import psycopg
 from onward import process
 from onward.claim import Met, News, stage_of
 from onward.clock import Clock, SystemClock
-from onward.errors import StoreAway, StoreUncertain
+from onward.errors import StoreAway, StoreMoved, StoreUncertain
 from onward.limit import Seat, granted
-from onward.log import MEETING, QUICK, AppSpec, Block, Claim, Commit, Lease, Parked
+from onward.log import MEETING, QUICK, Append, AppSpec, Block, Claim, Commit, Lease, Parked
 from onward.logs.postgres_commit import Job, Writing
 from onward.logs.postgres_declare import declare
 from onward.logs.postgres_home import refuse
+from onward.logs.postgres_joining import check, do, do_awaited, steps
 from onward.logs.postgres_life import fold, retain, tidy
 from onward.logs.postgres_rows import (
     SQL,
@@ -79,6 +80,7 @@ class PostgresLog:
             refuse(connection, self.url)
             self._segments = Segments(connection)
             self._server.measure(connection)
+            self._place = rows(connection, SQL.join_database)[0]
             self._seen = _snapshot(connection)
         except psycopg.Error as error:
             raise self._database.away(error) from error
@@ -165,6 +167,14 @@ class PostgresLog:
         await self._pens.write(name, Job(commit, self._clock.now()))
         if commit.appends:
             self._changed()
+
+    def join(self, tx: Any, appends: Sequence[Append]) -> Awaitable[None] | None:
+        check(tx)
+        todo = steps(self._writing, appends, self._place, self._clock.now())
+        if isinstance(tx, psycopg.AsyncConnection):
+            return do_awaited(tx, todo)
+        do(tx, todo)
+        return None
 
     @property
     def tables(self) -> PostgresTables:
@@ -304,7 +314,7 @@ class PostgresLog:
         if self._turning is not None:
             await asyncio.wait([self._turning])
         if self._name:  # where that cannot be written others take it for gone a little later
-            with contextlib.suppress(StoreAway):
+            with contextlib.suppress(StoreAway, StoreMoved):
                 await self._leases.write(lambda connection: run(connection, SQL.worker_delete, name=self._name))
         if self._ear is not None:
             self._ear.close()

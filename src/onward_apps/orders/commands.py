@@ -6,7 +6,6 @@ import logging
 import random
 import sys
 from collections.abc import Callable, Sequence
-from functools import partial
 from pathlib import Path
 from typing import Annotated
 
@@ -16,7 +15,7 @@ from onward import App, OnwardError
 from onward.connect.nats import open_nats
 from onward.connect.objects import Folder
 from onward.errors import Refused
-from onward.events import DatabaseAbsent, Event, Failed, SourceFailed, StoreAbsent, Tripped
+from onward.events import DatabaseAbsent, Event, Failed, SourceFailed, StoreAbsent, Tripped, Trouble
 from onward.service import Service
 from onward.settings import masked
 
@@ -29,6 +28,7 @@ from .profile import profile
 from .report import formatter
 from .settings import Settings, given
 from .specification import specification
+from .turn import Turn
 
 PATIENCE = 60.0
 """Seconds for which a pass that is the only one waits for a retry."""
@@ -110,9 +110,14 @@ def commands(
                 open_nats(running.settings.nats)  # asks nobody; what is not installed is said now
             if isinstance(place, Folder) and not Path(place.where).is_dir():
                 log.warning("%s is not there yet.", place.where)
-            work: Callable[[], object] = partial(
-                running.drain, patience=0.0 if running.settings.run_as_service else PATIENCE
-            )
+            turn = Turn(target, schema, app.name, log)
+
+            def drain() -> None:
+                with turn.held(running.pause) as ours:
+                    if ours:
+                        running.drain(patience=0.0 if running.settings.run_as_service else PATIENCE)
+
+            work: Callable[[], object] = drain
             if running.settings.dry_run:
                 would = metrics.would if metrics is not None else None
                 dry = DryRun(
@@ -204,6 +209,8 @@ def _told(log: logging.Logger) -> Callable[[Event], None]:
                 log.error("the source failed: %s", masked(f"{type(event.error).__name__}: {event.error}"))
             case Tripped():
                 log.error("%s is tripped: %s", event.stage, masked(event.reason))
+            case Trouble():
+                log.error("%s: %s", event.name, masked(event.what))
             case StoreAbsent():
                 log.error("the store is away: %s", masked(event.what))
             case DatabaseAbsent():

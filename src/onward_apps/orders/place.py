@@ -89,7 +89,7 @@ class Target(Secret):
         """
         if not self._said:
             return f"SQLite {apsw.sqlite_lib_version()}"
-        with closing(self._connected()) as connection:
+        with closing(self.connect()) as connection:
             info = connection.info
             server = info.parameter_status("server_version")
             return f"PostgreSQL {server}, {info.user}@{info.hostaddr or info.host}:{info.port}"
@@ -109,10 +109,15 @@ class Target(Secret):
         if not self._said:
             yield from _sqlite_rolled_back(Path(self.reveal().removeprefix("sqlite:///")))
             return
-        with closing(self._connected()) as connection, connection.transaction(force_rollback=True):
+        with closing(self.connect()) as connection, connection.transaction(force_rollback=True):
             yield connection
 
-    def _connected(self) -> psycopg.Connection[Any]:
+    def connect(self) -> psycopg.Connection[Any]:
+        """A session of its own, each statement a transaction.
+
+        Raises:
+            OnwardError: it cannot be reached.
+        """
         import psycopg
 
         try:

@@ -1,8 +1,8 @@
 """The SQL of a merge, made of an entity's columns; what databases say each in its own way is left to `targets`.
 
-Temporary tables: the staging table holds the rows of the file in its order (`seq`); `step` what each of them does:
-the event it makes, the row of the same key before it in the file (`before`) and whether it is the last of its key
-(`final`). Event `n` of a delivery gets the id `base + n`.
+Tables that are gone when it is done: the staging table holds the rows of the file in its order (`seq`); `step` what
+each of them does: the event it makes, the row of the same key before it in the file (`before`) and whether it is the
+last of its key (`final`). Event `n` of a delivery gets the id `base + n`.
 """
 
 from abc import ABC, abstractmethod
@@ -33,7 +33,7 @@ class Statements(ABC):
     def __init__(self, entity: Entity) -> None:
         self.entity = entity
         self.state, self.log = self.table(entity.name), self.table(entity.log)
-        self.staged, self.step = self.temporary(f"staged {entity.name}"), self.temporary("step")
+        self.staged, self.step = self.staging(f"staged {entity.name}"), self.temporary("step")
         self.columns = [quoted(name) for name in entity.names]
         self.key = [quoted(name) for name in entity.key]
         self.curr = [quoted(f"curr_{name}") for name in entity.names]
@@ -48,6 +48,9 @@ class Statements(ABC):
 
     @abstractmethod
     def temporary(self, name: str) -> str: ...
+
+    def staging(self, name: str) -> str:
+        return self.temporary(name)
 
     @abstractmethod
     def create(self) -> list[str]:

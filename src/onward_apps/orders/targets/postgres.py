@@ -40,6 +40,10 @@ class PostgresStatements(Statements):
     def table(self, name: str) -> str:
         return f"{quoted(self.schema)}.{quoted(name)}"
 
+    def staging(self, name: str) -> str:
+        """Not temporary: those are read by one process alone. It is gone before the transaction ends."""
+        return self.table(name)
+
     def temporary(self, name: str) -> str:
         return f"pg_temp.{quoted(name)}"
 
@@ -74,8 +78,8 @@ class PostgresStatements(Statements):
         columns = listed(f"{quoted(c.name)} {self.type(c)}" for c in self.entity.fields)
         skipped = listed(f"{name} text" for name in _SKIPPED)
         return (
-            f"CREATE TEMPORARY TABLE {self.staged} (seq bigint GENERATED ALWAYS AS IDENTITY (CACHE 1000),"
-            f" op text DEFAULT 'L', {columns}, {skipped}) ON COMMIT DROP"
+            f"CREATE UNLOGGED TABLE {self.staged} (seq bigint GENERATED ALWAYS AS IDENTITY (CACHE 1000),"
+            f" op text DEFAULT 'L', {columns}, {skipped})"
         )
 
     def create_step(self) -> str:
@@ -88,10 +92,9 @@ class PostgresStatements(Statements):
         return f"CREATE UNIQUE INDEX ON {self.staged} ({listed(self.key)})"
 
     def hash_of(self, row: str) -> str:
-        """SHA-256 hex of `json_build_array(...)::text`, a hundred columns at a time (it takes no more)."""
-        names = [f"{row}.{name}" for name in self.columns]
-        arrays = [f"json_build_array({listed(names[n : n + 100])})::text" for n in range(0, len(names), 100)]
-        return f"encode(sha256(convert_to({' || '.join(arrays)}, 'UTF8')), 'hex')"
+        """SHA-256 hex of the row as PostgreSQL writes it, which keeps null and empty text apart."""
+        columns = listed(f"{row}.{name}" for name in self.columns)
+        return f"encode(sha256(convert_to(ROW({columns})::text, 'UTF8')), 'hex')"
 
     def changed(self, row: str, before: str) -> str:
         others = [name for name in self.columns if name not in self.key]
