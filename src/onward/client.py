@@ -10,6 +10,7 @@ async with onward.open(app) as client:
 from __future__ import annotations
 
 import asyncio
+import inspect
 from collections.abc import Callable, Coroutine, Mapping, Sequence
 from datetime import datetime
 from types import TracebackType
@@ -28,7 +29,7 @@ from onward.declaration import spec_of
 from onward.document import Edit
 from onward.emit import Emitter, Outside
 from onward.errors import BadRecord, Conflict, OnwardError, Refused
-from onward.log import Commit, Log
+from onward.log import Commit, Joining, Log
 from onward.loop import Calls, LoopThread
 from onward.names import full_name
 from onward.open_table import OpenTable
@@ -116,15 +117,18 @@ class Client:
             key: of all of them, instead of the topic's `key=`; None: without.
             headers: texts by name.
             time: a datetime (without zone: UTC) or ISO 8601 text; now unless said.
-            tx: is for stores on PostgreSQL.
+            tx: a `psycopg.Connection` to the store's own PostgreSQL database (under `async with` an `AsyncConnection`,
+                too): the values are put in its open transaction, which has to be READ COMMITTED. They are there when
+                the caller commits it, and not at all where it is rolled back. Commit soon: until then whoever puts into
+                the same partitions waits. Workers look within half a second.
 
         Raises:
             BadRecord, BadOutput: a value does not fit the topic.
             StoreAway: nothing was put, and it may be tried again.
+            Refused: `tx` is no such connection; nothing was put.
         """
-        if tx is not None:
-            raise Refused("put(tx=...) joins a PostgreSQL transaction; this store is none: use client.commit() instead")
-        return self._do(self._keep(self._records(topic, values, key, headers, time)))
+        records = self._records(topic, values, key, headers, time)
+        return self._do(self._keep(records)) if tx is None else self._join(tx, records)
 
     def table(self, table: Table[Any] | str) -> ClientTable:
         """A `table` of the app, itself or by its name, with the calls of `Table`. Each of its calls that changes
@@ -209,6 +213,19 @@ class Client:
         """One commit of them."""
         if records or edits:
             await self._log.commit(Commit(appends=self._emitter.pack(records), tables=edits))
+
+    def _join(self, tx: Any, records: list[Outside]) -> Any:
+        """Puts them in somebody's transaction."""
+        self._running()
+        log, appends = self._log, self._emitter.pack(records)
+        if not isinstance(log, Joining):
+            raise Refused("put(tx=...) joins a PostgreSQL transaction; this store is none: use client.commit() instead")
+        is_awaited = inspect.iscoroutinefunction(getattr(tx, "execute", None))
+        if is_awaited and not self._awaited:
+            raise Refused("put(tx=...) with an AsyncConnection is for `async with onward.open(...)`")
+        if self._awaited and not is_awaited:
+            return asyncio.to_thread(log.join, tx, appends)
+        return log.join(tx, appends)
 
     async def _at_table(self, table: Table[Any], work: Callable[[OpenTable], T]) -> T:
         for left in reversed(range(AGAIN)):

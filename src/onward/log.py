@@ -14,8 +14,8 @@ live elsewhere (a broker with transactions) fits without anything above knowing.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
-from typing import Protocol
+from collections.abc import Awaitable, Collection, Iterable, Mapping, Sequence
+from typing import Any, Protocol, runtime_checkable
 
 from msgspec import Struct
 
@@ -155,6 +155,25 @@ class Ageing(Protocol):
         `to` then, fold into counts per minute; `Claim`, counts and evidence stay what they are. Attempts go with their
         records, unless these are parked; requests that were answered before the instant go. What has been folded is
         recognised as `AlreadyCommitted` no more, but for the greatest `unit`.
+        """
+
+
+@runtime_checkable
+class Joining(Protocol):
+    """What a log can, besides, that lies in a database whose transactions programs have open themselves."""
+
+    def join(self, tx: Any, appends: Sequence[Append]) -> Awaitable[None] | None:
+        """Appends in an open transaction of somebody's, all or none: kept when that commits, and not at all where it
+        is rolled back. Until then whoever appends to the same partitions waits.
+
+        `tx` is a connection of the driver's. With one whose calls are awaited this gives what is to be awaited; else it
+        is done when it returns, and blocks.
+
+        Raises:
+            Refused: the connection is to another database, has no transaction that can be joined, or its user may not;
+                or as by `commit`. The transaction is as it was.
+            Overruled: another transaction was preferred; the whole transaction is to be done again.
+            StoreAway: nothing was appended.
         """
 
 

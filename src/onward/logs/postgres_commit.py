@@ -103,7 +103,7 @@ class Writing:
             if token is not None and token < lease.token:
                 return self.back(f"the lease of {lease.stage} partition {lease.partition}", token, lease.token)
             return LeaseLost(lease.stage, lease.partition, lease.token)
-        if error.sqlstate == MOVED or isinstance(error, psycopg.errors.UndefinedTable):  # or the segment has gone since
+        if _is_moved(error):
             try:
                 self._look_again()
             except psycopg.Error as lost:
@@ -111,19 +111,31 @@ class Writing:
             except OnwardError as away:
                 return away
             raise Again from error
-        if error.sqlstate == UNKNOWN:
-            topic, partition, has, believed = json.loads(detail)
-            if has is not None and believed not in (0, has):
-                return OtherPartitions(topic, has, believed)
-            return Refused(f"topic {topic} partition {partition} is not declared; run the app that declares it")
-        if error.sqlstate == BACK:
-            return self.back(*json.loads(detail))
+        if (refused := self.refused(error)) is not None:
+            return refused
         if isinstance(error, psycopg.errors.UniqueViolation) and lease is not None:
             if error.diag.constraint_name in ("progress_first", "progress_unit"):
                 said = error.diag.message_detail or error.diag.message_primary
                 return AlreadyCommitted(f"{lease.stage} partition {lease.partition}: {said}")
             raise Again from error  # another one of the same lease came first
         return self._database.away(error)
+
+    def refused(self, error: psycopg.Error) -> Exception | None:
+        """What it means where the server has refused to append."""
+        detail = error.diag.message_detail or "[]"
+        if error.sqlstate == UNKNOWN:
+            topic, partition, has, believed = json.loads(detail)
+            if has is not None and believed not in (0, has):
+                return OtherPartitions(topic, has, believed)
+            return Refused(f"topic {topic} partition {partition} is not declared; run the app that declares it")
+        return self.back(*json.loads(detail)) if error.sqlstate == BACK else None
+
+    def moved(self, error: psycopg.Error) -> bool:
+        """Whether it was refused as there is a newer segment, which is known from now on."""
+        if not _is_moved(error):
+            return False
+        self._look_again()
+        return True
 
     def back(self, what: str, found: int | None, known: int) -> StoreWentBack:
         return StoreWentBack(self._database.shown, what, found or 0, known)
@@ -198,7 +210,11 @@ class Writing:
         return [(append, self._append(connection, job, append)) for job, append in appends]
 
     def _append(self, connection: Connection, job: Job, append: Append) -> Any:
-        lease = job.commit.lease
+        statement, row = self.appending(append, job.now, job.commit.lease)
+        return ask(connection, statement, **row)
+
+    def appending(self, append: Append, now: float, lease: Lease | None = None) -> tuple[str, dict[str, Any]]:
+        """The statement that appends where the partition's lock is held, and what is bound in it."""
         incarnation, seen = self.ends.get(where_of(append), ("", 0))
         row = {
             "topic": append.topic,
@@ -207,7 +223,7 @@ class Writing:
             "incarnation": incarnation,
             "seen": seen,
             "count": append.count,
-            "written": instant_text(job.now),
+            "written": instant_text(now),
             "nonce": os.urandom(4).hex(),
             "size": len(append.entries),
             "keys": append.keys,
@@ -217,7 +233,12 @@ class Writing:
             "origin_first": append.origins[0] if append.origins else None,
             "origin_end": append.origins[1] if append.origins else None,
         }
-        return ask(connection, self._segments.statement("block_add"), **row)
+        return self._segments.statement("block_add"), row
+
+
+def _is_moved(error: psycopg.Error) -> bool:
+    # Or the segment has gone since.
+    return error.sqlstate == MOVED or isinstance(error, psycopg.errors.UndefinedTable)
 
 
 def where_of(append: Append) -> tuple[str, int]:

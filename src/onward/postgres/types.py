@@ -87,14 +87,19 @@ def unescaped(text: str) -> str:
     return text[1:].replace("~0", "\0").replace("~1", "~") if text.startswith(_MARK) else text
 
 
+def register(adapters: AdaptersMap) -> None:
+    """Makes values travel so over a connection or cursor."""
+    adapters.register_dumper(Text, _TextDumper)
+    for dumper in (Int8Dumper, Int8BinaryDumper):
+        adapters.register_dumper(int, dumper)  # always of one type, so that a statement is prepared once
+    adapters.register_dumper(str, _Str)
+    adapters.register_dumper(str, _StrUnknown)
+    adapters.register_loader("timestamptz", _InstantLoader)
+    adapters.register_loader("json", _JsonLoader)
+    adapters.register_loader("jsonb", _JsonbLoader)
+    for name in ("text", "varchar"):
+        adapters.register_loader(name, _StrLoader)
+
+
 ADAPTERS = AdaptersMap(psycopg.adapters)
-ADAPTERS.register_dumper(Text, _TextDumper)
-for _int in (Int8Dumper, Int8BinaryDumper):
-    ADAPTERS.register_dumper(int, _int)  # always of one type, so that a statement is prepared once
-ADAPTERS.register_dumper(str, _Str)
-ADAPTERS.register_dumper(str, _StrUnknown)
-ADAPTERS.register_loader("timestamptz", _InstantLoader)
-ADAPTERS.register_loader("json", _JsonLoader)
-ADAPTERS.register_loader("jsonb", _JsonbLoader)
-for _name in ("text", "varchar"):
-    ADAPTERS.register_loader(_name, _StrLoader)
+register(ADAPTERS)

@@ -17,11 +17,6 @@ class Statements:
         """What makes the schema, step by step."""
         return [file.read_text() for file in sorted((self._folder / "migrations").glob("*.sql"))]
 
-    @property
-    def all(self) -> dict[str, str]:
-        """Every statement by its name."""
-        return {file.stem: getattr(self, file.stem) for file in sorted(self._folder.glob("*.sql"))}
-
     def __getattr__(self, name: str) -> str:
         try:
             text = (self._folder / f"{name}.sql").read_text().strip()

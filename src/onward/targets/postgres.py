@@ -7,12 +7,12 @@ from collections.abc import Callable, Iterator
 from typing import Any, Literal
 
 import psycopg
-from psycopg import errors, sql
+from psycopg import errors
 
 from onward.errors import DatabaseAway, LeaseLost, OnwardError, Overruled, Refused, WentBack
 from onward.log import Claim, Lease
 from onward.target import agreed, unknown
-from onward.targets.postgres_connection import SQL, Connections, Lent, meaning
+from onward.targets.postgres_connection import SQL, Connections, Lent, Texts, meaning
 from onward.targets.postgres_unit import PostgresTransaction
 
 Run = Callable[..., "psycopg.Cursor[tuple[Any, ...]]"]
@@ -30,7 +30,7 @@ class PostgresTarget:
         self._connections = Connections(url)
         self.told = self._connections.told
         try:
-            self._texts = _texts(self._prepared())
+            self._texts = Texts(self._prepared())
         except BaseException:
             self._connections.close()
             raise
@@ -134,8 +134,9 @@ class PostgresTarget:
                     f"{self.told}: no schema of its search_path exists; name one, as by options=-csearch_path="
                 )
             connection.run(SQL.make_lock, schema=current)
+            texts = Texts(current)
             for name in ("make_cursor", "make_ledger"):
-                connection.run(_texts(current)[name])
+                connection.run(texts[name])
             return str(current)
 
     @contextlib.contextmanager
@@ -152,12 +153,6 @@ class PostgresTarget:
 
 def _bound(lease: Lease) -> dict[str, Any]:
     return {"stage": lease.stage, "partition": lease.partition}
-
-
-def _texts(schema: str) -> dict[str, Any]:
-    """The statements, on the tables of a schema, whatever `search_path` a handler may set."""
-    given = sql.Identifier(schema)
-    return {name: sql.SQL(text).format(schema=given) for name, text in SQL.all.items()}
 
 
 def examine(url: str) -> tuple[Literal["ok", "warning", "failed"], str]:

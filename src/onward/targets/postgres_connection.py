@@ -9,7 +9,7 @@ from types import TracebackType
 from typing import Any
 
 import psycopg
-from psycopg import errors, pq
+from psycopg import errors, pq, sql
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
 from psycopg.rows import tuple_row
 
@@ -44,6 +44,19 @@ HERE = {
 }
 
 _NO_USE = ("authentication failed", "no password supplied", "does not exist", "no pg_hba.conf entry")
+
+
+class Texts:
+    """The statements by name, on the tables of a schema, whatever `search_path` a handler may set."""
+
+    def __init__(self, schema: str) -> None:
+        self._schema = sql.Identifier(schema)
+        self._made: dict[str, sql.Composed] = {}
+
+    def __getitem__(self, name: str) -> sql.Composed:
+        if name not in self._made:
+            self._made[name] = sql.SQL(getattr(SQL, name)).format(schema=self._schema)
+        return self._made[name]
 
 
 class Lent(psycopg.Connection[Any]):

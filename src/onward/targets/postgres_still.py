@@ -11,13 +11,13 @@ from collections.abc import Callable
 from typing import Any
 
 import psycopg
-from psycopg import IsolationLevel, errors, sql
+from psycopg import IsolationLevel, errors
 
 from onward.draft import relay_text
 from onward.errors import DatabaseAway, LeaseLost, Overruled, Refused, Unkeepable
 from onward.log import Claim, Commit, Lease
 from onward.target import agreed, unknown
-from onward.targets.postgres_connection import SQL, Connections, Lent, meaning
+from onward.targets.postgres_connection import SQL, Connections, Lent, Texts, meaning
 from onward.targets.postgres_unit import Savepoint
 from onward.undo import Undo
 
@@ -37,7 +37,7 @@ class PostgresStill:
             self._schema = (connection.run(SQL.there).fetchone() or (None,))[0]
             if self._schema is not None:
                 connection.run(SQL.still_wait)
-                connection.run(sql.SQL(SQL.still_hold).format(schema=sql.Identifier(self._schema)))
+                connection.run(Texts(self._schema)["still_hold"])
         except errors.LockNotAvailable as error:
             raise DatabaseAway(f"{self._connections.told}: a unit is open there for long; try again later") from error
         except psycopg.Error as error:
@@ -155,7 +155,7 @@ class DryTarget:
     def _found(self, stage: str, partition: int) -> tuple[int, str | None, tuple[str, str]] | None:
         if self._schema is None:
             return None
-        text = sql.SQL(SQL.still_found).format(schema=sql.Identifier(self._schema))
+        text = Texts(self._schema)["still_found"]
         row = self._do(lambda: self.tx.run(text, stage=stage, partition=partition).fetchone())
         return None if row is None else (row[0], row[1], (row[2] or "", row[3] or ""))
 

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Mapping
-from typing import Any
 
 import psycopg
 from psycopg import errors, pq
@@ -12,7 +10,7 @@ from psycopg import errors, pq
 from onward.draft import relay_text
 from onward.errors import AlreadyCommitted, BadOutput, DatabaseAway, Overruled, Refused, StoreUncertain, Unkeepable
 from onward.log import Commit, Lease
-from onward.targets.postgres_connection import SQL, Connections, Lent, causes, meaning
+from onward.targets.postgres_connection import SQL, Connections, Lent, Texts, causes, meaning
 from onward.undo import Undo
 
 
@@ -23,7 +21,7 @@ class PostgresTransaction:
     would have to read it to its end first, and what it reads raises an error. It is closed before we commit.
     """
 
-    def __init__(self, connection: Lent, connections: Connections, texts: Mapping[str, Any], lease: Lease) -> None:
+    def __init__(self, connection: Lent, connections: Connections, texts: Texts, lease: Lease) -> None:
         self.tx = connection
         self._connections = connections
         self._texts = texts

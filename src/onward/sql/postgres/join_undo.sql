@@ -1,0 +1,1 @@
+ROLLBACK TO SAVEPOINT onward_put; RELEASE SAVEPOINT onward_put
