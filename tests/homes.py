@@ -45,6 +45,7 @@ from onward.task_run import TaskRun
 
 TABLE = "app.items"
 FIELDS = (Field("size", "size", "null"), Field("state", "", "null"))
+OFFSETS = (0, 1, 2, 3, 5, 8, 13)
 KEYS = ("k", "it's", "x", None)
 
 
@@ -96,6 +97,40 @@ class PostgresHomes:
 
 
 Homes = SQLiteHomes | PostgresHomes
+
+
+class Died(BaseException):
+    """A process is gone."""
+
+
+class Dies:
+    """Ends before the n-th change of either home, which is to the homes as after the one before it."""
+
+    def __init__(self, step: int) -> None:
+        self.left = step
+
+    def over(self, carrier: Carrier) -> Any:
+        return Dying(carrier, self)
+
+    async def change(self, work: Callable[[], Any]) -> Any:
+        self.left -= 1
+        if self.left == 0:
+            raise Died
+        return await work()
+
+
+class Dying:
+    """A carrier whose process may die at each change."""
+
+    def __init__(self, carrier: Carrier, dies: Dies) -> None:
+        self._carrier = carrier
+        self._dies = dies
+
+    def __getattr__(self, name: str) -> Any:
+        found = getattr(self._carrier, name)
+        if name not in ("leave", "arrive", "take", "change"):
+            return found
+        return lambda *given: self._dies.change(lambda: found(*given))
 
 
 def spec(**more: Any) -> AppSpec:
@@ -220,11 +255,11 @@ async def facts(log: Log, books: Books) -> dict[str, Any]:
         for partition in range(max(one.held, one.partitions)):
             where = f"{one.topic}:{partition}"
             seen[f"read {where}"] = await books.read(one.topic, partition, 0, 10**6, 10**9)
-            for offset in range(14):
+            for offset in OFFSETS:
                 seen[f"stored {where}:{offset}"] = await books.stored(one.topic, partition, offset)
     for name in names:
         for partition in range(2):
-            for offset in range(14):
+            for offset in OFFSETS:
                 seen[f"fate {name} {partition} {offset}"] = await books.fate(name, partition, offset)
                 seen[f"made {name} {partition} {offset}"] = await books.made(name, partition, offset)
             seen[f"seen {name} {partition}"] = await books.seen(name, partition, ["first", "it's", "no"], 0.0)

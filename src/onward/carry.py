@@ -22,7 +22,7 @@ Row = tuple[Any, ...]
 
 KINDS: Mapping[str, tuple[str, ...]] = {
     "app": ("name", "declaration", "written"),
-    "topic": ("name", "incarnation", "partitions", "put", "made", "forgotten", "held"),
+    "topic": ("name", "incarnation", "partitions", "made", "forgotten", "held"),
     "shape": ("topic", "fingerprint", "shape", "since"),
     "retained": ("topic", "partition", "offset", "count"),
     "source": ("name", "cursor", "emitted", "last_run", "next_run", "state"),
@@ -58,15 +58,21 @@ KINDS: Mapping[str, tuple[str, ...]] = {
         "topic", "partition", "offset", "count", "written", "nonce", "size", "keys", "entries",
         "maker", "origin_partition", "origin_first", "origin_end",
     ),
+    "put": ("topic", "count"),
     "counter": ("name", "value"),
 }  # fmt: skip
 """What is carried, in this order. Rows of `shape`, `attempt` and `block`, and those of `progress` of a stage and
-partition, come in the order in which they were written, and are numbered anew by the store that takes them. A `counter`
-is the last number that was given to a `request`, `replay` or `run`, or how many rows of `progress` were ever written,
-but for those of stages that have been forgotten; it comes last, when what it counts is there.
+partition, come in the order in which they were written, and are numbered anew by the store that takes them.
+
+The last two say what stores count each in its own way: how many records were `put` into a topic, by no stage or source;
+and as a `counter` the last number that was given to a `request`, `replay` or `run`, and how many rows of `progress`
+were ever written, but for those of stages that have been forgotten.
 
 Not carried: who lives and what it holds just now (workers, call slots), and what can be made from the rest (indexes of
 tables)."""
+
+COUNTS = ("put", "counter")
+"""Kinds that are no rows of a store."""
 
 ROWS, BYTES = 2_000, 4_000_000
 """Of so many rows or bytes is a load; the last row may go beyond."""

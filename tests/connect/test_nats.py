@@ -196,6 +196,20 @@ def test_of_several_servers_one_that_is_there_is_taken(nats: Nats) -> None:
         assert with_nats(f"{away.url},{nats.url}", work).sequence == 1
 
 
+def test_it_tells_a_doctor_whether_it_is_well(nats: Nats) -> None:
+    async def ask(opened: JetStream) -> str:
+        return await opened.doctor()
+
+    assert with_nats(nats.url, ask) == f"{nats.url} answers, with JetStream"
+    nats.kill()
+    with pytest.raises(Unavailable, match="cannot be reached"):
+        with_nats(nats.url, ask)
+    with own(js=False) as server:
+        server.start()
+        with pytest.raises(Unavailable, match="has no JetStream"):
+            with_nats(server.url, ask)
+
+
 # who one is
 
 

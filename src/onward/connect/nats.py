@@ -152,6 +152,16 @@ class JetStream:
         except self._nats.js.errors.NoStreamResponseError:
             raise Unavailable(f"{self.where}: the stream that takes {subject} does not answer yet") from None
 
+    async def doctor(self) -> str:
+        """Whether it is there and lets us in, in a line; nothing is published.
+
+        Raises:
+            Unavailable: it is not, or has no JetStream.
+        """
+        client = await self._connected()
+        await self._ask_for_jetstream(client)
+        return f"{self.where} answers, with JetStream"
+
     async def close(self) -> None:
         """Ends the connection. Calling it again does nothing; a later `publish` opens another."""
         client, self._client = self._client, None
@@ -190,15 +200,7 @@ class JetStream:
         errors, wanted = self._nats.errors, self._stream
         client = await self._connected()
         js = client.jetstream(timeout=self._timeout)
-        try:
-            await js.account_info()
-        except self._nats.js.errors.Error:
-            raise Unavailable(
-                f"{self.where} has no JetStream, which keeps messages; start it as `nats-server -js`"
-            ) from None
-        except (errors.Error, OSError, TimeoutError) as error:
-            await self._drop(client)
-            raise Unavailable(f"{self.where}: {self._told(error, subject)}") from None
+        await self._ask_for_jetstream(client)
         if wanted is None:
             raise Unavailable(
                 f"{self.where}: no stream takes {subject}, so nobody would keep the message; make one, as by"
@@ -223,6 +225,18 @@ class JetStream:
         except (errors.Error, OSError, TimeoutError) as error:
             await self._drop(client)
             raise Unavailable(f"{self.where}: {self._told(error, subject)}") from None
+
+    async def _ask_for_jetstream(self, client: Any) -> None:
+        errors = self._nats.errors
+        try:
+            await client.jetstream(timeout=self._timeout).account_info()
+        except self._nats.js.errors.Error:
+            raise Unavailable(
+                f"{self.where} has no JetStream, which keeps messages; start it as `nats-server -js`"
+            ) from None
+        except (errors.Error, OSError, TimeoutError) as error:
+            await self._drop(client)
+            raise Unavailable(f"{self.where}: {self._told(error)}") from None
 
     async def _connected(self) -> Any:
         async with self._turn:

@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from onward import process
-from onward.carry import BYTES, KINDS, ROWS, Load, Mark, Place, Row, State, told
+from onward.carry import BYTES, COUNTS, KINDS, ROWS, Load, Mark, Place, Row, State, told
 from onward.clock import Clock
 from onward.document import Document
 from onward.errors import Broken, InUse, Refused, StoreMoved, StoreNewer
@@ -103,8 +103,9 @@ class PostgresCarrier:
         return await self._desk.write(change, long=True)
 
     async def give(self, place: Place, most: int = ROWS) -> Load:
-        if place.kind == "counter":
-            found = [] if place.after else await self._desk.read(lambda connection: rows(connection, SQL.counter_all))
+        if place.kind in COUNTS:
+            statement = getattr(SQL, f"{place.kind}_all")
+            found = [] if place.after else await self._desk.read(lambda connection: rows(connection, statement))
             return Load(found, place._replace(after="all"))
         return await self._desk.snapshot(lambda connection: self._give(connection, place, most))
 
@@ -166,10 +167,6 @@ class PostgresCarrier:
                 room -= sum(len(value) for value in found[-1] if isinstance(value, str | bytes))
                 if room <= 0:
                     break
-        if place.kind == "topic":
-            put = dict(rows(connection, SQL.topic_put_all))
-            at = KINDS["topic"].index("put")
-            found = [(*row[:at], row[at] + put.get(row[0], 0), *row[at + 1 :]) for row in found]
         return Load(found, place._replace(after=json.dumps(after)) if found else place)
 
     def _chosen(self, connection: Connection, kind: str, key: Sequence[str]) -> str:
@@ -192,9 +189,16 @@ def _as_it_travels(name: str, type_: str) -> str:
 
 def _take(connection: Connection, kind: str, given: Sequence[Row]) -> None:
     match kind:
-        case "counter":
-            _settle(connection, dict(given))  # type: ignore[arg-type]
+        case "put":
+            _settle(connection, given)
             return
+        case "counter":
+            _count_on(connection, dict(given))  # type: ignore[arg-type]
+            return
+        case "retained":
+            fields, given = (*KINDS[kind], "last"), [(*row, 0) for row in given]
+        case "block":
+            fields, given = (*KINDS[kind], "sizes_before", "put_before"), _summed(connection, given)
         case "progress":
             fields, given = (*KINDS[kind], "seq"), _numbered(connection, given)
         case "lease":
@@ -227,18 +231,44 @@ def _numbered(connection: Connection, given: Sequence[Row]) -> list[Row]:
     return found
 
 
-def _settle(connection: Connection, counters: Mapping[str, int]) -> None:
-    """What can only be said when all is there: the numbers that come next, and what was put of what is not kept."""
+def _summed(connection: Connection, given: Sequence[Row]) -> list[Row]:
+    """Blocks with the running totals of their partitions: bytes, and records that were put."""
+    size, count, maker = (KINDS["block"].index(name) for name in ("size", "count", "maker"))
+    reached: dict[tuple[str, int], tuple[int, int]] = {}
+    found = []
+    for row in given:
+        where = row[0], row[1]
+        if where not in reached:
+            newest = rows(connection, SQL.block_totals, topic=where[0], partition=where[1])
+            reached[where] = newest[0] if newest else (0, 0)
+        sizes, put = reached[where]
+        found.append((*row, sizes, put))
+        reached[where] = sizes + row[size], put + (row[count] if row[maker] is None else 0)
+    return found
+
+
+def _settle(connection: Connection, put: Sequence[Row]) -> None:
+    """What can be said of blocks only when all are there: how many records were put before the first that are kept,
+    which is counted in one partition; and which is the last block that has lost its entries."""
+    there = dict(rows(connection, SQL.put_all))
+    statement = SQL.block_settle_put.format(newest=table_of(Segments(connection).newest))
+    for topic, count in put:
+        if count != there.get(topic, 0):
+            run(connection, statement, topic=topic, more=count - there.get(topic, 0))
+    run(connection, SQL.retained_settle_last)
+
+
+def _count_on(connection: Connection, counters: Mapping[str, int]) -> None:
+    """The numbers that come next; raises `Broken` where rows of progress are missing."""
     for name, value in counters.items():
         if name != "progress" and value:
             rows(connection, SQL.counter_put, name=name, value=value)
-    there = dict(rows(connection, SQL.counter_all)).get("progress", 0)
-    if there != counters.get("progress", 0):
+    written, there = counters.get("progress", 0), dict(rows(connection, SQL.counter_all))["progress"]
+    if there != written:
         raise Broken(
-            f"{counters['progress']} rows of progress were written, {there} are there or folded; `onward audit` says "
-            "more, and a store of which rows are missing is not moved to PostgreSQL"
+            f"{written} rows of progress were written, {there} are there or folded; `onward audit` says more, and a "
+            "store of which rows are missing is not moved to PostgreSQL"
         )
-    run(connection, SQL.topic_settle_put)
 
 
 def _document(row: Row) -> Document:
@@ -251,7 +281,7 @@ def _with(row: Row, at: int, value: Any) -> Row:
 
 
 def _tables() -> list[str]:
-    return [kind for kind in KINDS if kind != "counter"]
+    return [kind for kind in KINDS if kind not in COUNTS]
 
 
 def _used(connection: Connection) -> bool:

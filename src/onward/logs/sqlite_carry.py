@@ -11,7 +11,7 @@ from typing import Any, TypeVar
 import apsw
 
 from onward import process
-from onward.carry import BYTES, KINDS, ROWS, Load, Mark, Place, Row, State, told
+from onward.carry import BYTES, COUNTS, KINDS, ROWS, Load, Mark, Place, Row, State, told
 from onward.clock import Clock, SystemClock
 from onward.errors import InUse, Refused, StoreMoved
 from onward.logs.sqlite_home import mark_of, place_of, prepare, put_mark, version_of
@@ -74,8 +74,8 @@ class SQLiteCarrier:
     async def give(self, place: Place, most: int = ROWS) -> Load:
         def work() -> Load:
             connection = self._connection()
-            if place.kind == "counter":
-                found = [] if place.after else rows(connection, SQL.counter_all)
+            if place.kind in COUNTS:
+                found = [] if place.after else rows(connection, getattr(SQL, f"{place.kind}_all"))
                 return Load(found, place._replace(after="all"))
             return self._give(connection, place, most)
 
@@ -107,7 +107,7 @@ class SQLiteCarrier:
         def work() -> dict[str, int]:
             connection = self._connection()
             found = {
-                kind: int(_one(connection, f'SELECT count(*) FROM "{kind}"')) for kind in KINDS if kind != "counter"
+                kind: int(_one(connection, f'SELECT count(*) FROM "{kind}"')) for kind in KINDS if kind not in COUNTS
             }
             [(records, size)] = rows(connection, SQL.block_sums)
             return {**found, "records": records, "bytes": size}
@@ -209,10 +209,13 @@ class SQLiteCarrier:
 
 
 def _take(connection: apsw.Connection, kind: str, given: Sequence[Row]) -> None:
-    if kind == "counter":
+    if kind in COUNTS:
         for name, value in given:
-            connection.execute(SQL.counter_add, {"name": name, "value": value})
-            connection.execute(SQL.counter_put, {"name": name, "value": value})
+            if kind == "put":
+                connection.execute(SQL.topic_count_put, {"name": name, "count": value})
+            else:
+                connection.execute(SQL.counter_add, {"name": name, "value": value})
+                connection.execute(SQL.counter_put, {"name": name, "value": value})
         return
     fields = KINDS[kind]
     columns, marks = ", ".join(f'"{name}"' for name in fields), ", ".join("?" * len(fields))
@@ -225,7 +228,7 @@ def _take(connection: apsw.Connection, kind: str, given: Sequence[Row]) -> None:
 
 def _used(connection: apsw.Connection) -> bool:
     """Whether anything is there."""
-    tables = [*(kind for kind in KINDS if kind != "counter"), "worker"]
+    tables = [*(kind for kind in KINDS if kind not in COUNTS), "worker"]
     return any(_one(connection, f'SELECT EXISTS (SELECT 1 FROM "{table}")') for table in tables)
 
 

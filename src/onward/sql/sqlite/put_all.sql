@@ -1,0 +1,1 @@
+SELECT name, put FROM topic WHERE put > 0 ORDER BY name
