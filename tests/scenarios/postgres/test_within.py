@@ -8,6 +8,7 @@ from scenarios.targets import PostgresPlace
 from scenarios.test_within import (  # noqa: F401
     test_a_failing_record_takes_back_only_its_own_changes,
     test_a_handler_that_ends_the_transaction_is_told_so,
+    test_a_replay_has_a_place_of_its_own_there,
     test_a_target_that_was_deleted_is_noticed,
     test_an_outcome_that_parks_takes_back_its_changes,
     test_later_again_and_again_beside_others,
