@@ -561,3 +561,25 @@ def test_a_time_out_of_the_users_is_no_verdict_on_the_unit(ground: Ground, place
 
     asyncio.run(story())
     assert_delivered(ground, place, app, 20)
+
+
+def test_a_database_of_another_encoding_will_do(ground: Ground, place: PostgresPlace) -> None:
+    name = f"{place.url.rpartition('/')[2]}_latin"
+    place.sql(f"CREATE DATABASE \"{name}\" TEMPLATE template0 ENCODING 'LATIN1' LC_COLLATE 'C' LC_CTYPE 'C'")
+    try:
+        latin = PostgresPlace(f"{place.url.rpartition('/')[0]}/{name}")
+        latin.sql(latin.effects)
+
+        def act(value: dict, tx: psycopg.Connection) -> dict:
+            if value["n"] == 3:
+                raise ValueError("no rôle, 3 € and 😀")
+            return {**value, "text": "✓ 😀"}
+
+        app = program(latin.url, act, retry=Retry(attempts=1))
+        ground.put(app, app.topics["ship.in"], *records(5, 5))
+        assert ground.run(app).died == 1
+        assert effects(latin) == outputs(ground, app) == [0, 1, 2, 4]
+        assert {value["text"] for value in ground.values(app.topics["ship.out"])} == {"✓ 😀"}
+        assert "3 € and 😀" in ground.parked()[0].error
+    finally:
+        place.sql(f'DROP DATABASE "{name}" WITH (FORCE)')
