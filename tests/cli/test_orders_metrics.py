@@ -62,8 +62,9 @@ def test_what_was_done_is_counted_after_its_commit_and_what_is_pending_is_looked
     assert metric(text, "loader_rows_read_total", entity="entity_3") == 5
     assert metric(text, "loader_rows_ignored_total", entity="entity_3", reason="removal of an absent row") == 1
     assert metric(text, "loader_last_delivery_id") == 2
-    assert metric(text, "loader_delivery_seconds_count", phase="merge") == 2
-    assert (metric(text, "loader_delivery_seconds_sum", phase="fetch") or 0) > 0
+    for phase in ("fetch", "parse", "diff", "persist"):
+        assert metric(text, "loader_delivery_seconds_count", phase=phase) == 2
+        assert (metric(text, "loader_delivery_seconds_sum", phase=phase) or 0) > 0
     assert 0 < (metric(text, "loader_source_lag_seconds") or 0) < 60
     assert metric(text, "loader_files_pending") == 1
     assert metric(text, "loader_outbox_pending") == 2

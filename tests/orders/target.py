@@ -53,6 +53,8 @@ class Target:
         self.tables = tables_of(tx, SCHEMA)
         self._files = 0
 
+    timer: Callable[[], float] = staticmethod(lambda: 0.0)
+
     def deliver(
         self,
         text: str,
@@ -77,7 +79,7 @@ class Target:
                 progress=progress,
                 approved=self.approved,
                 now=lambda: NOON,
-                timer=lambda: 0.0,
+                timer=self.timer,
             )
 
     def rows(self, sql: str) -> list[tuple]:

@@ -169,6 +169,11 @@ class Ground:
     def sql(self, statement: str, **bound: Any) -> list[tuple[Any, ...]]:
         return sql(self.path, statement, **bound)
 
+    def columns(self) -> list[tuple[str, str]]:
+        """Every column of the store, with its table."""
+        tables = [name for (name,) in self.sql("SELECT name FROM sqlite_schema WHERE type = 'table'")]
+        return [(table, row[1]) for table in tables for row in self.sql(f"PRAGMA table_info({table})")]
+
     def values(self, topic: Topic[Any]) -> list[Any]:
         return [value for _, value in self.records(topic)]
 

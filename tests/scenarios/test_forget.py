@@ -10,7 +10,7 @@ from __future__ import annotations
 from onward import App, Retry
 from onward.audit import breaches
 from onward.forget import meant
-from onward.logs import sqlite_forget
+from onward.logs import postgres_forget, sqlite_forget
 from scenarios.ground import NOW, Ground
 
 COUNTERS = {"tally", "app", "topic"}
@@ -54,17 +54,11 @@ def forget(ground: Ground, name: str) -> None:
 
 
 def rows_naming(ground: Ground, app: str) -> list[tuple[str, str]]:
-    tables = [name for (name,) in ground.sql("SELECT name FROM sqlite_schema WHERE type = 'table'")]
-    found = []
-    for table in tables:
-        columns = [row[1] for row in ground.sql(f"PRAGMA table_info({table})")]
-        for column in columns:
-            count = ground.sql(
-                f'SELECT count(*) FROM {table} WHERE CAST("{column}" AS TEXT) LIKE :name', name=f"%{app}.%"
-            )
-            if count[0][0]:
-                found.append((table, column))
-    return found
+    return [
+        (table, column)
+        for table, column in ground.columns()
+        if ground.sql(f'SELECT 1 FROM {table} WHERE CAST("{column}" AS TEXT) LIKE :name LIMIT 1', name=f"%{app}.%")
+    ]
 
 
 def test_nothing_is_left_of_an_app(ground: Ground) -> None:
@@ -84,8 +78,9 @@ def test_nothing_is_left_of_an_app(ground: Ground) -> None:
 
 
 def test_much_is_forgotten_in_steps(ground: Ground, monkeypatch) -> None:
-    monkeypatch.setattr(sqlite_forget, "ROWS", 2)
-    monkeypatch.setattr(sqlite_forget, "BLOCKS", 2)
+    for module in (sqlite_forget, postgres_forget):
+        monkeypatch.setattr(module, "ROWS", 2)
+        monkeypatch.setattr(module, "BLOCKS", 2)
     worked(ground, "zebra")
     forget(ground, "zebra")
     assert rows_naming(ground, "zebra") == []

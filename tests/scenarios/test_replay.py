@@ -15,6 +15,7 @@ import subprocess
 import sys
 import time
 from collections import Counter
+from importlib import import_module
 from pathlib import Path
 
 import apsw
@@ -59,7 +60,8 @@ def replay(ground: Ground, stage: str) -> int:
 
 
 def start(ground: Ground) -> subprocess.Popen[bytes]:
-    return subprocess.Popen([sys.executable, "-m", "scenarios.test_replay", str(ground.path)], env=environment())
+    place = [type(ground).__module__, type(ground).__name__, str(ground.folder), ground.url]
+    return subprocess.Popen([sys.executable, "-m", "scenarios.test_replay", *place], env=environment())
 
 
 def passed(ground: Ground) -> int:
@@ -140,7 +142,8 @@ def test_another_worker_goes_on_where_it_stood(ground: Ground) -> None:
 
 def main() -> None:
     """A process that works until it is told to stop."""
-    ground = Ground(Path(sys.argv[1]).parent)
+    module, kind, folder, url = sys.argv[1:]
+    ground = getattr(import_module(module), kind)(Path(folder), url.rpartition("/")[2] if "sqlite" in url else url)
 
     async def work() -> None:
         app = program(ground.folder, pace=0.0005)

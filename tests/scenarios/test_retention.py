@@ -20,8 +20,6 @@ from onward.audit import breaches
 from onward.declaration import spec_of
 from onward.errors import GoneTooLong
 from onward.events import Swept
-from onward.logs.sqlite import SQLiteLog
-from onward.logs.sqlite_books import SQLiteBooks
 from onward.plan import Plan
 from onward.process import new_name
 from onward.retention import EVERY, Retention
@@ -183,7 +181,7 @@ def test_one_worker_at_a_time_sweeps(ground: Ground) -> None:
 
     async def story() -> None:
         clock = LeapClock(NOW)
-        log, books = SQLiteLog(ground.url, clock=clock), SQLiteBooks(ground.url, clock=clock)
+        log, books = ground.Log(ground.url, clock=clock), ground.Books(ground.url, clock=clock)
         one, two = (Retention(log, books, clock, new_name(), lambda event: None) for _ in range(2))
         assert await one.sweep() is not None
         assert await two.sweep() is None
@@ -289,7 +287,7 @@ def test_whatever_happens_nothing_unseen_goes_and_all_counts_hold(
 
 
 async def sweep(ground: Ground) -> None:
-    log, books = SQLiteLog(ground.url, clock=ground.clock), SQLiteBooks(ground.url, clock=ground.clock)
+    log, books = ground.Log(ground.url, clock=ground.clock), ground.Books(ground.url, clock=ground.clock)
     await log.declare(spec_of(program(set())))
     sweeper = Retention(log, books, ground.clock, new_name(), lambda event: None)
     await sweeper.sweep()

@@ -201,7 +201,7 @@ def assert_noticed(ground: Ground, app: App) -> None:
     before = ground.values(app.topics["ship.out"])
     ground.put(app, app.topics["ship.in"], *records(10, start=90))
     report = ground.run(app)
-    assert any("WentBack" in trouble for trouble in report.troubles), report
+    assert any("restore" in trouble for trouble in report.troubles), report
     assert ground.values(app.topics["ship.out"]) == before
 
 

@@ -28,6 +28,7 @@ from onward.logs.postgres_home import refuse
 from onward.logs.postgres_joining import check, do, do_awaited, steps
 from onward.logs.postgres_life import fold, retain, tidy
 from onward.logs.postgres_rows import (
+    AT_FIRST,
     SQL,
     blocks_of,
     claim_of,
@@ -97,6 +98,8 @@ class PostgresLog:
         self._ear = Ear(self._database, self._news.set) if listen else None
         self._voice = Voice(lambda: self._readers.read_now(lambda connection: rows(connection, TELL)))
         self._tokens: dict[tuple[str, int], int] = {}
+        self._blocks: dict[tuple[str, int], int] = {}
+        """By topic and partition how many blocks to look at: one more than the last read gave."""
         self._alone = False
         self._returned = 0.0
         self._turning: asyncio.Task[None] | None = None
@@ -144,14 +147,17 @@ class PostgresLog:
         def work(connection: Connection) -> list[Block]:
             for since in (self._segments.newest, 0):
                 statement = self._segments.statement("block_read", since)
-                found = blocks_of(connection, statement, topic, partition, offset, records, size)
+                found = blocks_of(connection, statement, topic, partition, offset, records, size, most)
                 if found and found[0].offset <= offset:
                     break
             # Where all was read that these segments have, there may be a newer one.
             reached = found[-1].offset + found[-1].count - offset >= records if found else False
             return found if reached or not self._segments.look(connection) else work(connection)
 
-        return await self._readers.read(lambda connection: self._with_segments(connection, work))
+        most = self._blocks.get((topic, partition), AT_FIRST)
+        found = await self._readers.read(lambda connection: self._with_segments(connection, work))
+        self._blocks[topic, partition] = len(found) + 1
+        return found
 
     async def copies(self, stage: str, partition: int, offsets: Sequence[int]) -> Sequence[Parked]:
         bound = {"stage": stage, "partition": partition, "offsets": list(offsets)}

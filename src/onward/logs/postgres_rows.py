@@ -138,12 +138,19 @@ def requests_of(connection: Connection, stage: str) -> list[Request]:
 
 
 def blocks_of(
-    connection: Connection, statement: str, topic: str, partition: int, offset: int, records: int, size: int
+    connection: Connection,
+    statement: str,
+    topic: str,
+    partition: int,
+    offset: int,
+    records: int,
+    size: int,
+    most: int = AT_FIRST,
 ) -> list[Block]:
     """Blocks in order from the one that holds `offset`, until `records` or `size` bytes are reached; `statement` is
-    `block_read` over some segments, or over the view of all (`READ`)."""
+    `block_read` over some segments, or over the view of all (`READ`), and `most` how many are looked at at first."""
     found: list[Block] = []
-    left, room, most = records, size, AT_FIRST
+    left, room = records, size
     while True:
         bound = {"topic": topic, "partition": partition, "offset": offset}
         rows_ = rows(connection, statement, **bound, size=room, most=most)

@@ -27,6 +27,11 @@ _DEFAULTS: dict[str, Any] = {
     "keepalives_count": 4,
     "tcp_user_timeout": SECONDS * 1000,
 }
+WORKING = {"statement": f"{SECONDS}s", "plans": "force_generic_plan", "scans": "off"}
+"""Who moves records goes by indexes, and plans once: of a table that has just begun nothing is known, and a plan that
+looks through all of it would stay."""
+LOOKING = {"statement": "0", "plans": "auto", "scans": "on"}
+
 _SESSION = f"""SELECT
     set_config('client_encoding', 'UTF8', false),
     set_config('TimeZone', 'UTC', false),
@@ -35,6 +40,9 @@ _SESSION = f"""SELECT
     set_config('lock_timeout', '{SECONDS - 3}s', false),
     set_config('idle_in_transaction_session_timeout', '{SECONDS}s', false),
     set_config('jit', 'off', false),
+    set_config('plan_cache_mode', %(plans)s, false),
+    set_config('enable_seqscan', %(scans)s, false),
+    set_config('enable_bitmapscan', %(scans)s, false),
     -- What a server does not promise to keep we may not call kept.
     set_config('synchronous_commit', CASE current_setting('synchronous_commit')
         WHEN 'off' THEN CASE current_setting('fsync') WHEN 'on' THEN 'on' ELSE 'off' END
@@ -96,7 +104,7 @@ class Database:
                 raise Refused(f"{self.shown} does not let us in: {_said(error)}") from error
             raise StoreAway(f"{self.shown} cannot be reached now: {_said(error)}") from error
         try:
-            bound = {"statement": "0" if looking else f"{SECONDS}s"}
+            bound = LOOKING if looking else WORKING
             *_, encoding, version = rows(connection, _SESSION, **bound)[0]
         except psycopg.Error as error:
             connection.close()

@@ -4,8 +4,8 @@
 
 Reading order: `model` (what is declared), `loader` (the wiring), `find` (with `listing`, `filename`, `snapshot`),
 `parse` (with `read`, `layout`, `plain`, `convert`, `transactions`), `merge` (with `needs`, `reconcile`, `statements`,
-`deliveries`), `tables` (the port to a target; `targets` has a module for each kind), `announce`, `notify`; then
-`commands` (with `settings`, `place`, `turn`, `report`, `dryrun`, `metrics`), and what describes: `diagram`,
+`deliveries`, `stopwatch`), `tables` (the port to a target; `targets` has a module for each kind), `announce`, `notify`;
+then `commands` (with `settings`, `place`, `turn`, `report`, `dryrun`, `metrics`), and what describes: `diagram`,
 `specification`, `profile`.
 """
 

@@ -11,8 +11,6 @@ from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
-from msgspec import structs
-
 from onward import App, Checkpoint, Database, Drop, Hold, Later, Record, Retry, Unavailable, __version__
 from onward.connect.nats import ID, JetStream, open_nats
 from onward.connect.objects import Objects
@@ -24,7 +22,7 @@ from .errors import BadRow, FileChanged, MassRemoval, SchemaDiffers
 from .find import Cursor, find, found_again
 from .listing import Once
 from .merge import Progress, merge
-from .metrics import Stopwatch, Watch
+from .metrics import Watch
 from .model import Change, Delivery, Entity, File, Notified
 from .needs import missing
 from .notify import mark as marked
@@ -113,21 +111,19 @@ def loader(
             return Later("2m", give_up="1h")
 
         def merged(file: File) -> Delivery:
-            watch = Stopwatch()
             with tables.savepoint():
-                delivery = merge(
+                return merge(
                     file,
                     entities if file.kind == "TXN" else by_name[file.entity],
                     tables,
                     process=name,
-                    open_=lambda part: watch.timed(place.read(part.key, part.identity)),
+                    open_=lambda part: place.read(part.key, part.identity),
                     progress=progress,
                     say=lambda delivery_id, text: log.info("Delivery %d: %s", delivery_id, text),
                     approved=approved,
                     host=socket.gethostname(),
                     version=__version__,
                 )
-            return structs.replace(delivery, fetched=watch.seconds, modified=file.modified)
 
         try:
             try:

@@ -12,6 +12,7 @@ from .model import Delivery, Entity, File
 from .parse import Piece, parse, pieces
 from .read import Open, from_disk
 from .reconcile import Reconcile
+from .stopwatch import Stopwatch
 from .tables import Tables
 from .transactions import parse_transactions
 
@@ -64,7 +65,7 @@ def merge(
     if found := delivered(tables, process, file):
         return found
     delivery_id, base = last_ids(tables, process)
-    work = _Work(file, listed, tables, process, delivery_id + 1, base, open_, progress, say)
+    work = _Work(file, listed, tables, process, delivery_id + 1, base, open_, progress, say, timer)
     say(work.delivery_id, f"process_{_schema(file)} {shown(file)}.")
     work.run()
     if not approved:
@@ -98,6 +99,7 @@ class _Work:
         open_: Open,
         progress: Progress | None,
         say: Say,
+        timer: Callable[[], float],
     ) -> None:
         self._file, self._entities, self._tables, self._process = file, entities, tables, process
         self._base, self._open, self._progress, self._say = base, open_, progress, say
@@ -105,6 +107,7 @@ class _Work:
         self._done: dict[Entity, Reconcile] = {}
         self._bases: dict[Entity, int] = {}
         self._undeclared = self._rows = 0
+        self._fetching, self._reading, self._writing = (Stopwatch(timer) for _ in range(3))
 
     def run(self) -> None:
         kind = self._file.kind
@@ -145,19 +148,33 @@ class _Work:
             warnings=warnings,
             max_event_id=self._next_base(),
             seconds=seconds,
+            phases=self._phases(seconds),
+            modified=self._file.modified,
         )
+
+    def _phases(self, seconds: float) -> dict[str, float]:
+        """Rows are read while they are set aside, so what is neither reading nor writing is comparing."""
+        fetch, read = self._fetching.seconds, self._reading.seconds
+        persist = self._writing.seconds
+        times = {"fetch": fetch, "parse": read - fetch, "diff": seconds - read - persist, "persist": persist}
+        return {phase: max(0.0, time) for phase, time in times.items()}
 
     def _rows_of_one(self) -> None:
         work = self._work(self._entities[0])
         load = self._file.kind == "LOAD"
-        if load and work.is_new and work.first_load(self._pieces(self._file), self._base):
-            return
+        if load and work.is_new:
+            before = self._reading.seconds
+            with self._writing:
+                loaded = work.first_load(self._pieces(self._file), self._base)
+            self._writing.seconds -= self._reading.seconds - before
+            if loaded:
+                return
         work.stage(self._pieces(self._file), load=load)
         whole = load and work.entity.remove_absent and self._file.whole
         work.settle(self._base, all_since=self.delivery_id if whole else None)
 
     def _transactions(self) -> None:
-        for entity, batch in self._counted(parse_transactions(self._file, self._entities, open_=self._open)):
+        for entity, batch in self._counted(parse_transactions(self._file, self._entities, open_=self._fetched)):
             if entity is None:
                 self._undeclared += batch.count
             else:
@@ -182,7 +199,7 @@ class _Work:
 
     def _work(self, entity: Entity) -> Reconcile:
         if entity not in self._done:
-            self._done[entity] = Reconcile(entity, self._tables, self.delivery_id)
+            self._done[entity] = Reconcile(entity, self._tables, self.delivery_id, self._writing)
             self._bases[entity] = self._base
         return self._done[entity]
 
@@ -193,12 +210,15 @@ class _Work:
         """`on`: rows are counted on from what was read before."""
         self._rows = self._rows if on else 0
         read = pieces if self._tables.takes_text else parse
-        for _, piece in self._counted((None, each) for each in read(file, self._entities[0], open_=self._open)):
+        for _, piece in self._counted((None, each) for each in read(file, self._entities[0], open_=self._fetched)):
             yield piece
+
+    def _fetched(self, file: File) -> Iterator[bytes]:
+        return self._fetching.timed(self._open(file))
 
     def _counted(self, batches: Iterable[tuple[Entity | None, Piece]]) -> Iterator[tuple[Entity | None, Piece]]:
         reported = said = self._rows
-        for entity, batch in batches:
+        for entity, batch in self._reading.timed(batches):
             if said == self._rows and not reported:
                 self._say(self.delivery_id, f"processed {said}/{max(batch.expected, batch.count)}...")
             yield entity, batch

@@ -19,7 +19,7 @@ from .model import EVENTS, Delivery, Entity, Notified
 
 DELIVERIES = ("delivered", "repeated", "failed", "stopped", "waiting", "dry_run")
 NOTIFICATIONS = ("published", "repeated", "failed")
-PHASES = ("fetch", "merge", "publish")
+PHASES = ("fetch", "parse", "diff", "persist", "publish")
 SEVERAL = "several"
 """Stands for the entity of what a transaction file over several tables has counted as a whole."""
 
@@ -123,8 +123,8 @@ class LoaderMetrics:
         for name, counts in delivery.by_entity.items():
             for event, number in counts.items():
                 self._events.labels(process, name, event).inc(number)
-        self._seconds.labels(process, "fetch").observe(delivery.fetched)
-        self._seconds.labels(process, "merge").observe(max(0.0, delivery.seconds - delivery.fetched))
+        for phase, seconds in delivery.phases.items():
+            self._seconds.labels(process, phase).observe(seconds)
         self._last.labels(process).set(delivery.delivery_id)
         self._last_at.labels(process).set(now)
         if delivery.modified is not None:
@@ -173,19 +173,3 @@ class Exposition:
 
     def __exit__(self, *error: object) -> None:
         self._stack.close()
-
-
-class Stopwatch:
-    """Adds up how long pieces were waited for."""
-
-    def __init__(self) -> None:
-        self.seconds = 0.0
-
-    def timed(self, pieces: Iterator[bytes]) -> Iterator[bytes]:
-        while True:
-            started = time.perf_counter()
-            piece = next(pieces, None)
-            self.seconds += time.perf_counter() - started
-            if piece is None:
-                return
-            yield piece

@@ -181,8 +181,9 @@ class Delivery(Struct, frozen=True):
     file was merged before, and nothing was done now.
 
     `entity` is the entity it is about, several of a transaction file with commas between. `max_event_id` is the
-    highest event id of the process so far, `seconds` the time the merge took, `fetched` how much of that it waited for
-    the file's bytes; `modified` is the file's.
+    highest event id of the process so far, `seconds` the time the merge took, most of it in the `phases` fetch
+    (waiting for the file's bytes), parse, diff (setting rows aside and comparing them) and persist; `modified` is the
+    file's.
     """
 
     delivery_id: int
@@ -196,7 +197,7 @@ class Delivery(Struct, frozen=True):
     max_event_id: int
     seconds: float
     repeated: bool = False
-    fetched: float = 0.0
+    phases: dict[str, float] = {}
     modified: datetime | None = None
 
     @property

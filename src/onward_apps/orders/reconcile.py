@@ -4,6 +4,7 @@ from collections.abc import Iterable
 
 from .model import EVENTS, Entity
 from .parse import Piece
+from .stopwatch import Stopwatch
 from .tables import Tables
 
 ABSENT_UPDATED = "update of an absent row"
@@ -14,13 +15,13 @@ class Reconcile:
     """One entity in one delivery: `stage` its rows, then `settle` them; or `first_load`.
 
     `is_new`: its tables were made just now. `events` counts what was logged, `removed` the rows that left the state
-    and `before` those it had, where any left. Event ids follow `base`.
+    and `before` those it had, where any left. Event ids follow `base`. `writing` is told how long log and state take.
 
     Raises:
         SchemaDiffers: see `Tables.ensure`.
     """
 
-    def __init__(self, entity: Entity, tables: Tables, delivery_id: int) -> None:
+    def __init__(self, entity: Entity, tables: Tables, delivery_id: int, writing: Stopwatch | None = None) -> None:
         self.entity = entity
         self.events = dict.fromkeys(EVENTS, 0)
         self.ignored: dict[str, int] = {}
@@ -30,6 +31,7 @@ class Reconcile:
         self._tables, self._do = tables, tables.statements(entity)
         self._delivery_id = delivery_id
         self._staging, self._only_loads = False, True
+        self._writing = writing or Stopwatch()
 
     def first_load(self, pieces: Iterable[Piece], base: int) -> bool:
         """The first load of a table needs no comparison, and its keys are made at the end. False, nothing done: a key
@@ -66,14 +68,15 @@ class Reconcile:
         repeated = self._judge()
         if self.events["REMOVE"] or all_since is not None:
             self.before = tables.rows(do.count_state())[0][0]
-        if any(self.events.values()):
-            tables.do(do.log_after_state(base, self._delivery_id))
-            if repeated:
-                tables.do(do.log_after_step(base, self._delivery_id))
-            self.removed = tables.do(do.delete_removed())
-            tables.do(do.write_state(base))
-        if all_since is not None:
-            self._remove_absent(base, all_since)
+        with self._writing:
+            if any(self.events.values()):
+                tables.do(do.log_after_state(base, self._delivery_id))
+                if repeated:
+                    tables.do(do.log_after_step(base, self._delivery_id))
+                self.removed = tables.do(do.delete_removed())
+                tables.do(do.write_state(base))
+            if all_since is not None:
+                self._remove_absent(base, all_since)
         self._end()
 
     def settle_absent(self, base: int, since: int) -> None:
@@ -81,7 +84,8 @@ class Reconcile:
         self._begin()
         self.before = self._tables.rows(self._do.count_state())[0][0]
         self.unchanged = self.rows
-        self._remove_absent(base, since)
+        with self._writing:
+            self._remove_absent(base, since)
         self._end()
 
     def sample(self, base: int) -> list[tuple]:

@@ -42,6 +42,13 @@ class PostgresGround(Ground):
             cursor = one.execute(text, bound)  # type: ignore[arg-type]
             return cursor.fetchall() if cursor.description else []
 
+    def columns(self) -> list[tuple[str, str]]:
+        return self.sql(
+            """SELECT columns.table_name, columns.column_name FROM information_schema.columns
+            JOIN information_schema.tables USING (table_schema, table_name)
+            WHERE table_schema = 'onward' AND table_type = 'BASE TABLE'"""
+        )
+
 
 def empty(url: str) -> None:
     """Making a database and its tables anew takes half a second."""

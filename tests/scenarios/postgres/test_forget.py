@@ -1,0 +1,1 @@
+from scenarios.test_forget import *  # noqa: F403

@@ -1,0 +1,1 @@
+from scenarios.test_pause import *  # noqa: F403

@@ -1,0 +1,1 @@
+from scenarios.test_replay import *  # noqa: F403

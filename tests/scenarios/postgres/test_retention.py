@@ -1,0 +1,1 @@
+from scenarios.test_retention import *  # noqa: F403

@@ -1,0 +1,1 @@
+from scenarios.test_review import *  # noqa: F403
