@@ -1,10 +1,10 @@
-# make setup | test | lint | demo | reference | bench | backlog | soak
+# make setup | test | lint | demo | reference | bench | backlog | soak | ceph
 # Everything is set up by itself, in .venv, from PyPI; on a machine without Python's venv say VENV=... of your own.
 PYTHON ?= python3
 VENV ?= .venv
 BIN = $(VENV)/bin
 
-.PHONY: setup test lint demo reference bench backlog soak
+.PHONY: setup test lint demo reference bench backlog soak ceph
 
 setup: $(VENV)/.ready
 
@@ -38,6 +38,9 @@ bench: setup
 backlog: setup
 	$(BIN)/python bench/backlog.py
 	$(BIN)/python bench/look.py
+
+ceph: setup
+	$(BIN)/python -m pytest -m ceph tests/cli/test_orders_ceph.py
 
 soak: setup
 	$(BIN)/python bench/soak.py

@@ -39,7 +39,7 @@ from onward_apps.orders.model import Entity, File
 from onward_apps.orders.parse import parse, pieces
 from onward_apps.orders.sample import ENTITIES, FILLS, ORDERS, make_sample
 from onward_apps.orders.tables import Tables, tables_of
-from onward_apps.orders.targets.postgres import stored_type
+from onward_apps.orders.targets.stored import in_postgres as type_of
 from servers.postgres import own
 
 SETTINGS = ("shared_buffers=1GB", "max_wal_size=8GB")
@@ -128,7 +128,7 @@ def psql(url: str, file: File, *commands: str) -> float:
 
 
 def columns_of(entity: Entity) -> str:
-    return ", ".join(f"{column.name} {stored_type(column)}" for column in entity.fields)
+    return ", ".join(f"{column.name} {type_of(column)}" for column in entity.fields)
 
 
 def two_bare(url: str, file: File, entity: Entity) -> float:

@@ -4,11 +4,12 @@ import pytest
 from hypothesis import settings
 
 from servers import NOT_RUN
+from servers.ceph import ceph, ceph_server
 from servers.nats import nats
 from servers.postgres import databases, own_postgres, postgres, postgres_server
 from servers.s3 import s3, s3_server
 
-__all__ = ["databases", "nats", "own_postgres", "postgres", "postgres_server", "s3", "s3_server"]
+__all__ = ["ceph", "ceph_server", "databases", "nats", "own_postgres", "postgres", "postgres_server", "s3", "s3_server"]
 
 # A shared machine may be slow at any moment: a test fails by what it finds, not by its time.
 settings.register_profile("onward", deadline=None)

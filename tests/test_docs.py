@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import apsw
+import psycopg
 import pytest
 
 import onward
@@ -156,6 +157,27 @@ def test_every_table_and_column_is_documented() -> None:
         line = next((part for part in STORE.split("\n\n") if part.startswith(f"**`{table}`**")), "")
         line = line or next((part for part in STORE.splitlines() if part.startswith(f"| `{table}` |")), "")
         assert names <= code(line), table
+
+
+def test_what_a_store_on_postgresql_has_besides_is_documented(postgres: str) -> None:
+    page = STORE.partition("## On PostgreSQL")[2].partition("\n## ")[0]
+    known = dict(columns())
+    with psycopg.connect(postgres) as connection:
+        for migration in Statements("postgres").migrations:
+            connection.execute("CREATE SCHEMA IF NOT EXISTS onward")
+            connection.execute(migration)  # type: ignore[arg-type]
+        for text in blocks(STORE, "postgresql"):
+            connection.execute(text)  # type: ignore[arg-type]
+        found: dict[str, set[str]] = {}
+        for table, column in connection.execute(
+            "SELECT table_name, column_name FROM information_schema.columns WHERE table_schema = 'onward'"
+        ):
+            found.setdefault(table, set()).add(column)
+    for table, names in found.items():
+        if table not in known:
+            assert f"`{table}`" in page, table
+        missing = names - known.get(table, names if table.startswith("block_") else set())
+        assert missing <= code(page), table
 
 
 def test_statements_of_the_store_page_run() -> None:

@@ -426,7 +426,9 @@ class App:
 
         It is opened once per process, at first need, shared by all calls (also from several threads), and closed at the
         end, in the opposite order. It may take settings and other resources. If it cannot open, its stages trip and try
-        again; `status` says why. Handlers, sources and tasks get it by a parameter of the function's name.
+        again; `status` says why. Handlers, sources and tasks get it by a parameter of the function's name. `onward
+        doctor` opens it, and where it has a method `doctor()`, plain or async, shows the line that this gives, or the
+        `OnwardError` that it raises.
         """
         if not self._is_function(function, "resource"):
             return function

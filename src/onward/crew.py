@@ -193,9 +193,10 @@ class Crew:
     async def patiently(self, work: Callable[[], Awaitable[T]]) -> T:
         return await self.absence.over(work)
 
-    async def there(self, work: Callable[[], Awaitable[T]], *, or_stop: bool = True) -> T:
-        """As `patiently`, with the database of `within=`."""
-        return await self.absence.over(work, or_stop=or_stop)
+    async def there(self, work: Callable[[], Awaitable[T]]) -> T:
+        """Does what needs the database of `within=`, again and again while that is away, or until the worker is
+        stopped."""
+        return await self.absence.over(work, or_stop=True)
 
     async def clock_wait(self, event: asyncio.Event, until: float | None) -> None:
         await self._worker.clock.wait(event, until)

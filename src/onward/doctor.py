@@ -7,9 +7,10 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import inspect
 import platform
 from collections.abc import AsyncIterator, Iterator, Sequence
-from typing import Literal
+from typing import Any, Literal
 
 import apsw
 from msgspec import Struct
@@ -23,6 +24,7 @@ from onward.errors import OnwardError, StoreNotFound
 from onward.failure import kind_of, message_of
 from onward.log import AppSpec, Survey
 from onward.resource import Resources
+from onward.settings import masked
 from onward.units import counted
 from onward.url import shown
 
@@ -47,9 +49,11 @@ async def examine(config: Config, store: str, apps: Sequence[App]) -> AsyncItera
     survey: Survey | None = None
     try:
         async with stores.looking(store) as books:
-            survey = await books.survey()
+            survey, mark = await books.survey(), await books.home()
         holds = f"{counted(len(survey.apps), 'app')} and {counted(len(survey.topics), 'topic')}"
         yield Finding("store", "ok", f"{shown(store)} holds {holds}")
+        if mark is not None and mark.state != "here":
+            yield Finding("store", "warning", mark.told(shown(store)))
     except StoreNotFound:
         yield Finding("store", "ok", f"{shown(store)} is not there yet; the first command that writes makes it")
     except OnwardError as error:
@@ -93,8 +97,8 @@ async def _app(config: Config, survey: Survey | None, app: App) -> AsyncIterator
     try:
         for name in app.resources:
             try:
-                await resources.open(name)
-                yield Finding(f"{app.name}: resource {name}", "ok", "opens")
+                told = await _asked(await resources.open(name))
+                yield Finding(f"{app.name}: resource {name}", "ok", told)
             except OnwardError as error:
                 yield Finding(f"{app.name}: resource {name}", "failed", message_of(error))
     finally:
@@ -103,6 +107,24 @@ async def _app(config: Config, survey: Survey | None, app: App) -> AsyncIterator
         except Exception as error:
             told = f"one failed when it was closed: {kind_of(error)}: {message_of(error)}"
             yield Finding(f"{app.name}: resources", "failed", told)
+
+
+async def _asked(opened: Any) -> str:
+    """What a resource says of itself by its `doctor()`, if it has one.
+
+    Raises:
+        OnwardError: something is wrong with it.
+    """
+    ask = getattr(opened, "doctor", None)
+    if not callable(ask):
+        return "opens"
+    try:
+        told = await (ask() if inspect.iscoroutinefunction(ask) else asyncio.to_thread(ask))
+    except OnwardError:
+        raise
+    except Exception as error:
+        raise OnwardError(f"its doctor() failed: {kind_of(error)}: {message_of(error)}") from error
+    return masked(str(told))
 
 
 def _target(stage: str, url: str) -> Finding:

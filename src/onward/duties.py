@@ -14,7 +14,7 @@ from onward import shape
 from onward.crew import Crew
 from onward.emit import Emitter
 from onward.errors import CannotRead, LeaseLost, OnwardError, StoreAway, StoreUncertain, StoreWentBack
-from onward.failure import message_of
+from onward.failure import told_of
 from onward.intake import Intake
 from onward.lane import Lane
 from onward.lease import Wanted
@@ -109,7 +109,7 @@ class Duties:
 
     def _trouble(self, wanted: Wanted, error: BaseException) -> None:
         """A lane or intake broke. It is taken up again after a while; the reason shows in `status`."""
-        what = f"{type(error).__name__}: {message_of(error)}"
+        what = told_of(error)
         if not isinstance(error, PASSING):
             if isinstance(error, CannotRead | StoreWentBack):
                 self._worker.leases.leave_to_others(wanted[0])
@@ -153,7 +153,7 @@ class Duties:
                 await leases.give_back(*wanted)
         except BaseException as error:
             if not self._worker.stopping:
-                why = "" if isinstance(error, PASSING) else f": {type(error).__name__}: {message_of(error)}"
+                why = "" if isinstance(error, PASSING) else f": {told_of(error)}"
                 await leases.give_back(*wanted, f"stopped{why}")
             raise
 

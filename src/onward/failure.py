@@ -8,7 +8,7 @@ import linecache
 import traceback
 from types import CodeType, TracebackType
 
-from onward.errors import CallFailed
+from onward.errors import CallFailed, OnwardError
 from onward.outcome import Outcome
 from onward.settings import masked
 
@@ -67,6 +67,11 @@ def kind_of(error: BaseException) -> str:
 def message_of(error: BaseException) -> str:
     """What it says, at most 16 KB, without secrets."""
     return storable(masked(_said(error)))[:MOST]
+
+
+def told_of(error: BaseException) -> str:
+    """What a person is told of it: ours say all by themselves, others need their kind."""
+    return message_of(error) if isinstance(error, OnwardError) else f"{kind_of(error)}: {message_of(error)}"
 
 
 def traceback_of(error: BaseException) -> str:

@@ -97,3 +97,18 @@ def test_config_says_where_each_value_comes_from(command: Command) -> None:
     assert "ONWARD_LOG is 'loud'" in told.stderr and "small" in told.stderr and "SMALL_TOKEN" in told.stderr
     # A table in onward.toml of an app that is not among these is nobody's business here.
     assert "orders.source" in command("config").stdout
+
+
+def test_a_resource_is_asked_by_its_doctor(command: Command) -> None:
+    for said, state, told in (
+        ("return 'three of secret are here'", "ok", "three of *** are here"),
+        ("raise Unavailable('secret is away')", "failed", "*** is away"),
+        ("raise ValueError('odd, secret')", "failed", "odd, ***"),
+    ):
+        for kind in ("def", "async def"):
+            (command.folder / "small.py").write_text(
+                f"from onward import Unavailable\nclass Agent:\n    {kind} doctor(self):\n        {said}\n"
+                + PROGRAM.format(opens="pass", partitions=1).replace("yield 1", "yield Agent()")
+            )
+            found = _states(command, "small.py", SMALL_TOKEN="secret", exits=state == "failed")
+            assert found["small: resource agent"][0] == state and told in found["small: resource agent"][1]

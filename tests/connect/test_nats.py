@@ -131,6 +131,49 @@ def test_a_full_stream_is_away_and_a_message_that_is_too_large_is_bad(nats: Nats
     with_nats(nats.url, work)
 
 
+def test_somebody_who_is_no_stream_and_answers_is_told(nats: Nats) -> None:
+    async def work(opened: JetStream) -> None:
+        import nats as client
+
+        other = await client.connect(nats.url)
+        for answer in (b"hello", b"{}", b"[]"):
+
+            async def reply(message: Any, answer: bytes = answer) -> None:
+                await message.respond(answer)
+
+            subscription = await other.subscribe("shop.a", cb=reply)
+            await other.flush()
+            with pytest.raises(Unavailable, match=r"no stream answers what comes to shop\.a"):
+                await opened.publish("shop.a", b"", id="1")
+            await subscription.unsubscribe()
+            await other.flush()
+        await other.close()
+
+    with_nats(nats.url, work)
+
+
+def test_who_may_publish_and_nothing_else_does(tmp_path: Path) -> None:
+    """Permissions of a careful operator: the message's subject, and answers."""
+    (tmp_path / "conf").write_text(
+        """authorization { users: [
+            {user: admin, password: adminword},
+            {user: me, password: mineword, permissions: {publish: ["shop.>"], subscribe: ["_INBOX.>"]}}]}"""
+    )
+    with own("-c", str(tmp_path / "conf")) as server:
+        server.start()
+        at = f"127.0.0.1:{server.port}"
+        server.login = "admin:adminword@"
+        server.add_stream("shop", ["shop.>"])
+
+        async def work(opened: JetStream) -> str:
+            assert (await opened.publish("shop.a", b"", id="1")).sequence == 1
+            with pytest.raises(Unavailable, match="permissions violation for publish to"):
+                await opened.publish("other.a", b"", id="1")
+            return await opened.doctor()
+
+        assert "this user may not ask" in with_nats(f"nats://me:mineword@{at}", work, timeout=0.5)
+
+
 # servers that are away
 
 
@@ -194,6 +237,20 @@ def test_of_several_servers_one_that_is_there_is_taken(nats: Nats) -> None:
 
     with own() as away:
         assert with_nats(f"{away.url},{nats.url}", work).sequence == 1
+
+
+def test_it_tells_a_doctor_whether_it_is_well(nats: Nats) -> None:
+    async def ask(opened: JetStream) -> str:
+        return await opened.doctor()
+
+    assert with_nats(nats.url, ask) == f"{nats.url} answers, with JetStream"
+    nats.kill()
+    with pytest.raises(Unavailable, match="cannot be reached"):
+        with_nats(nats.url, ask)
+    with own(js=False) as server:
+        server.start()
+        with pytest.raises(Unavailable, match="has no JetStream"):
+            with_nats(server.url, ask)
 
 
 # who one is
@@ -279,7 +336,18 @@ def test_secrets_of_a_url_are_masked_in_what_others_say() -> None:
     assert masked("it was pa/ss1, pa%2Fss1 or t0ken-x") == "it was ***, *** or ***"
 
 
-@pytest.mark.parametrize("url", ["http://u:s3cret@h", "nats://", "nats:s3cret", "nats://u:s3cret@h/x", "nats://h:x"])
+@pytest.mark.parametrize(
+    "url",
+    [
+        "http://u:s3cret@h",
+        "nats://",
+        "nats:s3cret",
+        "nats://u:s3cret@h/x",
+        "nats://h:x",
+        "nats://me:s3cret",
+        "nats://[s3cret",
+    ],
+)
 def test_what_is_no_url_is_refused_and_not_shown(url: str) -> None:
     with pytest.raises(Refused, match="URL of NATS") as caught:
         open_nats(url)

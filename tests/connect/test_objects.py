@@ -100,7 +100,7 @@ def test_the_secret_is_known_as_one_and_where_it_is_says_none(s3: S3) -> None:
 def test_a_bucket_that_is_away_or_not_there_says_so_in_a_line(s3: S3) -> None:
     for url in ("s3://lake/data?endpoint=http://127.0.0.1:9&key=k&secret=k", s3.url().replace(s3.bucket, "no-such")):
         files = open_objects(url)
-        for ask in (lambda f: list(f.list("dbo/")), lambda f: f.names()):
+        for ask in (lambda f: list(f.list("dbo/")), lambda f: f.names(), lambda f: f.doctor()):
             with pytest.raises(Unavailable, match=r"^s3://(lake|no-such)[^\n]*$"):
                 ask(files)
     with pytest.raises(Unavailable):
@@ -117,6 +117,16 @@ def test_a_missing_extra_says_the_install_line(monkeypatch: pytest.MonkeyPatch) 
 def test_what_is_no_place_is_refused(url: str) -> None:
     with pytest.raises(Refused):
         open_objects(url)
+
+
+def test_it_tells_a_doctor_whether_it_is_there(place: Any) -> None:
+    files, put, _ = place
+    put("dbo/a.csv", b"1\n")
+    assert files.doctor() in (f"{files.where} is there", f"{files.where} can be read")
+
+
+def test_a_folder_that_is_not_there_yet_is_no_fault(tmp_path: Path) -> None:
+    assert "is not there yet" in open_objects(str(tmp_path / "data")).doctor()
 
 
 def test_a_plain_path_is_a_folder(tmp_path: Path) -> None:

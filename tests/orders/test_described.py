@@ -19,7 +19,7 @@ def test_the_diagram_draws_every_table_its_log_and_who_belongs_to_whom():
 
 def test_the_specification_names_every_column_with_its_type():
     text = specification("funds", [PARENT, CHILD])
-    assert "| `worth` | decimal(10,2) | TEXT |  |" in text
-    assert "| `asset id` | text | TEXT | yes |" in text
+    assert "| `worth` | decimal(10,2) | TEXT | numeric(10,2) |  |" in text
+    assert "| `asset id` | text | TEXT | text | yes |" in text
     assert "`holding_event_log`" in text and "`dbo.holding`" in text and "`funds.changes`" in text
     assert all(f"| {event} |" in text for event in EVENTS)

@@ -13,7 +13,7 @@ from onward_apps.orders.layout import Layout
 from onward_apps.orders.model import Column, Entity
 from onward_apps.orders.parse import Batch, Text, pieces
 from onward_apps.orders.plain import Plain
-from onward_apps.orders.targets.postgres import stored_type
+from onward_apps.orders.targets.stored import in_postgres
 
 from .target import make_file, plain
 
@@ -50,7 +50,7 @@ def test_a_value_that_is_taken_is_stored_as_if_it_were_read(connection: psycopg.
         if (given := taken(type_, value)) is None:
             continue
         column = Column("value", type_)
-        row = connection.execute(f"SELECT %s::{stored_type(column)}", [given]).fetchone()
+        row = connection.execute(f"SELECT %s::{in_postgres(column)}", [given]).fetchone()
         assert row is not None
         [read] = converter(column)([value])
         assert (type_, _shown(row[0])) == (type_, _shown(read)), value

@@ -85,7 +85,7 @@ def test_a_stage_that_cannot_read_what_is_stored_is_not_started(ground: Ground) 
     assert report.failed
     [trouble] = report.troubles
     assert "{name: str}" in trouble and "{first: str, last: str}" in trouble and "upgrade=" in trouble
-    assert state(ground).startswith("stopped: CannotRead: stage up.see cannot read")
+    assert state(ground).startswith("stopped: stage up.see cannot read")
     assert ground.values(app.topics["up.seen"]) == []
     ground.recount()
     ground.run(program(Old))  # the older version goes on

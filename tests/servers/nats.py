@@ -28,6 +28,8 @@ class Nats:
         self._folder = folder("nats")
         self._process: subprocess.Popen[bytes] | None = None
         self.port = free_port()
+        self.login = ""
+        """As in `user:password@`, for what the test itself asks of it."""
 
     @property
     def url(self) -> str:
@@ -95,7 +97,7 @@ class Nats:
         async def run() -> Any:
             import nats
 
-            client = await nats.connect(self.url, connect_timeout=5)
+            client = await nats.connect(f"nats://{self.login}127.0.0.1:{self.port}", connect_timeout=5)
             try:
                 return await work(client)
             finally:

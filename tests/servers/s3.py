@@ -31,6 +31,13 @@ class S3:
         return f"s3://{self.bucket}/{prefix}?endpoint={self.endpoint}&key={KEY}&secret=s3cr%3Dt%2F%2Bword"
 
 
+def client_of(endpoint: str) -> Any:
+    import boto3
+
+    keys = {"aws_access_key_id": KEY, "aws_secret_access_key": SECRET}
+    return boto3.client("s3", endpoint_url=endpoint, region_name="us-east-1", **keys)
+
+
 @pytest.fixture(scope="session")
 def s3_server() -> Iterator[str]:
     port = free_port()
@@ -50,11 +57,7 @@ def s3_server() -> Iterator[str]:
 
 @pytest.fixture
 def s3(s3_server: str, request: pytest.FixtureRequest) -> Iterator[S3]:
-    import boto3
-
-    client = boto3.client(
-        "s3", endpoint_url=s3_server, region_name="us-east-1", aws_access_key_id=KEY, aws_secret_access_key=SECRET
-    )
+    client = client_of(s3_server)
     bucket = f"b{abs(hash(request.node.nodeid))}"
     client.create_bucket(Bucket=bucket)
     yield S3(s3_server, client, bucket)

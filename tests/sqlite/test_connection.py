@@ -70,6 +70,13 @@ def test_a_commit_is_on_the_disk_also_on_macos(tmp_path: Path) -> None:
     file.close()
 
 
+def test_whether_there_is_room_is_asked_of_a_folder_that_is_there(tmp_path: Path) -> None:
+    assert connection.room_for(tmp_path / "store.db")[0] in ("ok", "warning")
+    state, told = connection.room_for(tmp_path / "a" / "store.db")
+    assert state == "failed" and f"there is no folder {tmp_path}/a" in told
+    assert not (tmp_path / "a").exists()
+
+
 def test_a_folder_is_no_store(tmp_path: Path) -> None:
     for create in (True, False):
         with pytest.raises(Refused, match="is a folder, or no file"):

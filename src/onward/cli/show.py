@@ -138,7 +138,11 @@ def table(title: str, columns: Sequence[Column], rows: Iterable[Sequence[str]]) 
     from rich.table import Table
     from rich.text import Text
 
-    made = Table(title=title or None, title_justify="left", title_style="bold", header_style="bold")
+    # Without lines between them: eight columns fit a terminal of 80.
+    made = Table(
+        title=title or None, title_justify="left", title_style="bold", header_style="bold", box=None, pad_edge=False,
+        padding=(0, 2, 0, 0),
+    )  # fmt: skip
     for column in columns:
         made.add_column(column.title, justify="right" if column.number else "left", overflow="fold")
     for row in cells:

@@ -41,7 +41,7 @@ TIMEOUT = 5.0
 ID = "Nats-Msg-Id"
 """The header by which a stream tells repeats."""
 
-_NAME_TAKEN = 10058
+_NAME_TAKEN, _SUBJECT_TAKEN = 10058, 10065
 _BESIDE = re.compile(r",\s*(?=\w+://)")
 
 
@@ -152,6 +152,21 @@ class JetStream:
         except self._nats.js.errors.NoStreamResponseError:
             raise Unavailable(f"{self.where}: the stream that takes {subject} does not answer yet") from None
 
+    async def doctor(self) -> str:
+        """Whether it is there and lets us in, in a line; nothing is published.
+
+        Raises:
+            Unavailable: it is not, or has no JetStream.
+        """
+        client = await self._connected()
+        try:
+            await self._ask_for_jetstream(client)
+        except Unavailable:
+            if "permissions violation" not in self._trouble.lower():
+                raise
+            return f"{self.where} answers; whether it has JetStream this user may not ask"
+        return f"{self.where} answers, with JetStream"
+
     async def close(self) -> None:
         """Ends the connection. Calling it again does nothing; a later `publish` opens another."""
         client, self._client = self._client, None
@@ -178,8 +193,13 @@ class JetStream:
             if (error.code or 500) >= 500:
                 raise Unavailable(what) from None
             raise MessageRefused(what) from None
-        except (errors.MaxPayloadError, errors.BadSubjectError, errors.BadHeaderError, ValueError) as error:
+        except (errors.MaxPayloadError, errors.BadSubjectError, errors.BadHeaderError) as error:
             raise MessageRefused(f"{self.where}, subject {subject!r}: {error}") from None
+        except (ValueError, TypeError, KeyError):
+            raise Unavailable(
+                f"{self.where}: somebody who is no stream answers what comes to {subject}; stop who subscribes"
+                " to it and replies, or publish to another subject"
+            ) from None
         except (errors.Error, OSError, TimeoutError) as error:
             # What became of it is not known, and neither whether this connection is of any use.
             await self._drop(client)
@@ -190,15 +210,7 @@ class JetStream:
         errors, wanted = self._nats.errors, self._stream
         client = await self._connected()
         js = client.jetstream(timeout=self._timeout)
-        try:
-            await js.account_info()
-        except self._nats.js.errors.Error:
-            raise Unavailable(
-                f"{self.where} has no JetStream, which keeps messages; start it as `nats-server -js`"
-            ) from None
-        except (errors.Error, OSError, TimeoutError) as error:
-            await self._drop(client)
-            raise Unavailable(f"{self.where}: {self._told(error, subject)}") from None
+        await self._ask_for_jetstream(client)
         if wanted is None:
             raise Unavailable(
                 f"{self.where}: no stream takes {subject}, so nobody would keep the message; make one, as by"
@@ -219,10 +231,24 @@ class JetStream:
             what = f"stream {wanted.name} cannot be made: {error.description}"
             if error.err_code == _NAME_TAKEN:
                 what = f"stream {wanted.name} is there and does not take it; add its subject"
+            if error.err_code == _SUBJECT_TAKEN:
+                what = "another stream takes some of the subjects, or does not answer yet"
             raise Unavailable(f"{self.where}: no stream takes {subject}, and {what}") from None
         except (errors.Error, OSError, TimeoutError) as error:
             await self._drop(client)
             raise Unavailable(f"{self.where}: {self._told(error, subject)}") from None
+
+    async def _ask_for_jetstream(self, client: Any) -> None:
+        errors = self._nats.errors
+        try:
+            await client.jetstream(timeout=self._timeout).account_info()
+        except self._nats.js.errors.Error:
+            raise Unavailable(
+                f"{self.where} has no JetStream, which keeps messages; start it as `nats-server -js`"
+            ) from None
+        except (errors.Error, OSError, TimeoutError) as error:
+            await self._drop(client)
+            raise Unavailable(f"{self.where}: {self._told(error)}") from None
 
     async def _connected(self) -> Any:
         async with self._turn:
@@ -275,12 +301,12 @@ class JetStream:
         """In one line. A time-out says little; what was heard last says why."""
         said = str(error).removeprefix("nats: ") or type(error).__name__
         if isinstance(error, TimeoutError):
-            said = f"no answer within {self._timeout:g} s"
+            said = f"no answer within {self._timeout:g} s" + (f" to what was sent to {subject}" if subject else "")
         if isinstance(error, self._nats.errors.NoServersError):
             said = "cannot be reached"
         trouble = self._trouble.removeprefix("nats: ")
         said += f" ({trouble})" if trouble and trouble != said else ""
-        return masked(f"{said} to what was sent to {subject}" if subject and isinstance(error, TimeoutError) else said)
+        return masked(said)
 
     async def _drop(self, client: Any) -> None:
         if self._client is client:
@@ -297,12 +323,17 @@ class _Server:
     """One server of a URL; as text it is without its secrets."""
 
     def __init__(self, text: str) -> None:
-        parts = urlsplit(text)
-        if parts.scheme not in ("nats", "tls") or not parts.hostname or parts.path not in ("", "/") or parts.query:
-            raise ValueError("it is no address of NATS; write nats://user:password@host:4222")
+        try:
+            parts = urlsplit(text)
+            port = parts.port or 4222
+            wrong = parts.scheme not in ("nats", "tls") or not parts.hostname or parts.path not in ("", "/")
+        except ValueError:
+            wrong = True  # it would quote what it takes for the port, which may be a password
+        if wrong or parts.query or parts.fragment or parts.hostname is None:
+            raise ValueError("it is no address of NATS; write nats://user:password@host:4222") from None
         host = f"[{parts.hostname}]" if ":" in parts.hostname else parts.hostname
         self.tls = parts.scheme == "tls"
-        self.address = f"{parts.scheme}://{host}:{parts.port or 4222}"
+        self.address = f"{parts.scheme}://{host}:{port}"
         user, password = parts.username, parts.password
         self.secrets = [unquote(secret) for secret in ([user] if password is None else [password]) if secret]
         self.login: dict[str, str] = {}

@@ -147,6 +147,10 @@ class Folder:
         if digest.hexdigest() != identity:
             raise ObjectGone(key)
 
+    def doctor(self) -> str:
+        """Whether it is there, in a line."""
+        return f"{self.where} is there" if self._root.is_dir() else f"{self.where} is not there yet"
+
     def _pieces(self, key: str) -> Iterator[bytes]:
         try:
             with (self._root / key).open("rb") as stream:
@@ -213,6 +217,15 @@ class Bucket:
                 content = memoryview(self._obstore.get(self._store, key, options=options).bytes())
                 for place in range(0, len(content), PIECE):
                     yield bytes(content[place : place + PIECE])
+
+    def doctor(self) -> str:
+        """Whether it is there and lets us read, in a line.
+
+        Raises:
+            Unavailable: it does not.
+        """
+        next(self.list(), None)
+        return f"{self.where} can be read"
 
     @contextlib.contextmanager
     def _away(self, key: str = "") -> Iterator[None]:

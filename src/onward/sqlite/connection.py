@@ -36,8 +36,6 @@ LITTLE = 1_000_000_000
 _NETWORK = frozenset(
     ["nfs", "nfs4", "cifs", "smb3", "smbfs", "9p", "afs", "afpfs", "ceph", "fuse.sshfs", "fuse.glusterfs"]
 )
-
-
 _MOUNTED = re.compile(r" on (/.*) \((\w+)[,)]")
 
 
@@ -148,7 +146,9 @@ def rows(connection: apsw.Connection, statement: str, **parameters: Any) -> list
 
 def room_for(path: Path) -> tuple[Literal["ok", "warning", "failed"], str]:
     """Whether there is room, and leave, to write a file: what is to be thought of it, and what was seen."""
-    folder = next(folder for folder in path.parents if folder.exists())
+    folder = path.parent
+    if not folder.is_dir():
+        return "failed", no_folder(path)
     if not os.access(path if path.exists() else folder, os.W_OK):
         return "failed", f"{path} cannot be written by this user; change its owner or mode"
     free = shutil.disk_usage(folder).free
@@ -162,11 +162,14 @@ def examine(url: str) -> list[tuple[str, Literal["ok", "warning", "failed"], str
     return [("disk", *room_for(path_of(url)))]
 
 
+def no_folder(path: Path) -> str:
+    """What is to be said of a file whose folder is not there: none is made, as it is most often mistyped."""
+    return f"{path} cannot be made: there is no folder {path.parent}; make it, if it is the one that is meant"
+
+
 def _make(path: Path) -> None:
     if not path.parent.is_dir():
-        raise Refused(
-            f"{path} cannot be made: there is no folder {path.parent}; make it, if it is the one that is meant"
-        )
+        raise Refused(no_folder(path))
     try:
         # Only one that is not there: closing a descriptor of another would drop our locks on it.
         os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o644))

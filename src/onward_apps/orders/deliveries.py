@@ -1,17 +1,25 @@
 """The rows of `loader_deliveries`, and the ids that they use up."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 
 import msgspec
 
-from .model import EVENTS, Delivery, File, Part
+from .model import EVENTS, Delivery, Entity, File, Part
 from .tables import Tables
 
 
-def last_ids(tables: Tables, process: str) -> tuple[int, int]:
-    """The last delivery id and event id of the process, 0 before the first."""
-    return next(iter(tables.ask("sequence_read", process=process)), (0, 0))
+def last_ids(tables: Tables, process: str, entities: Sequence[Entity] = ()) -> tuple[int, int]:
+    """The last delivery id and event id of the process, 0 before the first.
+
+    Tables of these entities that come from elsewhere may have seen higher ones, which then count.
+    """
+    delivery_id, event_id = next(iter(tables.ask("sequence_read", process=process)), (0, 0))
+    for do in map(tables.statements, filter(tables.there, entities)):
+        last = tables.rows(do.last_event())[0][0] or 0
+        if last > event_id:
+            event_id, delivery_id = last, max(delivery_id, tables.rows(do.last_delivery())[0][0])
+    return delivery_id, event_id
 
 
 def delivered(tables: Tables, process: str, file: File) -> Delivery | None:

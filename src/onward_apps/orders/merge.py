@@ -64,7 +64,7 @@ def merge(
     tables.ensure_ours(process)
     if found := delivered(tables, process, file):
         return found
-    delivery_id, base = last_ids(tables, process)
+    delivery_id, base = last_ids(tables, process, listed)
     work = _Work(file, listed, tables, process, delivery_id + 1, base, open_, progress, say, timer)
     say(work.delivery_id, f"process_{_schema(file)} {shown(file)}.")
     work.run()

@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Sequence
 
 from .model import EVENTS, Column, Entity
-from .targets.sqlite import stored_type
+from .targets.stored import in_postgres, in_sqlite
 
 _MEANS = {
     "CREATE": "the key is new",
@@ -27,10 +27,12 @@ def _entities(entities: Sequence[Entity]) -> Iterator[str]:
         yield ""
         yield f"`{entity.name}` holds the current state:"
         yield ""
-        yield from _table(["column", "type", "stored as", "key"], (_column(entity, each) for each in entity.fields))
-        yield "| `hash` | text | TEXT | |"
-        yield "| `event_id` | integer | INTEGER | unique |"
-        yield "| `delivery_id` | integer | INTEGER | |"
+        yield from _table(
+            ["column", "type", "in SQLite", "in PostgreSQL", "key"], (_column(entity, each) for each in entity.fields)
+        )
+        yield "| `hash` | text | TEXT | varchar | |"
+        yield "| `event_id` | integer | INTEGER | bigint | unique |"
+        yield "| `delivery_id` | integer | INTEGER | bigint | |"
         yield ""
         yield (
             f"`{entity.log}` holds its events: `event_type`; each column as `curr_...` and, as it was before, as"
@@ -42,7 +44,13 @@ def _entities(entities: Sequence[Entity]) -> Iterator[str]:
 
 def _column(entity: Entity, column: Column) -> list[str]:
     shown = f"decimal({column.precision},{column.scale})" if column.type == "decimal" else column.type
-    return [f"`{column.name}`", shown, stored_type(column), "yes" if column.name in entity.key else ""]
+    return [
+        f"`{column.name}`",
+        shown,
+        in_sqlite(column),
+        in_postgres(column),
+        "yes" if column.name in entity.key else "",
+    ]
 
 
 def _ours(name: str) -> Iterator[str]:

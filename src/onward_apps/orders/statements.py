@@ -95,6 +95,12 @@ class Statements(ABC):
     def count_state(self) -> str:
         return f"SELECT count(*) FROM {self.state}"
 
+    def last_event(self) -> str:
+        return f"SELECT max(event_id) FROM {self.log}"
+
+    def last_delivery(self) -> str:
+        return f"SELECT max(delivery_id) FROM {self.log}"
+
     def create_removed(self) -> str:
         """Small, and finds whether an absent key was there before."""
         key = listed(self.key_of("curr_"))

@@ -37,6 +37,9 @@ class Tables(Protocol):
             SchemaDiffers: they are there with other columns; they are left as they are.
         """
 
+    def there(self, entity: Entity) -> bool:
+        """Whether its tables were made."""
+
     def statements(self, entity: Entity) -> Statements: ...
 
     def do(self, statement: str) -> int:

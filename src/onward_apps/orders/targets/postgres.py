@@ -14,20 +14,12 @@ from ..errors import SchemaDiffers
 from ..model import Column, Entity
 from ..parse import Batch, Piece, Text
 from ..statements import Statements, listed, quoted, statement
+from .stored import in_postgres
 
-_STORED = {"integer": "bigint", "boolean": "boolean", "float": "double precision", "date": "date", "json": "json"}
 _TEXTS = ("text", "character varying", "character")
 _SKIPPED = ('"skipped 1"', '"skipped 2"')
 LONGEST_NAME = 63
 """Bytes; PostgreSQL cuts what is longer, without a word."""
-
-
-def stored_type(column: Column) -> str:
-    if column.type == "decimal":
-        return f"numeric({column.precision},{column.scale})"
-    if column.type == "timestamp":
-        return "timestamp without time zone"
-    return _STORED.get(column.type, "text")
 
 
 class PostgresStatements(Statements):
@@ -124,7 +116,7 @@ class PostgresStatements(Statements):
 
     def type(self, column: Column) -> str:
         """No index can be had on json."""
-        return "text" if column.type == "json" and column.name in self.entity.key else stored_type(column)
+        return "text" if column.type == "json" and column.name in self.entity.key else in_postgres(column)
 
     @property
     def _json(self) -> set[str]:
@@ -172,9 +164,13 @@ class PostgresTables:
             raise SchemaDiffers(entity.name, [name for name, _ in found], list(wanted))
         if other := [(name, type_) for name, type_ in found if _known(type_) != wanted[name]]:
             raise SchemaDiffers(entity.name, [f"{n} {t}" for n, t in other], [f"{n} {wanted[n]}" for n, _ in other])
-        if not self.ask("is_unique", table=do.state, columns=sorted(entity.key))[0][0]:
-            self.do(f"CREATE UNIQUE INDEX ON {do.state} ({listed(do.key)})")
+        for table, key in ((do.state, entity.key), (do.log, ("event_id",))):  # somebody else may have made them
+            if not self.ask("is_unique", table=table, columns=sorted(key))[0][0]:
+                self.do(f"CREATE UNIQUE INDEX ON {table} ({listed(map(quoted, key))})")
         return False
+
+    def there(self, entity: Entity) -> bool:
+        return bool(self.ask("columns", table=self.statements(entity).log))
 
     def statements(self, entity: Entity) -> PostgresStatements:
         return PostgresStatements(entity, self._schema)
@@ -214,7 +210,8 @@ def literal(text: str) -> str:
 
 
 def _known(type_: str) -> str:
-    return "text" if type_.partition("(")[0] in _TEXTS else type_
+    """A type that holds the same, by the name that we give it."""
+    return "text" if type_.partition("(")[0] in _TEXTS else type_.replace("timestamp(6)", "timestamp")
 
 
 class Form(NamedTuple):

@@ -10,15 +10,10 @@ from typing import Any
 import apsw
 
 from ..errors import SchemaDiffers
-from ..model import Column, Entity, fingerprints
+from ..model import Entity, fingerprints
 from ..parse import Batch, Piece
 from ..statements import Statements, listed, quoted, statement
-
-_STORED = {"integer": "INTEGER", "boolean": "INTEGER", "float": "REAL"}
-
-
-def stored_type(column: Column) -> str:
-    return _STORED.get(column.type, "TEXT")
+from .stored import in_sqlite
 
 
 class SQLiteStatements(Statements):
@@ -31,10 +26,10 @@ class SQLiteStatements(Statements):
         return f"temp.{quoted(name)}"
 
     def create(self) -> list[str]:
-        curr = listed(f"{name} {stored_type(c)}" for name, c in zip(self.curr, self.entity.fields, strict=True))
-        prev = listed(f"{name} {stored_type(c)}" for name, c in zip(self.prev, self.entity.fields, strict=True))
+        curr = listed(f"{name} {in_sqlite(c)}" for name, c in zip(self.curr, self.entity.fields, strict=True))
+        prev = listed(f"{name} {in_sqlite(c)}" for name, c in zip(self.prev, self.entity.fields, strict=True))
         return [
-            f"CREATE TABLE {self.state} ({self.declared(stored_type)}, hash TEXT NOT NULL,"
+            f"CREATE TABLE {self.state} ({self.declared(in_sqlite)}, hash TEXT NOT NULL,"
             " event_id INTEGER PRIMARY KEY, delivery_id INTEGER NOT NULL) STRICT",
             f"CREATE TABLE {self.log} (event_type TEXT NOT NULL, {curr}, curr_hash TEXT,"
             f" event_id INTEGER PRIMARY KEY, delivery_id INTEGER NOT NULL, {prev}, prev_hash TEXT,"
@@ -49,7 +44,7 @@ class SQLiteStatements(Statements):
         return [f"DROP INDEX {self.index('key')}"]
 
     def create_staging(self) -> str:
-        columns = listed(f"{quoted(c.name)} {stored_type(c)}" for c in self.entity.fields)
+        columns = listed(f"{quoted(c.name)} {in_sqlite(c)}" for c in self.entity.fields)
         return f"CREATE TABLE {self.staged} (seq INTEGER PRIMARY KEY, op TEXT, {columns}, hash TEXT) STRICT"
 
     def create_step(self) -> str:
@@ -108,6 +103,9 @@ class SQLiteTables:
             for each in (*do.create(), *do.create_keys()):
                 self.do(each)
         return not found
+
+    def there(self, entity: Entity) -> bool:
+        return bool(self.ask("columns", table=entity.log))
 
     def statements(self, entity: Entity) -> SQLiteStatements:
         return SQLiteStatements(entity)

@@ -1,0 +1,54 @@
+"""`onward orders` on a bucket of Ceph. Not part of the tests that are always run: `make ceph`."""
+
+from __future__ import annotations
+
+import gzip
+
+import pytest
+
+from cli.conftest import Command, until
+from cli.test_orders import portfolios, said
+from cli.test_orders_postgres import AT_ONCE, count, rows, stopped
+from servers.s3 import KEY, S3, SECRET
+
+pytestmark = pytest.mark.ceph
+
+
+def source(ceph: S3, secret: str = SECRET) -> str:
+    pairs = {"endpoint": ceph.endpoint, "id": KEY, "key": secret, "name": ceph.bucket, "path": "data"}
+    return " ".join(f"bucket_{name}={value}" for name, value in pairs.items())
+
+
+def test_loads_and_more_changes_than_a_listing_has_on_a_page(command: Command, ceph: S3, postgres: str) -> None:
+    ceph.put("data/dbo/entity_3/LOAD00000001.csv.gz", gzip.compress(portfolios(*range(5_000)).encode()))
+    for number in range(1_005):
+        ceph.put(f"data/dbo/entity_3/20250301-1{number:08}.csv", portfolios(number, op="D,"))
+    process = command.start("orders", *AT_ONCE, SOURCE=source(ceph), TARGET=postgres)
+    until(lambda: count(postgres, "loader_deliveries") == 1_006, 300)
+    assert count(postgres) == 3_995
+    ceph.put("data/dbo/entity_3/LOAD00000001.csv.gz", gzip.compress(portfolios(*range(5_001)).encode()))
+    ceph.put("data/dbo/entity_3/20250302-100000000.csv", portfolios(5_000, op="D,"))
+    until(lambda: count(postgres, "loader_deliveries") == 1_008, 60)
+    lines = said(stopped(process))
+    assert "Delivery 1: process_dbo data/dbo/entity_3/LOAD00000001.csv.gz." in lines
+    assert "Delivery 1007: entity_3 (create: 1006, amend: 0, remove: 0)." in lines
+    assert count(postgres) == 5_000
+    assert rows(postgres, "SELECT count(*) FROM entity_3_event_log WHERE event_type = 'RECREATE'") == [(1_005,)]
+    command.accounted()
+
+
+def test_a_wrong_secret_is_said_without_showing_it(command: Command, ceph: S3, postgres: str) -> None:
+    ceph.put("data/dbo/entity_3/LOAD00000001.csv", portfolios(1))
+    ended = command("orders", "--no-service", exits=1, SOURCE=source(ceph, "wr0ng=secret"), TARGET=postgres)
+    assert "the source failed" in ended.stdout and "wr0ng" not in ended.stdout + ended.stderr
+    assert count(postgres) == 0
+
+
+def test_a_file_that_is_replaced_under_way_is_delivered_as_it_is_now(command: Command, ceph: S3, postgres: str) -> None:
+    name = "data/dbo/entity_3/LOAD00000001.csv"
+    ceph.put(name, portfolios(1) + "2,short\n")
+    command("orders", "--no-service", exits=1, SOURCE=source(ceph), TARGET=postgres)
+    ceph.put(name, portfolios(1, 2))
+    command("parked", "retry", "--key", "dbo.entity_3")
+    command("orders", "--no-service", SOURCE=source(ceph), TARGET=postgres)
+    assert count(postgres) == 2
