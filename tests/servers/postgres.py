@@ -32,8 +32,11 @@ class Postgres:
         self._settings = settings
         self._folder = folder("postgres")
         self.port = free_port()
-        self._run("initdb", "-D", self.data, "-U", "postgres", "-A", "trust", "-E", "UTF8", "--no-locale", "--no-sync")
+        self._make()
         self.start()
+
+    def _make(self) -> None:
+        self._run("initdb", "-D", self.data, "-U", "postgres", "-A", "trust", "-E", "UTF8", "--no-locale", "--no-sync")
 
     @property
     def data(self) -> Path:
@@ -112,6 +115,39 @@ class Postgres:
     def _placed(self, command: list[str]) -> list[str]:
         """The command as it is run where the server is to be."""
         return command
+
+
+class Standby(Postgres):
+    """A server that follows another one: asynchronously, and as long as it is let."""
+
+    def __init__(self, primary: Postgres) -> None:
+        self._primary = primary
+        super().__init__(*primary._settings)
+
+    def _make(self) -> None:
+        self._run("pg_basebackup", "-D", self.data, "-R", "-X", "stream", "-c", "fast", "-d", self._primary.url())
+
+    def stay_behind(self) -> None:
+        """Has all that the primary has kept by now, and gets no more."""
+        with psycopg.connect(self._primary.url(), autocommit=True) as primary:
+            (wanted,) = primary.execute("SELECT pg_current_wal_lsn()").fetchone() or ()
+        end = time.monotonic() + 60
+        with psycopg.connect(self.url(), autocommit=True) as here:
+            while here.execute("SELECT pg_last_wal_replay_lsn() >= %s::pg_lsn", (wanted,)).fetchone() != (True,):
+                assert time.monotonic() < end, "the standby does not come after"
+                time.sleep(0.02)
+            here.execute("ALTER SYSTEM SET primary_conninfo = ''")
+            here.execute("SELECT pg_reload_conf()")
+            while here.execute("SELECT count(*) FROM pg_stat_wal_receiver").fetchone() != (0,):
+                assert time.monotonic() < end, "the standby is not cut off"
+                time.sleep(0.02)
+
+    def take_over(self) -> None:
+        """Becomes what the primary was, which is gone, where it was."""
+        self.stop()
+        self.port = self._primary.port
+        self.start()
+        self._run("pg_ctl", "-D", self.data, "-w", "promote")
 
 
 @pytest.fixture(scope="session")
