@@ -7,11 +7,13 @@ import asyncio
 import pytest
 
 from onward import App
+from onward.databases import examine as examine_target
 from onward.declaration import spec_of
 from onward.doctor import misfits
 from onward.errors import Refused
 from onward.log import Append, Commit
 from onward.logs.memory import MemoryLog
+from onward.targets.postgres import PostgresTarget
 
 
 def _app(*, partitions: int = 1, topic: str = "topic", stage: str | None = "use", start: str | None = None) -> App:
@@ -47,3 +49,18 @@ def test_what_is_told_is_what_declaring_refuses(later: dict[str, object], told: 
             await log.declare(spec)
 
     asyncio.run(scenario())
+
+
+def test_a_postgresql_target_says_where_its_tables_are(postgres: str) -> None:
+    state, told = examine_target(postgres)
+    assert state == "ok" and "made in schema public at first need" in told
+    PostgresTarget(postgres).close()
+    state, told = examine_target(postgres)
+    assert state == "ok" and "are in schema public" in told
+    state, told = examine_target(f"{postgres}?options=-csearch_path%3Dnowhere")
+    assert state == "failed" and "no schema of its search_path exists" in told
+
+
+def test_a_postgresql_target_that_cannot_be_used_says_why() -> None:
+    state, told = examine_target("postgresql://me:open-sesame@127.0.0.1:1/nowhere")
+    assert state == "failed" and "127.0.0.1:1/nowhere" in told and "sesame" not in told

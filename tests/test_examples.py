@@ -40,11 +40,12 @@ def test_the_index_has_each_of_them() -> None:
 
 
 @pytest.mark.parametrize("file", EXAMPLES, ids=lambda file: file.name)
-def test_an_example_prints_what_it_says(file: Path, tmp_path: Path) -> None:
+def test_an_example_prints_what_it_says(file: Path, tmp_path: Path, request: pytest.FixtureRequest) -> None:
     text = file.read_text()
     assert len(text.splitlines()) <= MOST_LINES
     assert expected(text), "it ends in its expected output, as a comment"
-    ran = subprocess.run([sys.executable, str(file)], cwd=tmp_path, capture_output=True, text=True, timeout=60)
+    given = [request.getfixturevalue("postgres")] if file.stem.endswith("_postgres") else []
+    ran = subprocess.run([sys.executable, str(file), *given], cwd=tmp_path, capture_output=True, text=True, timeout=60)
     assert ran.returncode == 0, ran.stderr
     assert alike(expected(text), ran.stdout), ran.stdout
     assert not list(tmp_path.iterdir()), "it leaves nothing behind"

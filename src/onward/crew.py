@@ -194,8 +194,9 @@ class Crew:
     async def patiently(self, work: Callable[[], Awaitable[T]]) -> T:
         return await self._worker.patiently(work)
 
-    async def there(self, work: Callable[[], Awaitable[T]], *, or_stop: bool = True) -> T:
-        """As `patiently`, with the database of `within=`: while that is away `status` says so."""
+    async def there(self, work: Callable[[], Awaitable[T]]) -> T:
+        """Does what needs the database of `within=`, again and again while that is away, until the worker is stopped;
+        `status` says what it waits for."""
 
         async def attempt() -> T:
             try:
@@ -207,7 +208,7 @@ class Crew:
             self.away = ""
             return done
 
-        return await self._worker.patiently(attempt, or_stop=or_stop)
+        return await self._worker.patiently(attempt, or_stop=True)
 
     async def clock_wait(self, event: asyncio.Event, until: float | None) -> None:
         await self._worker.clock.wait(event, until)

@@ -69,7 +69,7 @@ class Databases:
         self._open = target
         self._store = store
         self._targets: dict[str, Target] = {}
-        self._opening = asyncio.Lock()
+        self._opening: dict[str, asyncio.Lock] = {}
 
     async def get(self, stage: str, url: str) -> Target:
         """The target of a stage; all that name one URL share it.
@@ -77,7 +77,7 @@ class Databases:
         Raises:
             Refused, DatabaseAway: as `open_target`.
         """
-        async with self._opening:
+        async with self._opening.setdefault(url, asyncio.Lock()):
             if url not in self._targets:
                 try:
                     self._targets[url] = await asyncio.to_thread(self._open, url, self._store)

@@ -49,9 +49,11 @@ async def examine(config: Config, store: str, apps: Sequence[App]) -> AsyncItera
     survey: Survey | None = None
     try:
         async with stores.looking(store) as books:
-            survey = await books.survey()
+            survey, mark = await books.survey(), await books.home()
         holds = f"{counted(len(survey.apps), 'app')} and {counted(len(survey.topics), 'topic')}"
         yield Finding("store", "ok", f"{shown(store)} holds {holds}")
+        if mark is not None and mark.state != "here":
+            yield Finding("store", "warning", mark.told(shown(store)))
     except StoreNotFound:
         yield Finding("store", "ok", f"{shown(store)} is not there yet; the first command that writes makes it")
     except OnwardError as error:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import re
 from collections.abc import Iterable
 from typing import Any
 
@@ -106,7 +108,12 @@ class Draft:
 def relay_text(commit: Commit) -> tuple[str, str]:
     """A commit as the two texts of a ledger row: its outputs, and all the rest of it."""
     rest = msgspec.structs.replace(commit, appends=(), lease=None)
-    return msgspec.json.encode(commit.appends).decode(), msgspec.json.encode(rest).decode()
+    return _ascii(msgspec.json.encode(commit.appends).decode()), _ascii(msgspec.json.encode(rest).decode())
+
+
+def _ascii(text: str) -> str:
+    """JSON that a database of any encoding can keep."""
+    return text if text.isascii() else re.sub(r"[^\x00-\x7f]", lambda found: json.dumps(found[0])[1:-1], text)
 
 
 def relay_from(outputs: str, rest: str, lease: Lease) -> Commit:

@@ -22,6 +22,9 @@ if TYPE_CHECKING:
 SECONDS = 10.0
 RENEW = 3.0
 LOOK = 1.0
+YOUNG, OFTEN = 5.0, 0.2
+"""Seconds for which a worker that has begun looks more often, and how often: those that begin together share their work
+before the first has done it all."""
 SPARE = 2.0
 
 FIRST = "first:"
@@ -46,6 +49,7 @@ class Leases:
         self.held: dict[Wanted, Lease] = {}
         self.safe_until = time.monotonic() + SECONDS
         self._renewed = 0.0
+        self._begun = time.monotonic()
         self.pulse = time.monotonic()
         """When it last came round, whether or not the store was there."""
 
@@ -62,7 +66,7 @@ class Leases:
         """Until it is cancelled."""
         while True:
             try:
-                if self._due or self._noted.is_set():
+                if self._due(OFTEN if self._young else RENEW) or self._noted.is_set():
                     self._noted.clear()
                     await self._renew()
                 await self._take()
@@ -70,7 +74,7 @@ class Leases:
                 self._worker.store_away(error, LOOK)
             self.pulse = time.monotonic()
             with contextlib.suppress(TimeoutError):
-                async with asyncio.timeout(LOOK):
+                async with asyncio.timeout(OFTEN if self._young else LOOK):
                     await self._noted.wait()
 
     async def claim(self, wanted: Wanted) -> Claim | None:
@@ -133,9 +137,12 @@ class Leases:
         self.safe_until = begun + SECONDS - SPARE
         self._renewed = time.monotonic()
 
+    def _due(self, seconds: float) -> bool:
+        return time.monotonic() - self._renewed >= seconds
+
     @property
-    def _due(self) -> bool:
-        return time.monotonic() - self._renewed >= RENEW
+    def _young(self) -> bool:
+        return time.monotonic() - self._begun < YOUNG
 
     async def _take(self) -> None:
         mine = self._mine()
@@ -156,7 +163,7 @@ class Leases:
                 self.held[wanted] = claim.lease
                 self._worker.observe(LeaseTaken(*wanted, claim.lease.token))
                 self._duties.lease_taken(claim)
-            if self._due:
+            if self._due(RENEW):
                 await self._renew()  # to take many may last longer than those that it has
         for wanted in [wanted for wanted in self.held if wanted not in mine]:
             self._free_since[wanted] = now

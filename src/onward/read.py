@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 
 import msgspec
 from msgspec import Raw, Struct
 
 from onward import codec
+from onward.errors import StoreAway
 from onward.log import Block, Books
 from onward.topic import partition_of
 from onward.units import instant, instant_text
@@ -55,20 +56,33 @@ def wish(key: str | None, start: str | None) -> Wish:
 
 
 async def kept(
-    books: Books, topic: str, partitions: int, wish: Wish, *, follow: bool = False, moved: bool = False
+    books: Books,
+    topic: str,
+    partitions: int,
+    wish: Wish,
+    *,
+    follow: bool = False,
+    moved: bool = False,
+    away: Callable[[StoreAway], object] = lambda error: None,
 ) -> AsyncIterator[list[Kept]]:
-    """Lists of records, by partition and offset; with `follow` what comes later too, for ever."""
+    """Lists of records, by partition and offset; with `follow` what comes later too, for ever: a store that is away is
+    told of by `away`, and waited for."""
     only = partition_of(wish.key, partitions) if wish.key is not None and not moved else None
     at = {p: wish.offset for p in ([only] if only is not None else range(partitions))}
     while True:
         came = False
-        for partition in at:
-            while blocks := await books.read(topic, partition, at[partition], RECORDS, SIZE):
-                for block in blocks:
-                    if found := _wanted(topic, partition, block, wish, at[partition]):
-                        yield found
-                came = True
-                at[partition] = blocks[-1].offset + blocks[-1].count
+        try:
+            for partition in at:
+                while blocks := await books.read(topic, partition, at[partition], RECORDS, SIZE):
+                    for block in blocks:
+                        if found := _wanted(topic, partition, block, wish, at[partition]):
+                            yield found
+                    came = True
+                    at[partition] = blocks[-1].offset + blocks[-1].count
+        except StoreAway as error:
+            if not follow:
+                raise
+            away(error)
         if not follow:
             return
         if not came:

@@ -282,7 +282,7 @@ class Replays:
         claim, within = await self._resumed(lease, range_), None
         if self._target is not None:
             within = Within(self._target, self._crew.log, None)
-            if await within.take(claim, range_.end, self._crew.in_thread):
+            if await self._taken(within, claim, range_.end):
                 claim = await self._resumed(lease, range_)
         again = False
         while True:
@@ -299,6 +299,9 @@ class Replays:
             if not lane.again:
                 return lane.closed
             claim, again = await self._resumed(lease, range_), True
+
+    async def _taken(self, within: Within, claim: Claim, end: int) -> bool:
+        return await self._crew.there(lambda: within.take(claim, end, self._crew.in_thread))
 
     async def _resumed(self, lease: Lease, range_: Range) -> Claim:
         return await self._worker.patiently(lambda: self._crew.log.resume(lease, range_.first), or_stop=True)

@@ -44,6 +44,7 @@ class Within:
         self.target = target
         self._log = log
         self._was = was
+        self._taken: tuple[Lease, tuple[str, str] | None] | None = None
 
     def attempt(
         self,
@@ -81,13 +82,16 @@ class Within:
     async def take(self, claim: Claim, end: int, run: Run) -> bool:
         """Makes target and store agree under this lease; true where the store was behind and has to be read again.
 
-        `end` is that of the partition that the stage reads; `run` runs a blocking function in a thread.
+        `end` is that of the partition that the stage reads; `run` runs a blocking function in a thread. Where one of
+        the two is away it may be called again, with the same claim.
 
         Raises:
             WentBack: one of the two databases holds less than it did.
         """
         lease = claim.lease
-        texts = await run(lambda: self.target.take(claim, self._was))
+        if self._taken is None or self._taken[0] != lease:
+            self._taken = lease, await run(lambda: self.target.take(claim, self._was))
+        texts = self._taken[1]
         if texts is None:
             return False
         commit = relay_from(*texts, lease)

@@ -231,12 +231,15 @@ class Work:
                 unit.reopen(self._crew.reader)
                 raise
 
+        def kept() -> bool:
+            return within.target.kept(self._lease, name)
+
         try:
             while True:
                 found = await self._attempted(unit, attempt)
                 if found is None or found.kept is not None:
                     break
-                if await self._there(lambda: within.target.kept(self._lease, name)):
+                if await self._crew.there(lambda: self._crew.in_thread(kept)):
                     found = found._replace(kept=True)
                     break
                 unit.reopen(self._crew.reader)
@@ -254,17 +257,12 @@ class Work:
         if not found.draft.empty:
             await self._commits.write(self._commits.drawn_up(found.draft, name if found.kept else None))
 
-    async def _there(self, look: Callable[[], bool]) -> bool:
-        return await self._crew.there(lambda: self._crew.in_thread(look), or_stop=False)
-
     async def _attempted(self, unit: Unit, attempt: Callable[[], Attempt]) -> Attempt | None:
         """Attempts it until the target lets it be; None if a call overran its time."""
         wait = OVERRULED
         while True:
             try:
-                return await self._crew.there(
-                    lambda: self._calling.watched(unit, self._crew.in_thread(attempt)), or_stop=False
-                )
+                return await self._crew.there(lambda: self._calling.watched(unit, self._crew.in_thread(attempt)))
             except Overruled:  # whoever it met may meet it again, unless one of them waits
                 await asyncio.sleep(wait * (0.5 + self._crew.chance()))
                 wait = min(2 * wait, 1.0)

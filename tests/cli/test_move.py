@@ -38,6 +38,8 @@ def test_the_old_home_can_be_read_and_says_where_it_has_gone(command: Command) -
     filled(command)
     told = command("move", "--to", OTHER)
     assert "has moved to sqlite:///" in told.stdout and "name the new one" in told.stderr
+    findings = command.document("doctor", SHOP)["findings"]
+    assert any(one["state"] == "warning" and "has moved to" in one["told"] for one in findings)
     for arguments in (
         ("status",),
         ("read", "orders"),

@@ -11,10 +11,12 @@ from postgres_case import Store, on, opened
 
 from onward import stores
 from onward.clock import HandClock
-from onward.conformance.case import Case, app_spec
+from onward.conformance.case import IN, Case, app_spec, append
 from onward.errors import Refused, StoreAway, StoreNewer, StoreNotFound
+from onward.log import Commit
 from onward.logs.postgres import PostgresLog
 from onward.logs.postgres_books import PostgresBooks
+from onward.read import Wish, kept
 from servers import free_port
 from servers.postgres import Postgres
 
@@ -136,3 +138,30 @@ def test_a_clock_by_hand_is_taken(postgres: str) -> None:
         await log.close()
 
     asyncio.run(test())
+
+
+def test_who_follows_a_topic_waits_for_a_server_that_is_away(own_postgres: Postgres) -> None:
+    async def test() -> None:
+        log = PostgresLog(url := own_postgres.create())
+        await log.declare(app_spec())
+        await log.commit(Commit(appends=[append("a")]))
+        books, away, found = PostgresBooks(url), asyncio.Event(), []
+        async for records in kept(books, IN, 2, Wish(None), follow=True, away=lambda error: away.set()):
+            found += [record.value for record in records]
+            if len(found) == 1:
+                own_postgres.stop()
+                waiting = asyncio.create_task(_back(own_postgres, away, log))
+            else:
+                break
+        await waiting
+        assert [bytes(value) for value in found] == [b'"a"', b'"b"']
+        await books.close()
+        await log.close()
+
+    asyncio.run(asyncio.wait_for(test(), 60))
+
+
+async def _back(server: Postgres, away: asyncio.Event, log: PostgresLog) -> None:
+    await away.wait()
+    await asyncio.to_thread(server.start)
+    await log.commit(Commit(appends=[append("b")]))

@@ -15,6 +15,7 @@ from typing import Any
 import pytest
 
 from onward import App, Database, Hold, Later, Reject, Retry
+from onward.log import Range, Replay
 from scenarios.ground import Ground
 from scenarios.targets import Place, restore
 
@@ -241,3 +242,15 @@ def test_an_old_copy_that_differs_by_a_retry_only_is_noticed(ground: Ground, pla
     assert effects(place) == per_key(range(20))
     bring_back(ground, place, what)
     assert_noticed(ground, app)
+
+
+def test_a_replay_has_a_place_of_its_own_there(ground: Ground, place: Place) -> None:
+    app = program(place, Bad())
+    ground.put(app, app.topics["ship.in"], *records(20))
+    ground.run(app)
+    ground.books(lambda books: books.replay(Replay(stage="ship.load", ranges=(Range(0, 5, 15),), by="tester")))
+    assert not ground.run(app).failed
+    twice = [*range(20), *range(5, 15)]
+    assert effects(place) == outputs(ground, app) == per_key(twice)
+    assert place.sql("SELECT stage, next FROM onward_cursor ORDER BY 1") == [("ship.load", 20), ("ship.load~1", 15)]
+    ground.recount()

@@ -8,6 +8,7 @@ then each record's one success is there, nothing parks that is not bad by itself
 from __future__ import annotations
 
 import asyncio
+import sys
 import threading
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -18,7 +19,8 @@ from psycopg import errors
 from psycopg.conninfo import conninfo_to_dict
 
 from onward import App, Database, Retry
-from onward.errors import Refused
+from onward.databases import open_target
+from onward.errors import MissingExtra, Refused
 from onward.events import DatabaseAbsent, Failed
 from onward.plan import Plan
 from onward.targets.postgres_connection import Connections
@@ -511,3 +513,73 @@ def test_a_holder_that_is_frozen_in_a_call_keeps_nobody_waiting(ground: Ground, 
 
     asyncio.run(story())
     assert_delivered(ground, place, app, 20)
+
+
+def test_a_stop_does_not_wait_for_a_database_that_is_away(ground: Ground, place: PostgresPlace) -> None:
+    app = program("postgresql://postgres@127.0.0.1:1/nowhere")
+    ground.put(app, app.topics["ship.in"], *records(5))
+
+    async def story() -> None:
+        async with ground.running(app, plan=Plan(grace=10 * BOUND)):
+            await until(lambda: ground.seen.of(DatabaseAbsent))
+
+    asyncio.run(story())
+
+
+def test_the_driver_that_is_not_there_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in [name for name in sys.modules if name.startswith("onward.targets.postgres")]:
+        monkeypatch.delitem(sys.modules, name)
+    monkeypatch.setitem(sys.modules, "psycopg", None)
+    with pytest.raises(MissingExtra, match=r"onward\[postgres\]"):
+        open_target("postgresql://127.0.0.1:1/nowhere")
+
+
+def test_a_kind_that_there_is_not_is_refused_without_its_password() -> None:
+    with pytest.raises(Refused, match=r"mysql://127\.0\.0\.1/there") as found:
+        open_target("mysql://me:open-sesame@127.0.0.1/there")
+    assert "sesame" not in str(found.value)
+
+
+# a time-out of the user's own
+
+
+def test_a_time_out_of_the_users_is_no_verdict_on_the_unit(ground: Ground, place: PostgresPlace) -> None:
+    """It meets one of Onward's own statements, which waits for somebody who has locked the row by hand."""
+    app = program(f"{place.url}?options=-cstatement_timeout%3D200")
+    ground.put(app, app.topics["ship.in"], *records(5))
+    assert not ground.run(app).failed
+    ground.put(app, app.topics["ship.in"], *records(20)[5:])
+
+    async def story() -> None:
+        locked = await psycopg.AsyncConnection.connect(place.url)
+        await locked.execute("SELECT * FROM onward_cursor FOR UPDATE")
+        async with ground.running(app):
+            await until(lambda: ground.seen.of(DatabaseAbsent))
+            await locked.rollback()
+            await locked.close()
+            await until(lambda: outputs(ground, app) == list(range(20)))
+
+    asyncio.run(story())
+    assert_delivered(ground, place, app, 20)
+
+
+def test_a_database_of_another_encoding_will_do(ground: Ground, place: PostgresPlace) -> None:
+    name = f"{place.url.rpartition('/')[2]}_latin"
+    place.sql(f"CREATE DATABASE \"{name}\" TEMPLATE template0 ENCODING 'LATIN1' LC_COLLATE 'C' LC_CTYPE 'C'")
+    try:
+        latin = PostgresPlace(f"{place.url.rpartition('/')[0]}/{name}")
+        latin.sql(latin.effects)
+
+        def act(value: dict, tx: psycopg.Connection) -> dict:
+            if value["n"] == 3:
+                raise ValueError("no rôle, 3 € and 😀")
+            return {**value, "text": "✓ 😀"}
+
+        app = program(latin.url, act, retry=Retry(attempts=1))
+        ground.put(app, app.topics["ship.in"], *records(5, 5))
+        assert ground.run(app).died == 1
+        assert effects(latin) == outputs(ground, app) == [0, 1, 2, 4]
+        assert {value["text"] for value in ground.values(app.topics["ship.out"])} == {"✓ 😀"}
+        assert "3 € and 😀" in ground.parked()[0].error
+    finally:
+        place.sql(f'DROP DATABASE "{name}" WITH (FORCE)')

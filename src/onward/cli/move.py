@@ -44,7 +44,11 @@ def move(
     if to is None:
         _cancel(url, json=json)
     else:
-        done = asyncio.run(_move(url, to, config.user()))
+        try:
+            done = asyncio.run(_move(url, to, config.user()))
+        except KeyboardInterrupt:
+            show.note("it has stopped on its way; the same command again goes on, --cancel gives it up")
+            raise
         if json:
             show.document(done)
         else:

@@ -64,7 +64,10 @@ async def _read(url: str, name: str, wanted: Wish, most: int | None, *, follow: 
         partitions, moved = facts.held or facts.partitions, bool(facts.held)
         if left == 0:
             return False
-        async for records in kept(books, topic, partitions, wanted, follow=follow, moved=moved):
+        told = kept(
+            books, topic, partitions, wanted, follow=follow, moved=moved, away=lambda error: show.note(str(error))
+        )
+        async for records in told:
             found = False
             more = left is not None and len(records) > left
             _write(records[:left], json=json)

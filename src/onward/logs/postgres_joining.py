@@ -14,9 +14,10 @@ from psycopg.pq import TransactionStatus
 from psycopg.rows import tuple_row
 
 from onward.commit import Append
-from onward.errors import Overruled, Refused, StoreAway
+from onward.errors import Overruled, Refused, StoreAway, StoreMoved
 from onward.logs.postgres_commit import Writing
 from onward.logs.postgres_rows import SQL
+from onward.postgres.connection import REFUSES
 from onward.postgres.types import register
 
 TRIES = 3
@@ -128,6 +129,8 @@ def meaning(writing: Writing, error: psycopg.Error) -> Exception:
     """What an error means to who puts."""
     if (refused := writing.refused(error)) is not None:
         return refused
+    if error.sqlstate == REFUSES:
+        return StoreMoved(error.diag.message_primary or str(error))
     if error.sqlstate in ("40001", "40P01"):
         return Overruled(f"another transaction was preferred to that of put(tx=...): {error}; begin it anew")
     if error.sqlstate in ("42501", "42P01", "3F000"):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from typing import Any, Literal
 
 import psycopg
@@ -14,9 +14,6 @@ from onward.log import Claim, Lease
 from onward.target import agreed, unknown
 from onward.targets.postgres_connection import SQL, Connections, Lent, Texts, meaning
 from onward.targets.postgres_unit import PostgresTransaction
-
-Run = Callable[..., "psycopg.Cursor[tuple[Any, ...]]"]
-"""Runs a statement by its name."""
 
 
 class PostgresTarget:
@@ -38,24 +35,24 @@ class PostgresTarget:
     def take(self, claim: Claim, was: str | None = None) -> tuple[str, str] | None:
         lease = claim.lease
         bound = _bound(lease)
-        with self._waiting(lease), self._short() as run:
-            cursor = run("cursor_lock", **bound).fetchone()
-            if cursor is None and was and run("cursor_lock", **{**bound, "stage": was}).fetchone():
+        with self._waiting(lease), self._short() as connection:
+            cursor = self._run(connection, "cursor_lock", **bound).fetchone()
+            if cursor is None and was and self._run(connection, "cursor_lock", **{**bound, "stage": was}).fetchone():
                 for name in ("rename_cursor", "rename_ledger"):
-                    run(name, name=lease.stage, was=was)
-                cursor = run("cursor_lock", **bound).fetchone()
+                    self._run(connection, name, named=lease.stage, was=was)
+                cursor = self._run(connection, "cursor_lock", **bound).fetchone()
             if cursor is None:
                 unknown(self.told, claim)
-                run("cursor_add", **bound, token=lease.token, next=claim.next)
+                self._run(connection, "cursor_add", **bound, token=lease.token, next=claim.next)
                 return None
-            last = run("ledger_last", **bound).fetchone()
+            last = self._run(connection, "ledger_last", **bound).fetchone()
             ahead = agreed(self.told, claim, cursor[0], last[0] if last else None)
-            run("cursor_token", **bound, token=lease.token)
+            self._run(connection, "cursor_token", **bound, token=lease.token)
             return (last[1], last[2]) if last and ahead else None
 
     def learned(self, lease: Lease) -> None:
-        with self._short() as run:
-            run("ledger_empty", **_bound(lease))
+        with self._short() as connection:
+            self._run(connection, "ledger_empty", **_bound(lease))
 
     def begin(self, lease: Lease, last: str | None) -> PostgresTransaction:
         connection, bound = self._connections.take(), _bound(lease)
@@ -76,45 +73,52 @@ class PostgresTarget:
         except BaseException as error:
             lost = connection.lost
             self._connections.give_back(connection)
-            raise (meaning(error, self.told, lost=lost) if isinstance(error, psycopg.Error) else error) from error
+            if isinstance(error, psycopg.Error):
+                raise meaning(error, self.told, lost=lost, own=True) from error
+            raise
         return PostgresTransaction(connection, self._connections, self._texts, lease)
 
     def kept(self, lease: Lease, unit: str) -> bool:
         bound = _bound(lease)
-        with self._waiting(lease), self._short() as run:
-            cursor = run("cursor_lock", **bound).fetchone()
+        with self._waiting(lease), self._short() as connection:
+            cursor = self._run(connection, "cursor_lock", **bound).fetchone()
             if cursor is None or cursor[0] != lease.token:
                 raise LeaseLost(lease.stage, lease.partition, lease.token)
-            last = run("ledger_unit", **bound).fetchone()
+            last = self._run(connection, "ledger_unit", **bound).fetchone()
             return last is not None and last[0] == unit
 
     def close(self) -> None:
         self._connections.close()
 
     @contextlib.contextmanager
-    def _short(self) -> Iterator[Run]:
+    def _short(self) -> Iterator[Lent]:
         """A transaction of our own. What it has seen is certain where it raises nothing."""
         connection = self._connections.take()
         try:
             connection.run(SQL.cursor_wait)
-            yield lambda name, /, **bound: connection.run(self._texts[name], **bound)
+            yield connection
             connection.keep()
         except psycopg.Error as error:
-            found = meaning(error, self.told, lost=connection.lost)
+            found = meaning(error, self.told, lost=connection.lost, own=True)
             if isinstance(found, Overruled) or isinstance(error, errors.UniqueViolation):
                 found = DatabaseAway(f"{self.told} was used by another worker at the same moment: {error}")
             raise found from error
         finally:
             self._connections.give_back(connection)
 
+    def _run(self, connection: Lent, name: str, **bound: Any) -> psycopg.Cursor[tuple[Any, ...]]:
+        return connection.run(self._texts[name], **bound)
+
     @contextlib.contextmanager
     def _waiting(self, lease: Lease) -> Iterator[None]:
         """Whoever still has the row after all that waiting has a token that counts no more: ends it."""
         try:
             yield
-        except errors.LockNotAvailable as error:
-            with self._short() as run:
-                ended = run("cursor_holder", **_bound(lease)).fetchall()
+        except DatabaseAway as error:
+            if not isinstance(error.__cause__, errors.LockNotAvailable):
+                raise
+            with self._short() as connection:
+                ended = self._run(connection, "cursor_holder", **_bound(lease)).fetchall()
             what = (
                 "its session was ended" if ended else "it is none of Onward's: see who holds the row in onward_cursor"
             )
@@ -125,8 +129,8 @@ class PostgresTarget:
 
     def _prepared(self) -> str:
         """The schema that has our tables, made where they are not."""
-        with self._short_of(SQL.there) as (connection, found):
-            there, current = found
+        with self._short() as connection:
+            there, current = connection.run(SQL.there).fetchone() or (None, None)
             if there is not None:
                 return str(there)
             if current is None:
@@ -138,17 +142,6 @@ class PostgresTarget:
             for name in ("make_cursor", "make_ledger"):
                 connection.run(texts[name])
             return str(current)
-
-    @contextlib.contextmanager
-    def _short_of(self, statement: str) -> Iterator[tuple[Lent, tuple[Any, ...]]]:
-        connection = self._connections.take()
-        try:
-            yield connection, connection.run(statement).fetchone() or (None, None)
-            connection.keep()
-        except psycopg.Error as error:
-            raise meaning(error, self.told, lost=connection.lost) from error
-        finally:
-            self._connections.give_back(connection)
 
 
 def _bound(lease: Lease) -> dict[str, Any]:

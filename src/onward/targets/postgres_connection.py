@@ -122,7 +122,8 @@ class Connections:
     def __init__(self, url: str) -> None:
         self.told = named(url)
         given = _read(url, self.told)
-        self._conninfo = make_conninfo("", **{**HERE, **given})
+        ready = {"target_session_attrs": "read-write"} if "," in str(given.get("host", "")) else {}
+        self._conninfo = make_conninfo("", **{**HERE, **ready, **given})
         self._free: list[Lent] = []
         self._turn = threading.Lock()
         self._closed = False
@@ -197,11 +198,12 @@ def _read(url: str, told: str) -> dict[str, Any]:
     return given
 
 
-def meaning(error: BaseException, told: str, *, lost: bool = False) -> Exception:
+def meaning(error: BaseException, told: str, *, lost: bool = False, own: bool = False) -> Exception:
     """What an error of the driver means to those above: `DatabaseAway`, `Overruled`, `Refused`, or itself.
 
     Args:
         lost: whether the connection is.
+        own: whether the statement was Onward's, which no time-out of the user's is a verdict on.
     """
     text = " ".join(str(error).split())
     if isinstance(error, errors.SerializationFailure | errors.DeadlockDetected):
@@ -210,6 +212,7 @@ def meaning(error: BaseException, told: str, *, lost: bool = False) -> Exception
         return Refused(f"{told} does not allow it: {text}")
     state = getattr(error, "sqlstate", None) or ""
     gone = state[:2] in ("08", "53") or (state[:3] == "57P") or state in ("25006", "58000", "58030")
+    gone = gone or (own and isinstance(error, errors.QueryCanceled | errors.LockNotAvailable))
     if gone or lost or (not state and isinstance(error, psycopg.OperationalError | psycopg.InterfaceError)):
         if any(part in text for part in _NO_USE) and not lost:
             return Refused(f"{told} cannot be used: {text}")

@@ -52,7 +52,7 @@ class PostgresTransaction:
                 where = f"{self._lease.stage} partition {self._lease.partition}"
                 raise AlreadyCommitted(f"{where}: unit {unit} is in {self._connections.told}")
         except psycopg.Error as error:
-            raise meaning(error, self._connections.told, lost=tx.lost) from error
+            raise meaning(error, self._connections.told, lost=tx.lost, own=True) from error
         try:
             tx.keep()
         except psycopg.Error as error:
@@ -133,4 +133,4 @@ class Savepoint(Undo):
             self._connection.ended = True
             raise Refused("an earlier call has ended the transaction") from error
         except psycopg.Error as error:
-            raise meaning(error, self._told, lost=self._connection.lost) from error
+            raise meaning(error, self._told, lost=self._connection.lost, own=True) from error

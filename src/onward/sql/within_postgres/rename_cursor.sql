@@ -1,1 +1,1 @@
-UPDATE {schema}.onward_cursor SET stage = %(name)s WHERE stage = %(was)s
+UPDATE {schema}.onward_cursor SET stage = %(named)s WHERE stage = %(was)s

@@ -1,1 +1,1 @@
-UPDATE {schema}.onward_ledger SET stage = %(name)s WHERE stage = %(was)s
+UPDATE {schema}.onward_ledger SET stage = %(named)s WHERE stage = %(was)s
