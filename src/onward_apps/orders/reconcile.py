@@ -15,8 +15,8 @@ class Reconcile:
     """One entity in one delivery: `stage` its rows, then `settle` them; or `first_load`.
 
     `is_new`: its tables were made just now. `events` counts what was logged, `removed` the rows that left the state
-    and `before` those it had, where more than one left. Event ids follow `base`. `writing` is told how long log and state take.
-    `large`: very many rows are to come.
+    and `before` those it had, where more than one left. Event ids follow `base`. `writing` is told how long log and
+    state take. `large`: very many rows are to come.
 
     Raises:
         SchemaDiffers: see `Tables.ensure`.
