@@ -11,6 +11,8 @@ from collections.abc import Iterator
 import psycopg
 import pytest
 
+from servers import not_run
+
 from .conftest import SHOP, Command, until
 
 PASSWORD = "open-sesame"
@@ -147,8 +149,9 @@ def test_beside_a_worker(stored: Command) -> None:
     stored.accounted()
 
 
-@pytest.mark.skipif(not shutil.which("pg_dump"), reason="not run: pg_dump is not on the path")
 def test_a_backup_comes_back(stored: Command, postgres: str) -> None:
+    if not shutil.which("pg_dump"):
+        not_run("pg_dump is not on the path")
     said(stored, "run", SHOP, "--once", "--set", "bad=7", exits=1)
     before = stored.document("status")["apps"][0]["stages"]
     told = stored.document("backup", "copy.dump")

@@ -30,11 +30,11 @@ class Store(Suite):
         with self.side.transaction():
             return job(self.side)
 
-    def segment(self) -> None:
-        """Begins a new segment, as if the newest were old."""
+    def segment(self) -> bool:
+        """Begins a new segment, as if the newest were old; not where there is nothing in it."""
         self.clock.advance(100)
         self.side.execute("UPDATE onward.segment SET began = 'epoch'")
-        assert self.in_one(lambda connection: postgres_segments.begin(connection, self.clock.now()))
+        return self.in_one(lambda connection: postgres_segments.begin(connection, self.clock.now()))
 
     def tidy(self) -> bool:
         return self.in_one(postgres_life.tidy)
