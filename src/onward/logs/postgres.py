@@ -62,6 +62,8 @@ READERS = 2
 TABLES = 4
 """So many handlers read tables at once; others wait."""
 
+STOPPED = "stopped: "
+
 GATHER = 0.005
 """Seconds from one look for changes to the next, where there are changes all the time."""
 
@@ -84,6 +86,7 @@ class PostgresLog:
             refuse(connection, self.url)
             self._segments = Segments(connection)
             self._server.measure(connection)
+            self._opened = self._clock.now()
             self._place = rows(connection, SQL.join_database)[0]
             self._seen = _snapshot(connection)
         except psycopg.Error as error:
@@ -385,10 +388,12 @@ class PostgresLog:
         now = self._clock.now()
         if held and held[0][0] != worker and (held[0][2] or 0) > now and not process.is_dead(held[0][0]):
             return None
+        if held and StoreWentBack.SIGN in (said := held[0][5]) and held[0][3] >= self._opened:
+            return StoreWentBack.again(said.removeprefix(STOPPED))  # nobody goes on but who has been started since
         lease = Lease(stage, partition, worker, (held[0][1] if held else 0) + 1)
         if not held:  # new, or forgotten and declared anew
             self._forget(stage, partition)
-        crashes = _crashes(*held[0], worker) if held else 0
+        crashes = _crashes(*held[0][:5], worker) if held else 0
         times = {"until": self._instant(seconds), "taken": self._instant(), "crashes": crashes}
         run(connection, SQL.lease_take, **bound, worker=worker, token=lease.token, **times)
         # From here on no other one commits, and all that did so is seen.
@@ -398,7 +403,7 @@ class PostgresLog:
             claim = msgspec.structs.replace(claim_of(connection, lease), crashes=crashes)
             return claim, self._kept(connection, lease)
         except StoreWentBack as error:  # which is kept, for `status` to show it
-            rows(connection, SQL.lease_renew, **_held(lease), until=None, state=f"stopped: {error}")
+            rows(connection, SQL.lease_renew, **_held(lease), until=None, state=f"{STOPPED}{error}")
             return error
 
     def _kept(self, connection: Connection, lease: Lease) -> int:

@@ -18,8 +18,11 @@ from typing import Any
 import pytest
 
 from onward import App, Checkpoint, Topic
+from onward.errors import LeaseLost, StoreWentBack
 from onward.events import Trouble
-from scenarios.ground import append, shown, until
+from onward.log import Commit
+from onward.logs.postgres import PostgresLog
+from scenarios.ground import append, shown, until, until_shown
 from scenarios.postgres.ground import PostgresGround
 from scenarios.postgres.line import BOUND, KEYS, RECORDS, delivered, program, values
 from servers.postgres import Postgres, Standby, own
@@ -133,3 +136,62 @@ def test_what_was_lost_is_noticed(tmp_path: Path, older: Callable[[Postgres, Exi
         }
         assert [value["n"] for value in ground.values(fed)] == list(range(200))
         ground.recount(empty=True)
+
+
+def test_a_token_that_is_given_twice_counts_for_the_later_only(ground: PostgresGround) -> None:
+    """The one who was given it by the server that died has committed nothing under it yet."""
+    line, source, _ = program()
+    ground.put(line, source, *values())
+
+    async def story() -> None:
+        early, late = PostgresLog(ground.url), PostgresLog(ground.url)
+        first = await early.claim("line.pass_on", 0, "early", 10.0)
+        ground.sql("DELETE FROM lease")
+        second = await late.claim("line.pass_on", 0, "late", 10.0)
+        assert first is not None and second is not None and first.lease.token == second.lease.token
+        with pytest.raises(LeaseLost):
+            await early.commit(Commit(lease=first.lease, finished=[(0, 1)], next=1))
+        assert await early.renew({first.lease: "running"}, 10.0) == [first.lease]
+        assert await late.renew({second.lease: "running"}, 10.0) == []
+        await late.commit(Commit(lease=second.lease, finished=[(0, 1)], next=1))
+        for log in (early, late):
+            await log.close()
+
+    asyncio.run(story())
+
+
+def test_what_a_source_has_brought_is_missed_also_by_who_claims(ground: PostgresGround) -> None:
+    app, fed = feed([50])
+
+    async def story() -> None:
+        async with ground.running(app) as worker:
+            await delivered(ground, fed, 50)
+            ground.sql("UPDATE source SET emitted = '{}'")
+            await until(lambda: ground.seen.of(Trouble), BOUND)
+            assert "has lost commits" in await until_shown(worker, "feed.bring", "stopped: ")
+            assert "what feed.bring has brought stands at 0 and was at 50" in ground.seen.of(Trouble)[0].what
+
+    asyncio.run(story())
+
+
+def test_nobody_goes_on_but_who_is_started_after_it_was_noticed(ground: PostgresGround) -> None:
+    line, source, _ = program()
+    ground.put(line, source, *values())
+
+    async def story() -> None:
+        knows, other = PostgresLog(ground.url), PostgresLog(ground.url)
+        claim = await knows.claim("line.pass_on", 0, "knows", 10.0)
+        assert claim is not None
+        await knows.commit(Commit(lease=claim.lease, finished=[(0, 1)], next=1))
+        ground.sql("DELETE FROM progress")
+        assert await knows.renew({claim.lease: "running"}, 10.0) == [claim.lease]
+        for log, name in ((knows, "knows"), (other, "other"), (knows, "knows")):
+            with pytest.raises(StoreWentBack, match="has lost commits that it had kept"):
+                await log.claim("line.pass_on", 0, name, 10.0)
+        after = PostgresLog(ground.url)
+        taken = await after.claim("line.pass_on", 0, "after", 10.0)
+        assert taken is not None and taken.next == 0
+        for log in (knows, other, after):
+            await log.close()
+
+    asyncio.run(story())
