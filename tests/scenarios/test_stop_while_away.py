@@ -48,7 +48,10 @@ def program() -> App:
 def opened(pid: int, path: Path) -> bool:
     """Whether a process has a file open: from then on it waits for the lock, of which there is no other sign."""
     links = Path(f"/proc/{pid}/fd").iterdir() if Path("/proc/self/fd").exists() else iter([path])
-    return any(os.path.realpath(link) == str(path.resolve()) for link in links)
+    try:
+        return any(os.path.realpath(link) == str(path.resolve()) for link in links)
+    except FileNotFoundError:  # one that it has closed meanwhile
+        return False
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])

@@ -583,3 +583,29 @@ def test_a_database_of_another_encoding_will_do(ground: Ground, place: PostgresP
         assert "3 € and 😀" in ground.parked()[0].error
     finally:
         place.sql(f'DROP DATABASE "{name}" WITH (FORCE)')
+
+
+def test_sessions_end_by_themselves_unless_somebody_knows_better(ground: Ground, place: PostgresPlace) -> None:
+    seen: dict[str, dict[str, str]] = {}
+
+    def settings(tx: psycopg.Connection) -> dict[str, str]:
+        names = ("idle_in_transaction_session_timeout", "tcp_user_timeout", "tcp_keepalives_idle")
+        found = tx.execute("SELECT name, setting FROM pg_settings WHERE name = ANY(%s)", (list(names),))
+        return dict(found.fetchall())
+
+    for name, options in (("plain", ""), ("said", "?options=-cidle_in_transaction_session_timeout%3D7h")):
+        app = App(name)
+        source = app.topic("in", dict, key="key")
+
+        @app.stage(source, within=Database(place.url + options), name="look")
+        def look(value: dict, tx: psycopg.Connection, name: str = name) -> None:
+            seen[name] = settings(tx)
+
+        ground.put(app, source, *records(1))
+        assert not ground.run(app).failed
+    assert seen["plain"] == {
+        "idle_in_transaction_session_timeout": "600000",
+        "tcp_user_timeout": "11000",
+        "tcp_keepalives_idle": "5",
+    }
+    assert seen["said"] == {**seen["plain"], "idle_in_transaction_session_timeout": "25200000"}
