@@ -32,7 +32,7 @@ bench: setup
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[bench]'
 	$(BIN)/python bench/hops.py
 	$(BIN)/python bench/latency.py
-	$(BIN)/python bench/orders.py
+	$(BIN)/python bench/orders.py --rounds 3 --peers
 	$(BIN)/python bench/postgres.py
 
 backlog: setup

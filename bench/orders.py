@@ -44,6 +44,7 @@ from servers.postgres import own
 
 SETTINGS = ("shared_buffers=1GB", "max_wal_size=8GB")
 SCHEMA = "bench"
+WAYS = ("records", "arrow")
 
 Took = dict[str, list[float]]
 
@@ -154,7 +155,7 @@ def postgres_rounds(file: File, entity: Entity, url: str, count: int, peers: boo
     took: Took = {name: [] for name in ("psql, two tables", "first load", "psql, temporary", "unchanged reload")}
     took["reading only"] = []
     if peers:
-        took |= {"dlt, first merge": [], "dlt, merge again": []}
+        took |= {f"dlt by {way}, {what}": [] for way in WAYS for what in ("first", "again")}
     for _ in range(count):
         emptied(url)
         took["psql, two tables"].append(two_bare(url, file, entity))
@@ -165,10 +166,11 @@ def postgres_rounds(file: File, entity: Entity, url: str, count: int, peers: boo
         if peers:
             from peers_orders import Merge
 
-            merged = Merge(url, file, entity)
-            took["dlt, first merge"].append(timed(merged.run))
-            took["dlt, merge again"].append(timed(merged.run))
-            merged.forget()
+            for way in WAYS:
+                merged = Merge(url, file, entity, way)
+                took[f"dlt by {way}, first"].append(timed(merged.run))
+                took[f"dlt by {way}, again"].append(timed(merged.run))
+                merged.forget()
     return took
 
 
@@ -242,7 +244,8 @@ def main() -> None:
                 url = server.create("bench")
                 took = postgres_rounds(orders, ORDERS, url, given.rounds, given.peers)
                 beside = dict.fromkeys(("psql, temporary", "unchanged reload", "reading only"), "psql, temporary")
-                beside |= {"dlt, first merge": "first load", "dlt, merge again": "unchanged reload"}
+                beside |= {f"dlt by {way}, first": "first load" for way in WAYS}
+                beside |= {f"dlt by {way}, again": "unchanged reload" for way in WAYS}
                 console.print(shown(took, f"PostgreSQL, 159,967 rows, {given.rounds} rounds", beside))
                 console.print(f"1,494,975 rows by psql: two tables {two_bare(url, fills, FILLS):.2f} s,", end=" ")
                 console.print(f"a temporary one {temporary(url, fills, FILLS):.2f} s")

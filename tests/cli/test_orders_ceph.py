@@ -24,7 +24,7 @@ def test_loads_and_more_changes_than_a_listing_has_on_a_page(command: Command, c
     for number in range(1_005):
         ceph.put(f"data/dbo/entity_3/20250301-1{number:08}.csv", portfolios(number, op="D,"))
     process = command.start("orders", *AT_ONCE, SOURCE=source(ceph), TARGET=postgres)
-    until(lambda: count(postgres, "loader_deliveries") == 1_006, 300)
+    until(lambda: count(postgres, "loader_deliveries") == 1_006, 900)
     assert count(postgres) == 3_995
     ceph.put("data/dbo/entity_3/LOAD00000001.csv.gz", gzip.compress(portfolios(*range(5_001)).encode()))
     ceph.put("data/dbo/entity_3/20250302-100000000.csv", portfolios(5_000, op="D,"))

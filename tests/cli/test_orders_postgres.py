@@ -14,6 +14,7 @@ from psycopg.conninfo import conninfo_to_dict
 
 from cli.conftest import Command, until
 from cli.test_orders import portfolios, said, write
+from servers.postgres import Postgres
 
 TAKE = "SELECT pg_advisory_lock(hashtextextended('onward pass paper_engine orders', 0))"
 AT_ONCE = ("--min_sleep", "0", "--max_sleep", "0")
@@ -89,6 +90,22 @@ def test_of_two_instances_one_works_and_the_other_takes_its_turn(command: Comman
     write(command, "entity_3/20250302-101100001.csv", portfolios(31, op="I,"))
     until(lambda: count(postgres) == 31)
     assert "Terminating..." in stopped(second)
+    command.accounted()
+
+
+def test_a_server_that_is_killed_at_any_moment_costs_nothing(command: Command, own_postgres: Postgres) -> None:
+    postgres = own_postgres.create()
+    for number in range(1, 41):
+        write(command, f"entity_3/20250301-1011{number:05}.csv", portfolios(number, op="I,"))
+    process = command.start("orders", *AT_ONCE, TARGET=postgres)
+    for reached in (1, 15):
+        until(lambda reached=reached: count(postgres) >= reached)
+        own_postgres.kill()
+        own_postgres.start()
+    until(lambda: count(postgres) == 40, 60)
+    assert rows(postgres, "SELECT count(*), count(DISTINCT source_key) FROM loader_deliveries") == [(40, 40)]
+    assert rows(postgres, "SELECT count(*), max(event_id) FROM entity_3_event_log") == [(40, 40)]
+    assert "ERROR" in stopped(process)
     command.accounted()
 
 

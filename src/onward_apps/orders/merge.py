@@ -20,6 +20,8 @@ Progress = Callable[[int, int | None], object]
 Say = Callable[[int, str], object]
 
 REPORT_EVERY = 10_000
+LARGE = 1_000_000
+"""Bytes of a file from which on it is worth a database's while to make ready for many rows."""
 OUT_OF_ORDER = "file out of order"
 UNDECLARED = "table not declared"
 
@@ -199,7 +201,9 @@ class _Work:
 
     def _work(self, entity: Entity) -> Reconcile:
         if entity not in self._done:
-            self._done[entity] = Reconcile(entity, self._tables, self.delivery_id, self._writing)
+            self._done[entity] = Reconcile(
+                entity, self._tables, self.delivery_id, self._writing, large=self._file.size >= LARGE
+            )
             self._bases[entity] = self._base
         return self._done[entity]
 

@@ -15,20 +15,29 @@ class Reconcile:
     """One entity in one delivery: `stage` its rows, then `settle` them; or `first_load`.
 
     `is_new`: its tables were made just now. `events` counts what was logged, `removed` the rows that left the state
-    and `before` those it had, where any left. Event ids follow `base`. `writing` is told how long log and state take.
+    and `before` those it had, where more than one left. Event ids follow `base`. `writing` is told how long log and
+    state take. `large`: very many rows are to come.
 
     Raises:
         SchemaDiffers: see `Tables.ensure`.
     """
 
-    def __init__(self, entity: Entity, tables: Tables, delivery_id: int, writing: Stopwatch | None = None) -> None:
+    def __init__(
+        self,
+        entity: Entity,
+        tables: Tables,
+        delivery_id: int,
+        writing: Stopwatch | None = None,
+        *,
+        large: bool = False,
+    ) -> None:
         self.entity = entity
         self.events = dict.fromkeys(EVENTS, 0)
         self.ignored: dict[str, int] = {}
         self.warnings: dict[str, int] = {}
         self.rows = self.unchanged = self.removed = self.before = 0
         self.is_new = tables.ensure(entity)
-        self._tables, self._do = tables, tables.statements(entity)
+        self._tables, self._do = tables, tables.statements(entity, large=large)
         self._delivery_id = delivery_id
         self._staging, self._only_loads = False, True
         self._writing = writing or Stopwatch()
@@ -66,7 +75,7 @@ class Reconcile:
         do, tables = self._do, self._tables
         self._begin()
         repeated = self._judge()
-        if self.events["REMOVE"] or all_since is not None:
+        if self.events["REMOVE"] > 1 or all_since is not None:
             self.before = tables.rows(do.count_state())[0][0]
         with self._writing:
             if any(self.events.values()):
@@ -111,15 +120,8 @@ class Reconcile:
             return False
         tables.do(do.drop_step())
         tables.do(do.create_step())
-        try:
-            with tables.savepoint():
-                tables.do(do.create_staged_key())
-        except tables.not_unique:
-            tables.do(do.step_repeated())
-            repeated = True
-        else:
-            tables.do(do.step_single())
-            repeated = False
+        repeated = tables.repeats(do)
+        tables.do(do.step_repeated() if repeated else do.step_single())
         self._count()
         return repeated
 

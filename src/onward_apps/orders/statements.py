@@ -69,10 +69,6 @@ class Statements(ABC):
     def create_step(self) -> str: ...
 
     @abstractmethod
-    def create_staged_key(self) -> str:
-        """Fails where a key comes more than once in the file."""
-
-    @abstractmethod
     def hash_of(self, row: str) -> str:
         """The hash of a staged row."""
 

@@ -40,7 +40,11 @@ class Tables(Protocol):
     def there(self, entity: Entity) -> bool:
         """Whether its tables were made."""
 
-    def statements(self, entity: Entity) -> Statements: ...
+    def statements(self, entity: Entity, *, large: bool = False) -> Statements:
+        """`large`: there are very many rows to come."""
+
+    def repeats(self, do: Statements) -> bool:
+        """Whether a key comes more than once among the staged rows."""
 
     def do(self, statement: str) -> int:
         """The number of rows that it changed."""

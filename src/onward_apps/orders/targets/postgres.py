@@ -25,16 +25,16 @@ LONGEST_NAME = 63
 class PostgresStatements(Statements):
     """Rows are compared column by column, and hashed when they are logged."""
 
-    def __init__(self, entity: Entity, schema: str) -> None:
-        self.schema = schema
+    def __init__(self, entity: Entity, schema: str, *, large: bool) -> None:
+        self.schema, self.large = schema, large
         super().__init__(entity)
 
     def table(self, name: str) -> str:
         return f"{quoted(self.schema)}.{quoted(name)}"
 
     def staging(self, name: str) -> str:
-        """Not temporary: those are read by one process alone. It is gone before the transaction ends."""
-        return self.table(name)
+        """Temporary tables are read by one process alone, so many rows are put into one that is not."""
+        return self.table(name) if self.large else self.temporary(name)
 
     def temporary(self, name: str) -> str:
         return f"pg_temp.{quoted(name)}"
@@ -69,9 +69,10 @@ class PostgresStatements(Statements):
     def create_staging(self) -> str:
         columns = listed(f"{quoted(c.name)} {self.type(c)}" for c in self.entity.fields)
         skipped = listed(f"{name} text" for name in _SKIPPED)
+        kind, end = ("UNLOGGED", "") if self.large else ("TEMPORARY", " ON COMMIT DROP")
         return (
-            f"CREATE UNLOGGED TABLE {self.staged} (seq bigint GENERATED ALWAYS AS IDENTITY (CACHE 1000),"
-            f" op text DEFAULT 'L', {columns}, {skipped})"
+            f"CREATE {kind} TABLE {self.staged} (seq bigint GENERATED ALWAYS AS IDENTITY (CACHE 1000),"
+            f" op text DEFAULT 'L', {columns}, {skipped}){end}"
         )
 
     def create_step(self) -> str:
@@ -80,8 +81,8 @@ class PostgresStatements(Statements):
             " seq bigint NOT NULL, event_type text NOT NULL, before bigint, final boolean NOT NULL) ON COMMIT DROP"
         )
 
-    def create_staged_key(self) -> str:
-        return f"CREATE UNIQUE INDEX ON {self.staged} ({listed(self.key)})"
+    def repeats(self) -> str:
+        return f"SELECT EXISTS (SELECT 1 FROM {self.staged} GROUP BY {listed(self.key)} HAVING count(*) > 1)"
 
     def hash_of(self, row: str) -> str:
         """SHA-256 hex of the row as PostgreSQL writes it, which keeps null and empty text apart."""
@@ -172,8 +173,12 @@ class PostgresTables:
     def there(self, entity: Entity) -> bool:
         return bool(self.ask("columns", table=self.statements(entity).log))
 
-    def statements(self, entity: Entity) -> PostgresStatements:
-        return PostgresStatements(entity, self._schema)
+    def statements(self, entity: Entity, *, large: bool = False) -> PostgresStatements:
+        return PostgresStatements(entity, self._schema, large=large)
+
+    def repeats(self, do: Statements) -> bool:
+        assert isinstance(do, PostgresStatements)
+        return bool(self.rows(do.repeats())[0][0])
 
     def do(self, statement: str) -> int:
         return self._tx.execute(statement).rowcount

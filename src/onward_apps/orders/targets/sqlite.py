@@ -54,6 +54,7 @@ class SQLiteStatements(Statements):
         )
 
     def create_staged_key(self) -> str:
+        """Fails where a key comes more than once in the file."""
         staged = quoted(f"staged {self.entity.name}")
         return f"CREATE UNIQUE INDEX temp.{quoted(f'staged {self.entity.name} key')} ON {staged} ({listed(self.key)})"
 
@@ -107,8 +108,17 @@ class SQLiteTables:
     def there(self, entity: Entity) -> bool:
         return bool(self.ask("columns", table=entity.log))
 
-    def statements(self, entity: Entity) -> SQLiteStatements:
+    def statements(self, entity: Entity, *, large: bool = False) -> SQLiteStatements:
         return SQLiteStatements(entity)
+
+    def repeats(self, do: Statements) -> bool:
+        assert isinstance(do, SQLiteStatements)
+        try:
+            with self.savepoint():
+                self.do(do.create_staged_key())
+        except apsw.ConstraintError:
+            return True
+        return False
 
     def do(self, statement: str) -> int:
         self._tx.execute(statement)
