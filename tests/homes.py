@@ -164,6 +164,7 @@ async def fill(log: Log, books: Books, clock: HandClock) -> Lease:
         Edit(TABLE, "a", 1, "put", None, b'{"size":1.5}', now, WORK, f"{IN}:0:0"),
         Edit(TABLE, "a", 2, "move", "new", b'{"size":2}', now, "me"),
         Edit(TABLE, "it's", 1, "put", None, b'{"size":"x"}', now, WORK),
+        Edit(TABLE, "n\0l~", 1, "put", None, b'{"size":"y"}', now, WORK),
         Edit(TABLE, "gone", 1, "put", None, b'{"size":9}', now, WORK),
         Edit(TABLE, "gone", 2, "delete", None, None, now, WORK),
     ]
@@ -193,7 +194,7 @@ async def fill(log: Log, books: Books, clock: HandClock) -> Lease:
                 parked(2, "k", "dead", since=now, error="ValueError: no", reason="it's dead"),
                 parked(4, "it's", "retrying", due=now + 9, since=now, batch="4-5"),
                 parked(5, "it's", "behind", since=now),
-                parked(6, "x", "waiting", since=now, approved=True),
+                parked(6, "n\0l", "waiting", since=now, approved=True),
             ],
             attempts=[Attempt(2, number, now, 0.25, "ValueError", "no", "a\ntrace") for number in (1, 2)],
             unit="000000000002@aa",
@@ -273,7 +274,7 @@ async def facts(log: Log, books: Books) -> dict[str, Any]:
         seen[f"documents {table}"] = await books.documents(table, None, 10**6)
         for query in (Query(table), Query(table, order=FIELDS[0]), Query(table, order=FIELDS[1], descending=True)):
             seen[f"find {query}"] = books.tables.find(query)
-        for key in ("a", "it's", "gone"):
+        for key in ("a", "it's", "n\0l~", "gone"):
             seen[f"history {table} {key}"] = books.tables.history(table, key)
     seen["runs"] = await books.runs(None, 100)
     seen["news"] = await log.news(topics, [*stages, "app.gone"])

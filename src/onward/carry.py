@@ -137,8 +137,8 @@ def told(held: Mapping[str, Collection[str]]) -> list[str]:
 class Carrier(Protocol):
     """A home of a store, also one that `Log` refuses because of its mark.
 
-    Every method may raise `StoreAway` or `StoreUncertain`, after which it may be called again. What they change is one
-    transaction each, on disk when they return.
+    Every method may raise `StoreAway` or `StoreUncertain`, after which a move is gone on with from what the marks say.
+    What they change is one transaction each, on disk when they return.
     """
 
     shown: str

@@ -65,7 +65,7 @@ class Moved(Alike):
 
 
 def test_moved_between_files() -> None:
-    few = settings(max_examples=12, stateful_step_count=30, deadline=None)
+    few = settings(max_examples=8, stateful_step_count=30, deadline=None)
     run_state_machine_as_test(Moved, settings=few)  # type: ignore[no-untyped-call]
 
 

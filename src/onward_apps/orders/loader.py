@@ -22,7 +22,7 @@ from .errors import BadRow, FileChanged, MassRemoval, SchemaDiffers
 from .find import Cursor, find, found_again
 from .listing import Once
 from .merge import Progress, merge
-from .metrics import Watch
+from .metrics import Watch, tell
 from .model import Change, Delivery, Entity, File, Notified
 from .needs import missing
 from .notify import mark as marked
@@ -140,9 +140,8 @@ def loader(
 
     @app.stage(deliveries, to=changes)
     def announce(delivery: Delivery, settings: Settings, dry_run: bool) -> Any:
-        for watch in () if dry_run else watching:
-            watch(delivery)
-        said = after_commit(delivery, settings.target.kind, counted=bool(watching))
+        counted = not dry_run and tell(watching, delivery, log)
+        said = after_commit(delivery, settings.target.kind, counted=counted)
         for text in [f"would persist {delivery.summary}."] if dry_run else said:
             log.info("Delivery %d: %s", delivery.delivery_id, text)
         host, at, empty = socket.gethostname(), datetime.now(UTC), settings.notify_empty
@@ -173,8 +172,7 @@ def loader(
             return Drop("NATS is empty" if nats is None else "NOTIFICATIONS is off")
         told = await publish(change, nats, subject_of(data_source, name))
         log.info("Delivery %d: messages published.", told.delivery_id)
-        for watch in watching:
-            watch(told)
+        tell(watching, told, log)
         return told
 
     @app.stage(notified, within=database, batch=100)

@@ -29,6 +29,16 @@ Look = Callable[[], Sequence[AppStatus]]
 Watch = Callable[[Delivery | Notified], None]
 
 
+def tell(watching: Sequence[Watch], what: Delivery | Notified, log: logging.Logger) -> bool:
+    """Tells all who watch, whose failures never touch the work; whether there is anybody."""
+    for watch in watching:
+        try:
+            watch(what)
+        except Exception:
+            log.exception("a metric could not be counted")
+    return bool(watching)
+
+
 class LoaderMetrics:
     """Counts what it sees; an observer of the worker's events, too. `registry` has the worker's own metrics besides.
 
