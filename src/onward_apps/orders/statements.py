@@ -152,7 +152,8 @@ class Statements(ABC):
         )
 
     def count_steps(self) -> str:
-        return f"SELECT event_type, op, count(*) FROM {self.step} t JOIN {self.numbered} c USING (seq) GROUP BY event_type, op"
+        rows = f"{self.step} t JOIN {self.numbered} c USING (seq)"
+        return f"SELECT event_type, op, count(*) FROM {rows} GROUP BY event_type, op"
 
     # what follows from it
 
