@@ -500,6 +500,37 @@ def test_what_has_arrived_otherwise_than_it_left_is_not_opened(case: Case) -> No
     asyncio.run(work())
 
 
+def test_an_older_store_is_brought_up_to_date_when_it_leaves_only(tmp_path: Path) -> None:
+    homes = SQLiteHomes(tmp_path)
+    case = Case(homes, homes)
+
+    def version(url: str) -> int:
+        connection = apsw.Connection(url.removeprefix("sqlite:///"))
+        [(found,)] = connection.execute("PRAGMA user_version").fetchall()
+        connection.close()
+        return int(found)
+
+    async def work() -> None:
+        before = await case.fill()
+        connection = apsw.Connection(case.old.removeprefix("sqlite:///"))
+        connection.execute("DROP TABLE home; PRAGMA user_version = 8")
+        connection.close()
+        other = case.again()
+        third = Case(homes, homes)
+        third.lease = await fill(log := third.log(third.old), books := third.books(third.old), third.clock)
+        await log.close()
+        await books.close()
+        third.leave_for(other.old)
+        with pytest.raises(Refused, match="name a place where nothing is"):
+            await third.move()
+        assert version(other.old) == 8
+        await case.move()
+        assert version(case.old) == version(case.new) > 8
+        assert await case.facts(case.new) == before
+
+    asyncio.run(work())
+
+
 NUMBERED = {
     "retained": {"last"},
     "progress": {"seq"},

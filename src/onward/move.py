@@ -129,8 +129,9 @@ class Move:
             while (load := await self._old.give(at, self._most)).rows:
                 await self._new.take(mark, place, load)
                 at = place = load.place
-                done[kind] = done.get(kind, 0) + len(load.rows)
-                self._tell(kind, done[kind], total.get(kind, done[kind]))
+                if kind in total:
+                    done[kind] += len(load.rows)
+                    self._tell(kind, done[kind], total[kind])
         arrived = await self._new.count()
         if arrived != total:
             wrong = [f"{name} {arrived[name]} of {count}" for name, count in total.items() if arrived[name] != count]

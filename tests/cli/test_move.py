@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
+import time
 from pathlib import Path
+
+from onward import stores
+from onward.carry import Mark
 
 from .conftest import SHOP, Command, until
 
@@ -73,9 +78,26 @@ def test_while_a_worker_lives_nothing_is_moved(command: Command) -> None:
 def test_what_is_given_up_works_again(command: Command) -> None:
     filled(command)
     assert "not being moved" in command("move", "--cancel", exits=2).stderr
-    (command.folder / "folder").mkdir(mode=0o555)
-    assert "cannot be made" in command("move", "--to", "sqlite:////proc/none/x.db", exits=2).stderr
-    command("run", SHOP, "--once")  # it was taken back at once
+
+    async def begin() -> None:
+        async with stores.carrying(f"sqlite:///{command.folder}/onward.db") as old:
+            await old.leave(Mark("leaving", "m", f"sqlite:///{command.folder}/other.db", "me", time.time()))
+
+    asyncio.run(begin())  # and end, as by a kill
+    assert "is being moved to" in command("run", SHOP, "--once", exits=2).stderr.splitlines()[-1]
+    assert "is being moved to" in command("status").stderr
+    assert "works again" in command("move", "--cancel").stdout
+    command("run", SHOP, "--once")
+    asyncio.run(begin())
+    command("move", "--to", OTHER)
+    command("run", SHOP, "--once", "--store", OTHER)
+    assert "too late" in command("move", "--cancel", exits=2).stderr
+
+
+def test_a_place_that_cannot_be_made_stops_nothing(command: Command) -> None:
+    filled(command)
+    command("move", "--to", "sqlite:///none/x.db", exits=2)
+    command("run", SHOP, "--once")
 
 
 def test_what_cannot_be_said(command: Command) -> None:
