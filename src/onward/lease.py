@@ -89,7 +89,7 @@ class Leases:
         """Holds what was claimed when nobody waited any more."""
         asking, self._asking = self._asking, {}
         for wanted, answer in asking.items():
-            with contextlib.suppress(StoreAway, StoreUncertain):
+            with contextlib.suppress(StoreAway, StoreUncertain, StoreWentBack):
                 if (claim := await answer) is not None:
                     self.held[wanted] = claim.lease
 

@@ -100,6 +100,23 @@ def test_a_sequence_in_one_file_logs_every_step_and_writes_the_last_state(target
     assert delivery.ignored == {ABSENT_REMOVED: 1}
 
 
+def test_rows_keep_the_order_of_a_large_file(target):
+    rows = 20_000
+    text = "".join(f"{n % 2},{n},{n}.00,2025-01-01\n" for n in range(rows))
+    target.deliver(text[: len("0,0,0.00,2025-01-01\n") * 2])
+    delivery = target.deliver(text.replace("1,9999,", '1,"9999",'))
+    assert target.state() == {0: (f"{rows - 2}", f"{rows - 2}.00"), 1: (f"{rows - 1}", f"{rows - 1}.00")}
+    assert (delivery.events["AMEND"], delivery.unchanged) == (rows - 2, 2)
+    names = target.rows("SELECT curr_name, prev_name FROM item_event_log WHERE prev_name IS NOT NULL ORDER BY event_id")
+    assert names == [(str(n), str(n - 2)) for n in range(2, rows)]
+
+
+def test_a_first_load_is_logged_in_the_order_of_its_file(target):
+    ids = [(n * 7_919) % 20_011 for n in range(20_000)]
+    target.deliver("".join(f"{n},x,1.00,2025-01-01\n" for n in ids))
+    assert [row[0] for row in target.rows("SELECT curr_id FROM item_event_log ORDER BY event_id")] == ids
+
+
 def test_a_removal_of_what_never_was_makes_no_recreate(target):
     target.deliver("9,nine,9.00,2025-01-01\n")
     delivery = target.deliver(f"D,{OLD}I,{OLD}", name="cdc")

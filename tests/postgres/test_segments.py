@@ -10,10 +10,11 @@ from typing import Any
 import psycopg
 import pytest
 
-from onward.conformance.case import IN, app_spec, append
+from onward.conformance.case import IN, OUT, app_spec, append
 from onward.log import Commit
 from onward.logs import postgres_segments
 from onward.logs.postgres import PostgresLog
+from onward.logs.postgres_life import tidy
 from onward.logs.postgres_segments import begin
 from onward.postgres.connection import Database, rows
 
@@ -50,8 +51,8 @@ def numbers(url: str) -> list[int]:
         connection.close()
 
 
-async def put(log: PostgresLog, *values: Any) -> None:
-    await log.commit(Commit(appends=[append(*values)]))
+async def put(log: PostgresLog, *values: Any, topic: str = IN) -> None:
+    await log.commit(Commit(appends=[append(*values, topic=topic)]))
 
 
 def test_offsets_go_on_and_all_is_read_also_by_who_knows_only_the_old_one(postgres: str) -> None:
@@ -130,5 +131,34 @@ def test_who_reads_the_view_for_long_keeps_nobody_from_appending(postgres: str) 
         assert turned(postgres)
         await put(one, 3)
         assert (await other.news([IN], [])).ends[IN, 0] == 3
+
+    story(postgres, work)
+
+
+def test_who_does_not_know_that_one_is_gone_goes_on(postgres: str) -> None:
+    """Both handles have read and written when the old segments were there; then these are dropped."""
+
+    async def work(one: PostgresLog, other: PostgresLog) -> None:
+        for turn in range(3):
+            for log in (one, other):
+                await put(log, turn, topic=OUT)
+                await log.news([OUT], [])
+                assert await log.read(OUT, 0, 0, 1_000, 1_000_000)
+            assert turned(postgres, FAR * (turn + 1))
+        await put(one, "last", topic=OUT)
+        await other.news([OUT], [])
+        assert await one.retain(OUT, time.time() + 60, {0: 6}) == 6
+        connection = Database(postgres).connect()
+        for _ in range(20):
+            with connection.transaction():
+                if not tidy(connection):
+                    break
+        connection.close()
+        assert len(numbers(postgres)) < 4
+        await asyncio.gather(*(put(other, value, topic=OUT) for value in "abc"))
+        blocks = await other.read(OUT, 0, 0, 1_000, 1_000_000)
+        assert [block.offset for block in blocks] == [6, 7, 8, 9]
+        assert (await one.news([OUT], [])).ends[OUT, 0] == 10
+        assert len(await one.read(OUT, 0, 0, 1_000, 1_000_000)) == 4
 
     story(postgres, work)

@@ -87,16 +87,6 @@ def ahead_of(connection: Connection, stage: str, partition: int, next_: int) -> 
     return sorted((max(a, next_), b) for (text,) in found for a, b in spans_from(text) if b > next_)
 
 
-def left_of(connection: Connection, stage: str, topic: str, partition: int) -> tuple[int, int]:
-    """How many records of a partition are neither done nor parked, and the bytes of the blocks that hold them."""
-    next_, _ = stands_at(connection, stage, partition)
-    ahead = sum(end - first for first, end in ahead_of(connection, stage, partition, next_))
-    bound = {"partition": partition, "next": next_}
-    parked = rows(connection, SQL.parked_beyond, stage=stage, **bound)[0][0]
-    size = rows(connection, SQL.block_size_from, topic=topic, **bound)[0][0]
-    return end_of(connection, topic, partition) - next_ - ahead - parked, size or 0
-
-
 def claim_of(connection: Connection, lease: Lease) -> Claim:
     """What there is to do under a lease."""
     stage, bound = lease.stage, {"stage": lease.stage, "partition": lease.partition}

@@ -34,6 +34,7 @@ class Statements(ABC):
         self.entity = entity
         self.state, self.log = self.table(entity.name), self.table(entity.log)
         self.staged, self.step = self.staging(f"staged {entity.name}"), self.temporary("step")
+        self.numbered = self.with_seq(self.staged)
         self.columns = [quoted(name) for name in entity.names]
         self.key = [quoted(name) for name in entity.key]
         self.curr = [quoted(f"curr_{name}") for name in entity.names]
@@ -51,6 +52,10 @@ class Statements(ABC):
 
     def staging(self, name: str) -> str:
         return self.temporary(name)
+
+    def with_seq(self, staged: str) -> str:
+        """The staged rows with `seq`, which grows in their order."""
+        return staged
 
     @abstractmethod
     def create(self) -> list[str]:
@@ -122,7 +127,7 @@ class Statements(ABC):
         """Steps of a file in which no key comes twice."""
         return (
             f"INSERT INTO {self.step} (seq, event_type, before, final) SELECT seq, event_type, NULL, TRUE FROM ("
-            + self._judged(f"{self.staged} r", "s.event_id IS NOT NULL", self.changed("r", "s"), "FALSE")
+            + self._judged(f"{self.numbered} r", "s.event_id IS NOT NULL", self.changed("r", "s"), "FALSE")
             + ") judged WHERE event_type IS NOT NULL ORDER BY event_type = 'IGNORED', seq"
         )
 
@@ -133,8 +138,8 @@ class Statements(ABC):
             "(SELECT *, lag(op) OVER past AS before_op, lag(seq) OVER past AS before_seq,"
             " max(CASE WHEN op <> 'D' THEN 1 ELSE 0 END)"
             " OVER (past ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING) = 1 AS lived"
-            f" FROM {self.staged} WINDOW past AS (PARTITION BY {key} ORDER BY seq)) r"
-            f" LEFT JOIN {self.staged} b ON b.seq = r.before_seq"
+            f" FROM {self.numbered} n WINDOW past AS (PARTITION BY {key} ORDER BY seq)) r"
+            f" LEFT JOIN {self.numbered} b ON b.seq = r.before_seq"
         )
         present = "CASE WHEN r.before_op IS NULL THEN s.event_id IS NOT NULL ELSE r.before_op <> 'D' END"
         changed = f"CASE WHEN r.before_op IS NULL THEN {self.changed('r', 's')} ELSE {self.changed('r', 'b')} END"
@@ -147,9 +152,8 @@ class Statements(ABC):
         )
 
     def count_steps(self) -> str:
-        return (
-            f"SELECT event_type, op, count(*) FROM {self.step} JOIN {self.staged} USING (seq) GROUP BY event_type, op"
-        )
+        rows = f"{self.step} t JOIN {self.numbered} c USING (seq)"
+        return f"SELECT event_type, op, count(*) FROM {rows} GROUP BY event_type, op"
 
     # what follows from it
 
@@ -164,7 +168,7 @@ class Statements(ABC):
         before = (
             f"SELECT g.seq, {columns}, {self.hash_of('g')} AS hash, {base} + b.n AS event_id,"
             f" {delivery_id} AS delivery_id"
-            f" FROM {self.step} b JOIN {self.staged} g ON g.seq = b.seq WHERE b.event_type <> 'REMOVE'"
+            f" FROM {self.step} b JOIN {self.numbered} g ON g.seq = b.seq WHERE b.event_type <> 'REMOVE'"
         )
         source = f"LEFT JOIN ({before}) p ON p.seq = t.before WHERE t.before IS NOT NULL"
         return self._log_events(source, base, delivery_id)
@@ -173,7 +177,7 @@ class Statements(ABC):
         key = listed(f"c.{name}" for name in self.key)
         return (
             f"DELETE FROM {self.state} WHERE ({listed(self.key)}) IN (SELECT {key} FROM {self.step} t"
-            f" JOIN {self.staged} c ON c.seq = t.seq WHERE t.final AND t.event_type = 'REMOVE')"
+            f" JOIN {self.numbered} c ON c.seq = t.seq WHERE t.final AND t.event_type = 'REMOVE')"
         )
 
     def write_state(self, base: int) -> str:
@@ -256,7 +260,7 @@ class Statements(ABC):
         values += [f"p.{name}" for name in self.state_columns()] + [mask]
         return (
             f"{self._into_log()} SELECT {listed(values)} FROM {self.step} t"
-            f" JOIN {self.staged} c ON c.seq = t.seq {source} AND t.event_type <> 'IGNORED' ORDER BY t.n"
+            f" JOIN {self.numbered} c ON c.seq = t.seq {source} AND t.event_type <> 'IGNORED' ORDER BY t.n"
         )
 
     def _into_log(self) -> str:

@@ -36,6 +36,10 @@ class PostgresStatements(Statements):
         """Temporary tables are read by one process alone, so many rows are put into one that is not."""
         return self.table(name) if self.large else self.temporary(name)
 
+    def with_seq(self, staged: str) -> str:
+        """Rows lie in the order in which they came: nothing is ever deleted there, so each is put behind the last."""
+        return f"(SELECT ctid AS seq, * FROM {staged})"
+
     def temporary(self, name: str) -> str:
         return f"pg_temp.{quoted(name)}"
 
@@ -70,15 +74,12 @@ class PostgresStatements(Statements):
         columns = listed(f"{quoted(c.name)} {self.type(c)}" for c in self.entity.fields)
         skipped = listed(f"{name} text" for name in _SKIPPED)
         kind, end = ("UNLOGGED", "") if self.large else ("TEMPORARY", " ON COMMIT DROP")
-        return (
-            f"CREATE {kind} TABLE {self.staged} (seq bigint GENERATED ALWAYS AS IDENTITY (CACHE 1000),"
-            f" op text DEFAULT 'L', {columns}, {skipped}){end}"
-        )
+        return f"CREATE {kind} TABLE {self.staged} (op text DEFAULT 'L', {columns}, {skipped}){end}"
 
     def create_step(self) -> str:
         return (
             f"CREATE TEMPORARY TABLE {self.step} (n bigint GENERATED ALWAYS AS IDENTITY (CACHE 1000),"
-            " seq bigint NOT NULL, event_type text NOT NULL, before bigint, final boolean NOT NULL) ON COMMIT DROP"
+            " seq tid NOT NULL, event_type text NOT NULL, before tid, final boolean NOT NULL) ON COMMIT DROP"
         )
 
     def repeats(self) -> str:
@@ -112,7 +113,7 @@ class PostgresStatements(Statements):
         columns = listed(f"r.{name}" for name in self.columns)
         return (
             f"INSERT INTO {self.log} ({listed(names)}) SELECT 'CREATE', {columns}, {self.hash_of('r')},"
-            f" {base} + r.seq, {delivery_id}, {self.all_changed} FROM {self.staged} r"
+            f" {base} + row_number() OVER (), {delivery_id}, {self.all_changed} FROM {self.staged} r"
         )
 
     def type(self, column: Column) -> str:

@@ -1,1 +1,0 @@
-from scenarios.test_tables import *  # noqa: F403
