@@ -6,6 +6,7 @@ from typing import Any
 
 from onward import App, Drop, Hold, Record, Retry
 from onward.log import Range, Replay
+from onward.plan import Plan
 from onward.replay import START, Bound, bound, failures, ranges, told
 from onward.testing import TestRun
 
@@ -44,6 +45,10 @@ class Numbers:
     def status(self, run: TestRun, number: int = 1) -> Any:
         facts = next(one for one in run._wait(run._log.survey()).replays if one.replay.number == number)
         return told(facts, [])
+
+    def settle(self, run: TestRun) -> None:
+        """All that can be done now, without waiting for a retry."""
+        run._work(Plan(stages=("numbers.double",), once=True, patience=0.0, retention=False))
 
     def failures(self, run: TestRun, number: int = 1) -> list[dict[str, Any]]:
         async def look() -> list[dict[str, Any]]:
@@ -180,6 +185,42 @@ def test_what_fails_is_tried_by_the_policy_and_then_counted() -> None:
         assert not {n % 10 for n, _ in numbers.calls} & {0, 7}
         status = numbers.status(run)
         assert (status.state, status.done, status.failed, status.dropped) == ("done", 32, 10, 0)
+        assert {one["reason"] for one in numbers.failures(run)} == {
+            "its key has something parked; replay it again when that is settled"
+        }
+
+
+def test_a_key_that_live_work_tries_again_is_waited_for() -> None:
+    numbers = Numbers(retry=Retry(attempts=2, first="1m", most="1m"))
+    with TestRun(numbers.app) as run:
+        run.put(numbers.numbers, *range(20))
+        run.until_idle()
+        run.put(numbers.numbers, 107, 1_000)
+        numbers.bad |= {107}
+        numbers.settle(run)
+        numbers.bad.clear()
+        numbers.calls.clear()
+        numbers.replay(run)
+        run.until_idle(raises=False)
+        # The retry of k7 comes first; k0 waits for a person, who is not waited for.
+        assert [n for n, _ in numbers.calls if n % 10 == 7] == [107, 7, 17, 107]
+        status = numbers.status(run)
+        assert (status.state, status.done, status.failed) == ("done", 19, 3)
+
+
+def test_a_record_to_be_tried_again_fails_when_its_key_stops_in_live_work() -> None:
+    numbers = Numbers(retry=Retry(attempts=3, first="1m", most="1m"))
+    with TestRun(numbers.app) as run:
+        run.put(numbers.numbers, *range(20))
+        run.until_idle()
+        numbers.bad |= {7}
+        numbers.replay(run)
+        numbers.settle(run)
+        run.put(numbers.numbers, 1_007)
+        numbers.held |= {1_007}
+        run.until_idle(raises=False)
+        status = numbers.status(run)
+        assert (status.state, status.done, status.failed) == ("done", 18, 2)
         assert {one["reason"] for one in numbers.failures(run)} == {
             "its key has something parked; replay it again when that is settled"
         }

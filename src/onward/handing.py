@@ -213,7 +213,7 @@ class Handing:
             else max(1, (stage.batch or self._share()) >> self._commits.halved)
         )
         most = self._most(self._within_bound(most))
-        busy: set[str] = set() if stage.unordered else self._hand.keys
+        busy: Collection[str] = () if stage.unordered else self._busy
         if stage.fill:
             self._window.gather(most)
         chunk, blocked = self._window.take(most, busy, self._blocked, one_per_key=self._one_per_key, skip=skip)
@@ -266,6 +266,11 @@ class Handing:
             self._parking.put(row)
         self._commits.add(draft)
         self._commits.start()
+
+    @property
+    def _busy(self) -> Collection[str]:
+        """Keys whose records stay until they are free."""
+        return self._hand.keys
 
     @property
     def _blocked(self) -> Collection[str]:

@@ -125,6 +125,12 @@ class Lane:
         """Keys that have something parked."""
         return self._parking.blocked
 
+    @property
+    def stopped_keys(self) -> Collection[str]:
+        """Those of them that stay so until somebody does something: the first of the key is dead, or waits."""
+        rows, blocked = self._parking.rows, self._parking.blocked
+        return {key for key, line in blocked.items() if rows[line[0]].state in ("dead", "waiting")}
+
     # what others tell it
 
     def wake(self) -> None:

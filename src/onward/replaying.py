@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from msgspec.structs import replace
 
+from onward.draft import Draft
 from onward.events import Replayed
 from onward.failure import kind_of, message_of
 from onward.handing import Handing
@@ -90,7 +91,11 @@ class RangeReading(Reading):
 
 
 class ReplayHanding(Handing):
-    """Hands out beside live work: no key that has something parked there, and at a rate of its own."""
+    """Hands out beside live work: no key that has something parked there, and at a rate of its own.
+
+    A key whose first parked record is tried again is waited for; where it is dead or waits for a person the record
+    fails, as that may last for ever.
+    """
 
     def __init__(
         self, live: Lane, trickle: Trickle | None, cancelled: Callable[[], bool], *wiring: Any, **more: Any
@@ -114,12 +119,18 @@ class ReplayHanding(Handing):
         return row.state == "retrying" and (row.key is None or row.key not in self._beside.parked_keys)
 
     @property
-    def _blocked(self) -> Collection[str]:
+    def _busy(self) -> Collection[str]:
+        # What is tried again settles by itself, and is waited for; so is a call that is noted while it lasts.
         live = self._beside.parked_keys
+        return {*super()._busy, *(set(live) - set(self._beside.stopped_keys))} if live else super()._busy
+
+    @property
+    def _blocked(self) -> Collection[str]:
+        live = self._beside.stopped_keys
         return {*super()._blocked, *live} if live else super()._blocked
 
     def _set_aside(self, row: Parked) -> Parked:
-        return replace(row, state="dead", reason=OVERTAKES) if row.key in self._beside.parked_keys else row
+        return replace(row, state="dead", reason=OVERTAKES) if row.key in self._beside.stopped_keys else row
 
     def _may_fly(self, group: Sequence[int]) -> bool:
         keys = {self._parking.rows[offset].key for offset in group}
@@ -187,6 +198,8 @@ class ReplayLane(Lane):
 
     def _step(self) -> None:
         super()._step()
+        if self._parking.rows and self.beside is not None and not (self.lost or self._stopping):
+            self._give_up_on(self.beside.stopped_keys)
         if self._over and not (self._closing or self.lost or self._stopping):
             self._closing = True
             left = [offset for offset, row in self._parking.rows.items() if row.state != "dead"]
@@ -194,6 +207,25 @@ class ReplayLane(Lane):
             self._spawn(
                 self._close(Commit(lease=self.lease, next=next_, totals=self._commits.totals, unpark=left, closes=True))
             )
+
+    def _give_up_on(self, keys: Collection[str]) -> None:
+        """Records of these keys that were to be tried again would wait for ever: they fail."""
+        hand, late = self._hand, self._commits.unwritten
+        rows = [row for row in self._parking.rows.values() if row.key in keys and row.state != "dead"]
+        if not rows or hand.units or hand.flying or any(row.offset in late for row in rows):
+            return
+        hand.flying.update(row.offset for row in rows)
+        self._spawn(self._fail([row.offset for row in rows]))
+
+    async def _fail(self, offsets: Sequence[int]) -> None:
+        draft = Draft()
+        for row in await self._work.copies(sorted(offsets)):
+            draft.park[row.offset] = replace(row, state="dead", reason=OVERTAKES)
+            self._parking.put(draft.park[row.offset])
+        self._hand.flying.difference_update(offsets)
+        draft.units = 1
+        self._commits.add(draft)
+        self._commits.start()
 
     @property
     def _over(self) -> bool:

@@ -67,21 +67,24 @@ class Writing:
         """By topic and partition where it ends, as far as this handle knows, and the topic's incarnation then."""
 
     def keep(self, connection: Connection, jobs: Sequence[Job]) -> None:
-        """Writes commits in one transaction, in order, and commits it."""
+        """Writes commits in one transaction, in order, and commits it. BEGIN and COMMIT are statements among the
+        others, as the driver would wait for the answers to its own."""
         tables = [job.commit.tables for job in jobs if job.commit.tables]
         if tables:  # of which answers are looked at on the way
             with connection.pipeline():
+                connection.execute("BEGIN", prepare=False)
                 noted = [self._note(connection, job) for job in jobs]
             for edits in tables:
                 write_edits(connection, edits)
             with connection.pipeline():
                 written = self._append_all(connection, jobs)
-                connection.commit()
+                connection.execute("COMMIT", prepare=False)
         else:
             with connection.pipeline():
+                connection.execute("BEGIN", prepare=False)
                 noted = [self._note(connection, job) for job in jobs]
                 written = self._append_all(connection, jobs)
-                connection.commit()
+                connection.execute("COMMIT", prepare=False)
         for where, cursor in noted:
             if cursor is not None:
                 (self.kept[where],) = cursor.fetchone()

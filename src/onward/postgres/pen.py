@@ -190,7 +190,6 @@ class _Pen(Generic[J]):
                 return connection
             connection.close()
         self._connection = self._database.connect()
-        self._connection.autocommit = False
         return self._connection
 
 
