@@ -69,13 +69,13 @@ async def examine(config: Config, store: str, apps: Sequence[App]) -> AsyncItera
 
 
 def _working(survey: Survey | None) -> Iterator[Finding]:
-    """What the living workers say of what they run."""
+    """What the living workers say of what they run, and what has stopped for good."""
     if survey is None:
         return
     workers = {held.worker for held in survey.leases if held.live}
     yield Finding("workers", "ok", f"{len(workers)} at work" if workers else "none at work")
     for held in sorted(survey.leases, key=lambda held: (held.stage, held.partition)):
-        if held.live and held.state.startswith(("tripped", "stopped", "failed")):
+        if held.state.startswith("stopped:") or (held.live and held.state.startswith(("tripped", "stopped", "failed"))):
             yield Finding(f"{held.stage}:{held.partition}", "failed", held.state)
 
 

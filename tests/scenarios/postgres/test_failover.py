@@ -11,13 +11,16 @@ from __future__ import annotations
 import asyncio
 import shutil
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack
+from contextlib import ExitStack, closing
 from pathlib import Path
 from typing import Any
 
+import apsw
 import pytest
 
-from onward import App, Checkpoint, Topic
+from onward import App, Checkpoint, Database, Topic
+from onward.config import Config
+from onward.doctor import examine
 from onward.errors import LeaseLost, StoreWentBack
 from onward.events import Trouble
 from onward.log import Commit
@@ -91,6 +94,12 @@ def same_owner(like: Path, tree: Path) -> None:
         shutil.chown(one, owner.st_uid, owner.st_gid)
 
 
+async def doctor_says(url: str) -> dict[str, str]:
+    """What has failed."""
+    findings = [finding async for finding in examine(Config.read(), url, [])]
+    return {finding.name: finding.told for finding in findings if finding.state == "failed"}
+
+
 @pytest.mark.parametrize("older", [standby, backup])
 def test_what_was_lost_is_noticed(tmp_path: Path, older: Callable[[Postgres, ExitStack], Callable[[], None]]) -> None:
     wanted = [100]
@@ -123,7 +132,9 @@ def test_what_was_lost_is_noticed(tmp_path: Path, older: Callable[[Postgres, Exi
                     assert "has lost commits" in trouble.what
                 await append(worker.log, still_in, [{"n": 2}])
                 await delivered(ground, still_out, 2)
-                assert "has lost commits" in await shown(worker, "line.pass_on")
+                for name in names:
+                    assert "has lost commits" in await shown(worker, name)
+                assert set(await doctor_says(ground.url)) == {"line.pass_on:0", "line.pass_on:1", "feed.bring:0"}
                 await asyncio.to_thread(ground.recount)
                 assert len(ground.values(out)) == RECORDS // 2
 
@@ -195,3 +206,31 @@ def test_nobody_goes_on_but_who_is_started_after_it_was_noticed(ground: Postgres
             await log.close()
 
     asyncio.run(story())
+
+
+def test_a_database_that_is_ahead_of_its_store_is_told_also_by_who_comes_after(ground: PostgresGround) -> None:
+    target = ground.folder / "target.db"
+    app = App("ship")
+    source = app.topic("in", dict)
+
+    @app.stage(source, within=Database(f"sqlite:///{target}"))
+    def load(value: dict, tx: Any) -> None:
+        tx.execute("INSERT INTO loaded VALUES (?)", (value["n"],))
+
+    with closing(apsw.Connection(str(target))) as connection:
+        connection.execute("CREATE TABLE loaded (n)")
+    ground.put(app, source, *({"n": n} for n in range(10)))
+    assert not ground.run(app).failed
+    # The store is another one: as it was before any of it.
+    ground.sql("DELETE FROM progress")
+    ground.sql("DELETE FROM lease")
+
+    async def story() -> None:
+        async with ground.running(app) as worker:
+            said = await until_shown(worker, "ship.load", "stopped: ", BOUND)
+            assert "the store is older than its target" in said
+
+    asyncio.run(story())
+    assert "the store is older than its target" in asyncio.run(doctor_says(ground.url))["ship.load:0"]
+    with closing(apsw.Connection(str(target))) as connection:
+        assert connection.execute("SELECT count(*) FROM loaded").fetchall() == [(10,)]
