@@ -57,8 +57,8 @@ class Leasing(Protocol):
         lease of its stage, whose token it carries."""
 
     async def renew(self, leases: Mapping[Lease, str], seconds: float) -> Sequence[Lease]:
-        """Prolongs leases and notes each one's state; 0 seconds gives them back. Returns those that were lost, and those
-        of which the store has lost what this handle saw it keep: to claim one of them says so."""
+        """Prolongs leases and notes each one's state; 0 seconds gives them back. Returns those that were lost, and
+        those of which the store has lost what this handle saw it keep: to claim one of them says so."""
 
     async def meet(self, worker: str, wants: Sequence[str]) -> Mapping[str, Met]:
         """Tells that this worker lives and which stages and sources it runs; gives the same of all that live, itself

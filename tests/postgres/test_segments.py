@@ -15,6 +15,7 @@ from onward.log import Commit
 from onward.logs import postgres_segments
 from onward.logs.postgres import PostgresLog
 from onward.logs.postgres_life import tidy
+from onward.logs.postgres_rows import first_of
 from onward.logs.postgres_segments import begin
 from onward.postgres.connection import Database, rows
 
@@ -162,3 +163,29 @@ def test_who_does_not_know_that_one_is_gone_goes_on(postgres: str) -> None:
         assert len(await one.read(OUT, 0, 0, 1_000, 1_000_000)) == 4
 
     story(postgres, work)
+
+
+class Meanwhile:
+    """A connection beside which something happens after each statement."""
+
+    def __init__(self, connection: Any, happens: Callable[[], None]) -> None:
+        self._connection, self._happens = connection, happens
+
+    def execute(self, *given: Any, **more: Any) -> Any:
+        cursor = self._connection.execute(*given, **more)
+        self._happens()
+        return cursor
+
+
+def test_what_is_appended_while_somebody_looks_has_not_gone(postgres: str) -> None:
+    """Of an empty partition: who declares a stage meanwhile would begin it behind the records, or refuse it."""
+
+    def beside() -> None:
+        async def work(one: PostgresLog, other: PostgresLog) -> None:
+            await put(one, 1, 2)
+
+        story(postgres, work)
+
+    PostgresLog(postgres)
+    with Database(postgres).connect() as connection:
+        assert first_of(Meanwhile(connection, beside), IN, 0) == 0  # type: ignore[arg-type]

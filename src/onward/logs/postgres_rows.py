@@ -44,8 +44,9 @@ def end_of(connection: Connection, topic: str, partition: int) -> int:
 
 def first_of(connection: Connection, topic: str, partition: int) -> int:
     """The offset of the first record of a partition that is kept; its end where none is."""
+    end = end_of(connection, topic, partition)  # before it looks: what is appended meanwhile is kept
     found = rows(connection, SQL.block_first, topic=topic, partition=partition)
-    return int(found[0][0]) if found else end_of(connection, topic, partition)
+    return int(found[0][0]) if found else end
 
 
 def stands_at(connection: Connection, stage: str, partition: int) -> tuple[int, Totals]:
