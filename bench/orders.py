@@ -213,7 +213,7 @@ def alone(file: File, target: str) -> Table:
 
 def shown(took: Took, title: str, beside: dict[str, str]) -> Table:
     """`beside`: what each is measured against; the first of all unless said."""
-    table = Table("work", "median s", "least", "most", "times", "what", title=title)
+    table = Table("work", "median s", "least", "most", "times", "of", title=title)
     middle = {what: statistics.median(seconds) for what, seconds in took.items()}
     first = next(iter(took))
     for what, seconds in took.items():
@@ -229,7 +229,7 @@ def main() -> None:
     arguments.add_argument("--peers", action="store_true", help="beside dlt, too")
     arguments.add_argument("--only", choices=["sqlite", "postgres"])
     given = arguments.parse_args()
-    console = Console()
+    console = Console(width=None if sys.stdout.isatty() else 110)
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         make_sample(folder / "data")

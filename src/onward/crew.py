@@ -12,11 +12,10 @@ from onward.bound import Left
 from onward.breaker import Breaker
 from onward.codec import Codec
 from onward.emit import Emitter
-from onward.errors import DatabaseAway
 from onward.events import Event
-from onward.failure import message_of
 from onward.lane import Lane
 from onward.log import Append, Lease, Log
+from onward.patience import Absence
 from onward.ration import Ration
 from onward.resource import Resources
 from onward.slots import Slots
@@ -42,7 +41,7 @@ class Crew:
         self.log: Log = worker.log
         self.ration = Ration(worker.limit)
         self.trouble = ""
-        self.away = ""
+        self.absence = Absence(worker.patiently, worker.leases.note)
         self.alone = worker.alone
         self.isolation = worker.isolation(stage)
         self.has_tables = worker.has_tables
@@ -101,8 +100,8 @@ class Crew:
             return f"stopped: {self.trouble}"
         if self.breaker.tripped:
             return f"tripped: {self.breaker.reason}"
-        if self.away:
-            return f"waits for its database: {self.away}"
+        if self.absence.told:
+            return f"waiting: {self.absence.told}"
         if self.waits:
             return self.waits
         if any(lane.full for lane in self.lanes.values()):
@@ -192,23 +191,12 @@ class Crew:
         return asyncio.get_running_loop().run_in_executor(self._worker.threads, work)
 
     async def patiently(self, work: Callable[[], Awaitable[T]]) -> T:
-        return await self._worker.patiently(work)
+        return await self.absence.over(work)
 
     async def there(self, work: Callable[[], Awaitable[T]]) -> T:
-        """Does what needs the database of `within=`, again and again while that is away, until the worker is stopped;
-        `status` says what it waits for."""
-
-        async def attempt() -> T:
-            try:
-                done = await work()
-            except DatabaseAway as error:
-                self.away = message_of(error)
-                self._worker.leases.note()
-                raise
-            self.away = ""
-            return done
-
-        return await self._worker.patiently(attempt, or_stop=True)
+        """Does what needs the database of `within=`, again and again while that is away, or until the worker is
+        stopped."""
+        return await self.absence.over(work, or_stop=True)
 
     async def clock_wait(self, event: asyncio.Event, until: float | None) -> None:
         await self._worker.clock.wait(event, until)

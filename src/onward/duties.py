@@ -82,6 +82,11 @@ class Duties:
         if intake is not None and lease.stage in self._worker.sources:
             intake.give_up()
 
+    def may_go_on(self) -> None:
+        """The leases are renewed after a time in which they might not have been ours: lanes had handed out nothing."""
+        for lane in list(self._roster.lanes.values()):
+            lane.wake()
+
     def hand_over(self, wanted: Wanted) -> None:
         """Another worker comes first for it: ends it here, so that the other can take it."""
         if (lane := self._roster.lanes.get(wanted)) is not None:

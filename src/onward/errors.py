@@ -202,11 +202,20 @@ class WentBack(OnwardError):
 class StoreWentBack(WentBack):
     """A store holds less than a worker saw it keep. Who goes on as if nothing had been would deliver twice, or lose."""
 
+    SIGN = "has lost commits that it had kept"
+
+    @classmethod
+    def again(cls, text: str) -> StoreWentBack:
+        """For Onward itself: the same as somebody else said it."""
+        error = cls.__new__(cls)
+        Exception.__init__(error, text)
+        return error
+
     def __init__(self, store: str, what: str, found: int, known: int) -> None:
         super().__init__(
-            f"{store} has lost commits that it had kept: {what} stands at {found} and was at {known}; it was restored "
+            f"{store} {self.SIGN}: {what} stands at {found} and was at {known}; it was restored "
             "from a copy, or has failed over to a server that was behind. What was delivered outside since then may be "
-            "delivered again: look at what is there, then start the worker again"
+            "delivered again: look at what is there, then start the workers again"
         )
 
 

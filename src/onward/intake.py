@@ -19,6 +19,7 @@ from onward.feed import COMMIT_SECONDS, Feed, Stopped, Taken
 from onward.handler import Handler
 from onward.log import Append, Claim, Commit
 from onward.misfit import misfit
+from onward.patience import Absence
 from onward.producer import Producer
 from onward.resource import Resources
 from onward.retry import Retry
@@ -62,6 +63,7 @@ class Intake:
         self._first_here = before is None
         self._left_behind = None if before is None or before.away else before._producer
         self._worker = worker
+        self._absence = Absence(worker.patiently, worker.leases.note)
         self._state = claim.source
         self._resources = resources
         self._emitter = emitter
@@ -76,6 +78,8 @@ class Intake:
     @property
     def state(self) -> str:
         """What `status` shows."""
+        if self._absence.told:
+            return f"waiting: {self._absence.told}"
         waits = self._worker.gates.waits(self.source)
         if not waits and self._slow_until is not None:
             waits = f"slowed: {self._worker.gates.slowed_by(self.source)} has tripped"
@@ -282,7 +286,7 @@ class Intake:
     async def _note(self, appends: Sequence[Append] = (), **changes: Any) -> None:
         state = msgspec.structs.replace(self._state, **changes)
         commit = Commit(lease=self.lease, appends=appends, source=state)
-        await self._worker.patiently(lambda: self._worker.log.commit(commit))
+        await self._absence.over(lambda: self._worker.log.commit(commit))
         self._state = state
 
     async def _tell_saved(self, saved: Handler, cursors: Sequence[bytes]) -> None:

@@ -268,8 +268,6 @@ class Lane:
     def _look_again(self, looked: float) -> float | None:
         """When to look again by itself, having looked at an instant: what was due then waits for something else,
         which will wake us."""
-        if self._crew.behind_lease():
-            return looked + 0.5
         due = self.next_due
         return due if due is not None and due > looked else None
 

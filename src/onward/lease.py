@@ -134,8 +134,10 @@ class Leases:
             del self.held[lost.stage, lost.partition]
             self._worker.observe(LeaseGone(lost.stage, lost.partition))
             self._duties.lease_lost(lost)
-        self.safe_until = begun + SECONDS - SPARE
+        late, self.safe_until = time.monotonic() > self.safe_until, begun + SECONDS - SPARE
         self._renewed = time.monotonic()
+        if late:
+            self._duties.may_go_on()
 
     def _due(self, seconds: float) -> bool:
         return time.monotonic() - self._renewed >= seconds

@@ -5,14 +5,53 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections.abc import Awaitable, Callable, Coroutine
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 
 from onward.errors import StoreAway
+from onward.failure import message_of
 
 T = TypeVar("T")
 
 FIRST, MOST = 0.05, 5.0
 """Seconds between two tries, at first and at most."""
+
+
+class Absence:
+    """What one stage or source waits for, to be shown while it does.
+
+    Args:
+        patiently: does work again and again while what it needs is away.
+        changed: is called when there is another thing to be shown.
+    """
+
+    def __init__(self, patiently: Callable[..., Awaitable[Any]], changed: Callable[[], None]) -> None:
+        self._patiently = patiently
+        self._changed = changed
+        self._told: dict[object, str] = {}
+
+    @property
+    def told(self) -> str:
+        """What is away, and why; empty while nothing is. Of several things the one that is away longest."""
+        return next(iter(self._told.values()), "")
+
+    async def over(self, work: Callable[[], Awaitable[T]], *, or_stop: bool = False) -> T:
+        """As `Patience.until_done`."""
+        one = object()
+
+        async def attempt() -> T:
+            try:
+                return await work()
+            except StoreAway as error:
+                known, self._told[one] = one in self._told, message_of(error)
+                if not known:
+                    self._changed()
+                raise
+
+        try:
+            return cast(T, await self._patiently(attempt, or_stop=or_stop))
+        finally:
+            if self._told.pop(one, None) is not None:
+                self._changed()
 
 
 class Patience:

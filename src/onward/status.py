@@ -146,7 +146,9 @@ def _source(name: str, source: SourceState, held: Held | None, *, gone: bool) ->
     state = source.state
     if gone:
         state = "gone"
-    elif held is not None and held.live and held.state.startswith(("waiting:", "slowed:")):
+    elif held is not None and (
+        (held.live and held.state.startswith(("waiting:", "slowed:"))) or held.state.startswith("stopped:")
+    ):
         state = held.state
     elif (held is None or not held.live) and not state.startswith("failed"):
         state = "not running"

@@ -6,6 +6,7 @@ import psycopg
 import pytest
 
 from onward.errors import Refused, StoreAway
+from onward.lease import SECONDS
 from onward.postgres.connection import Database, rows
 from onward.url import shown
 from servers import free_port
@@ -100,3 +101,16 @@ def test_an_encoding_that_cannot_hold_all_is_refused(postgres_server: str) -> No
                 Database(f"{postgres_server.rpartition('/')[0]}/{name}").connect()
         finally:
             connection.execute(f"DROP DATABASE {name} WITH (FORCE)")
+
+
+def test_the_server_ends_a_session_whose_host_has_died_before_the_lease_is_over(postgres: str) -> None:
+    """By what it is told on each connection (over TCP; on a socket of its own machine it does not count)."""
+    with Database(postgres).connect() as connection:
+        told = dict(
+            rows(connection, "SELECT name, setting::integer FROM pg_settings WHERE name ~ '^tcp_|^idle_in_|^client_c'")
+        )
+    silent = told["tcp_keepalives_idle"] + told["tcp_keepalives_interval"] * told["tcp_keepalives_count"]
+    assert 0 < silent < SECONDS
+    assert 0 < told["tcp_user_timeout"] < SECONDS * 1000
+    assert 0 < told["idle_in_transaction_session_timeout"] < SECONDS * 1000
+    assert 0 < told["client_connection_check_interval"] < SECONDS * 1000

@@ -24,6 +24,7 @@ from onward.log import Attempt, Commit, Log, Parked, Request
 from onward.logs.sqlite import SQLiteLog
 from onward.logs.sqlite_books import SQLiteBooks
 from onward.plan import Plan, Report
+from onward.status import status
 from onward.units import instant_text
 from onward.worker import Worker
 from recount import recount
@@ -207,6 +208,15 @@ async def append(log: Log, topic: Topic[Any], values: Sequence[Any]) -> None:
     await log.commit(Commit(appends=emitter.pack(records)))
 
 
+async def shown(worker: Worker, name: str) -> str:
+    """What `status` says of a stage or source."""
+    survey = await worker.books.survey()
+    apps = status("", survey, survey.apps).apps
+    return next(
+        one.state for app in apps for one in (*app.stages, *app.sources) if name in (one.name, f"{app.app}.{one.name}")
+    )
+
+
 def request(stage: str, action: Any, partition: int = 0, **match: object) -> Request:
     return Request(0, stage, partition, action, match, "tester", NOW)
 
@@ -219,6 +229,15 @@ def sql(path: Path, statement: str, **bound: Any) -> list[tuple[Any, ...]]:
         return connection.execute(statement, bound).fetchall()
     finally:
         connection.close()
+
+
+async def until_shown(worker: Worker, name: str, what: str, seconds: float = BOUND) -> str:
+    """Waits until `status` says this of a stage or source; gives all that it says."""
+    end = time.monotonic() + seconds
+    while what not in (said := await shown(worker, name)):
+        assert time.monotonic() < end, f"it says {said!r}"
+        await asyncio.sleep(0.02)
+    return said
 
 
 async def until(fact: Callable[[], Any], seconds: float = BOUND) -> None:

@@ -26,7 +26,7 @@ from onward.plan import Plan
 from onward.targets.postgres_connection import Connections
 from onward.topic import partition_of
 from onward.units import duration
-from scenarios.ground import BOUND, Ground, append, until
+from scenarios.ground import BOUND, Ground, append, until, until_shown
 from scenarios.targets import PostgresPlace
 from servers.cutter import before
 from servers.postgres import Postgres
@@ -177,8 +177,7 @@ def test_a_server_that_is_away_is_waited_for_and_status_says_so(ground: Ground, 
             await until(lambda: outputs(ground, app) == list(range(20)))
             own_postgres.kill()
             await append(worker.log, app.topics["ship.in"], records(40)[20:])
-            await until(lambda: "waits for its database" in worker.roster.states().get("ship.load", ""))
-            (told,) = worker.roster.states().values()
+            told = await until_shown(worker, "ship.load", "waiting: ")
             assert "/onward_" in told and "refused" in told
             own_postgres.start()
             await until(lambda: outputs(ground, app) == list(range(40)))

@@ -32,8 +32,11 @@ class Postgres:
         self._settings = settings
         self._folder = folder("postgres")
         self.port = free_port()
-        self._run("initdb", "-D", self.data, "-U", "postgres", "-A", "trust", "-E", "UTF8", "--no-locale", "--no-sync")
+        self._make()
         self.start()
+
+    def _make(self) -> None:
+        self._run("initdb", "-D", self.data, "-U", "postgres", "-A", "trust", "-E", "UTF8", "--no-locale", "--no-sync")
 
     @property
     def data(self) -> Path:
@@ -72,6 +75,23 @@ class Postgres:
         for lock in (self.data / "postmaster.pid", self._folder / f".s.PGSQL.{self.port}.lock"):
             lock.unlink()
 
+    def start_if_down(self) -> None:
+        """Waits until it has come back by itself, or starts it where it has given that up."""
+        end = time.monotonic() + 60
+        while True:
+            try:
+                psycopg.connect(self.url()).close()
+                return
+            except psycopg.OperationalError:
+                assert time.monotonic() < end, f"the server does not come back: {self.log[-2000:]}"
+            pid_file = self.data / "postmaster.pid"
+            if not pid_file.exists() or not _alive(int(pid_file.read_text().split()[0])):
+                pid_file.unlink(missing_ok=True)
+                (self._folder / f".s.PGSQL.{self.port}.lock").unlink(missing_ok=True)
+                self.start()
+                return
+            time.sleep(0.05)
+
     def create(self, database: str = "") -> str:
         """The URL of a new database."""
         return _create(self.url(), database)
@@ -87,10 +107,47 @@ class Postgres:
 
     def _run(self, program: str, *arguments: str | Path) -> None:
         # Without pipes: the server would hold them.
-        command = unprivileged([self._bin / program, *arguments])
+        command = self._placed(unprivileged([self._bin / program, *arguments]))
         with open(self._folder / "run", "ab") as out:
             done = subprocess.run(command, stdin=subprocess.DEVNULL, stdout=out, stderr=out, timeout=90, check=False)
         assert done.returncode == 0, f"{program}: {(self._folder / 'run').read_text()}"
+
+    def _placed(self, command: list[str]) -> list[str]:
+        """The command as it is run where the server is to be."""
+        return command
+
+
+class Standby(Postgres):
+    """A server that follows another one: asynchronously, and as long as it is let."""
+
+    def __init__(self, primary: Postgres) -> None:
+        self._primary = primary
+        super().__init__(*primary._settings)
+
+    def _make(self) -> None:
+        self._run("pg_basebackup", "-D", self.data, "-R", "-X", "stream", "-c", "fast", "-d", self._primary.url())
+
+    def stay_behind(self) -> None:
+        """Has all that the primary has kept by now, and gets no more."""
+        with psycopg.connect(self._primary.url(), autocommit=True) as primary:
+            (wanted,) = primary.execute("SELECT pg_current_wal_lsn()").fetchone() or ()
+        end = time.monotonic() + 60
+        with psycopg.connect(self.url(), autocommit=True) as here:
+            while here.execute("SELECT pg_last_wal_replay_lsn() >= %s::pg_lsn", (wanted,)).fetchone() != (True,):
+                assert time.monotonic() < end, "the standby does not come after"
+                time.sleep(0.02)
+            here.execute("ALTER SYSTEM SET primary_conninfo = ''")
+            here.execute("SELECT pg_reload_conf()")
+            while here.execute("SELECT count(*) FROM pg_stat_wal_receiver").fetchone() != (0,):
+                assert time.monotonic() < end, "the standby is not cut off"
+                time.sleep(0.02)
+
+    def take_over(self) -> None:
+        """Becomes what the primary was, which is gone, where it was."""
+        self.stop()
+        self.port = self._primary.port
+        self.start()
+        self._run("pg_ctl", "-D", self.data, "-w", "promote")
 
 
 @pytest.fixture(scope="session")

@@ -19,7 +19,7 @@ import psycopg
 from onward import process
 from onward.claim import Met, News, stage_of
 from onward.clock import Clock, SystemClock
-from onward.errors import StoreAway, StoreMoved, StoreUncertain
+from onward.errors import StoreAway, StoreMoved, StoreUncertain, StoreWentBack
 from onward.limit import Seat, granted
 from onward.log import MEETING, QUICK, Append, AppSpec, Block, Claim, Commit, Lease, Parked
 from onward.logs.postgres_commit import Job, Writing
@@ -31,6 +31,7 @@ from onward.logs.postgres_rows import (
     AT_FIRST,
     SQL,
     blocks_of,
+    brought_by,
     claim_of,
     commits_of,
     parked_from,
@@ -38,6 +39,8 @@ from onward.logs.postgres_rows import (
     request_from,
     run_to,
     seen_of,
+    source_from,
+    standing_from,
 )
 from onward.logs.postgres_segments import Segments, begin
 from onward.logs.postgres_tables import PostgresTables
@@ -58,6 +61,8 @@ READERS = 2
 
 TABLES = 4
 """So many handlers read tables at once; others wait."""
+
+STOPPED = "stopped: "
 
 GATHER = 0.005
 """Seconds from one look for changes to the next, where there are changes all the time."""
@@ -81,6 +86,7 @@ class PostgresLog:
             refuse(connection, self.url)
             self._segments = Segments(connection)
             self._server.measure(connection)
+            self._opened = self._clock.now()
             self._place = rows(connection, SQL.join_database)[0]
             self._seen = _snapshot(connection)
         except psycopg.Error as error:
@@ -119,6 +125,8 @@ class PostgresLog:
         )
         if claimed is None:
             return None
+        if isinstance(claimed, StoreWentBack):
+            raise claimed
         claim, kept = claimed
         self._note(claim.lease, kept)
         return claim
@@ -134,12 +142,15 @@ class PostgresLog:
     async def renew(self, leases: Mapping[Lease, str], seconds: float) -> Sequence[Lease]:
         def job(connection: Connection) -> list[Lease]:
             until = self._instant(seconds) if seconds else None
+            known = {lease: self._writing.known(lease) for lease in leases}
             with connection.pipeline():
                 changed = {
-                    lease: connection.execute(SQL.lease_renew, _held(lease) | {"until": until, "state": state})  # type: ignore[arg-type]
+                    lease: ask(connection, SQL.lease_renew, **_held(lease), until=until, state=state)
                     for lease, state in sorted(leases.items(), key=lambda one: (one[0].stage, one[0].partition))
                 }
-            return [lease for lease in leases if not changed[lease].rowcount]
+            # Who idles commits nothing, and would never hear that the store has lost what it did.
+            held = {lease: [standing_from(*row) for row in changed[lease].fetchall()] for lease in leases}
+            return [lease for lease in leases if not held[lease] or held[lease][0].is_behind(known[lease])]
 
         return await self._leases.write(job) if leases else []
 
@@ -369,7 +380,7 @@ class PostgresLog:
 
     def _claim(
         self, connection: Connection, stage: str, partition: int, worker: str, seconds: float
-    ) -> tuple[Claim, int] | None:
+    ) -> tuple[Claim, int] | StoreWentBack | None:
         bound = {"stage": stage, "partition": partition}
         rows(connection, SQL.lease_lock, **bound)
         held = rows(connection, SQL.lease_get, **bound)
@@ -378,17 +389,23 @@ class PostgresLog:
         now = self._clock.now()
         if held and held[0][0] != worker and (held[0][2] or 0) > now and not process.is_dead(held[0][0]):
             return None
+        if held and StoreWentBack.SIGN in (said := held[0][5]) and held[0][3] >= self._opened:
+            return StoreWentBack.again(said.removeprefix(STOPPED))  # nobody goes on but who has been started since
         lease = Lease(stage, partition, worker, (held[0][1] if held else 0) + 1)
         if not held:  # new, or forgotten and declared anew
             self._forget(stage, partition)
-        if lease.token <= (known := self._tokens.get((stage, partition), 0)):
-            raise self._writing.back(f"the lease of {stage} partition {partition}", lease.token - 1, known)
-        crashes = _crashes(*held[0], worker) if held else 0
+        crashes = _crashes(*held[0][:5], worker) if held else 0
         times = {"until": self._instant(seconds), "taken": self._instant(), "crashes": crashes}
         run(connection, SQL.lease_take, **bound, worker=worker, token=lease.token, **times)
         # From here on no other one commits, and all that did so is seen.
-        claim = msgspec.structs.replace(claim_of(connection, lease), crashes=crashes)
-        return claim, self._kept(connection, lease)
+        try:
+            if lease.token <= (known := self._tokens.get((stage, partition), 0)):
+                raise self._writing.back(f"the lease of {stage} partition {partition}", lease.token - 1, known)
+            claim = msgspec.structs.replace(claim_of(connection, lease), crashes=crashes)
+            return claim, self._kept(connection, lease)
+        except StoreWentBack as error:  # which is kept, for `status` to show it
+            rows(connection, SQL.lease_renew, **_held(lease), until=None, state=f"{STOPPED}{error}")
+            return error
 
     def _kept(self, connection: Connection, lease: Lease) -> int:
         """How many commits there are of what it is for.
@@ -396,13 +413,18 @@ class PostgresLog:
         Raises:
             WentBack: this handle has seen more.
         """
+        known = self._writing.known(lease)
         kept = commits_of(connection, lease.stage, lease.partition)
-        if kept < (known := self._writing.kept.get((lease.stage, lease.partition), 0)):
-            raise self._writing.back(f"{lease.stage} partition {lease.partition}", kept, known)
+        if kept < known.commits:
+            raise self._writing.back(f"{lease.stage} partition {lease.partition}", kept, known.commits)
+        brought = brought_by(source_from(rows(connection, SQL.source_get, name=lease.stage)))
+        if brought < known.brought:
+            raise self._writing.back(f"what {lease.stage} has brought", brought, known.brought)
         return kept
 
     def _forget(self, stage: str, partition: int) -> None:
         self._writing.kept.pop((stage, partition), None)
+        self._writing.brought.pop(stage, None)
         self._tokens.pop((stage, partition), None)
 
     def _note(self, lease: Lease, kept: int) -> None:
@@ -416,7 +438,7 @@ def _snapshot(connection: Connection) -> str:
 
 
 def _held(lease: Lease) -> dict[str, Any]:
-    return {"stage": lease.stage, "partition": lease.partition, "token": lease.token}
+    return {"stage": lease.stage, "partition": lease.partition, "token": lease.token, "worker": lease.worker}
 
 
 def _crashes(holder: str, token: int, until: float | None, taken: float, crashes: int, worker: str) -> int:

@@ -24,8 +24,10 @@ from onward.commit import Append, Commit, Lease
 from onward.errors import AlreadyCommitted, LeaseLost, OnwardError, OtherPartitions, Refused, StoreWentBack
 from onward.logs.postgres_rows import (
     SQL,
+    Standing,
     answer_row,
     attempt_columns,
+    brought_by,
     mark_columns,
     parked_columns,
     source_to,
@@ -59,6 +61,8 @@ class Writing:
         self._segments = segments
         self.kept: dict[tuple[str, int], int] = {}
         """By stage and partition how many commits there are, as far as this handle knows."""
+        self.brought: dict[str, int] = {}
+        """By source how many records it has brought, as far as this handle knows."""
         self.ends: dict[tuple[str, int], tuple[str, int]] = {}
         """By topic and partition where it ends, as far as this handle knows, and the topic's incarnation then."""
 
@@ -84,9 +88,16 @@ class Writing:
         for where, cursor in noted:
             if cursor is not None:
                 (self.kept[where],) = cursor.fetchone()
+        for lease, source in ((job.commit.lease, job.commit.source) for job in jobs):
+            if lease is not None and source is not None:
+                self.brought[lease.stage] = brought_by(source)
         for append, cursor in written:
             row = cursor.fetchone()
             self.ends[where_of(append)] = max(self.ends.get(where_of(append), row), row, key=_end)
+
+    def known(self, lease: Lease) -> Standing:
+        """Where this handle saw it kept."""
+        return Standing(self.kept.get((lease.stage, lease.partition), 0), self.brought.get(lease.stage, 0))
 
     def alone(self, job: Job) -> bool:
         """Documents are locked in order within a commit, not over several."""
@@ -154,7 +165,8 @@ class Writing:
         lease = job.commit.lease
         if lease is None:
             return ("", 0), None
-        run(connection, SQL.lease_hold, stage=stage_of(lease.stage), partition=lease.partition, token=lease.token)
+        held = {"partition": lease.partition, "token": lease.token, "worker": lease.worker}
+        run(connection, SQL.lease_hold, stage=stage_of(lease.stage), **held)
         return (lease.stage, lease.partition), self._finish(connection, lease, job.commit, instant_text(job.now))
 
     def _finish(self, connection: Connection, lease: Lease, commit: Commit, now: str) -> Any:

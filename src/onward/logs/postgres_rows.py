@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import msgspec
 
@@ -60,6 +60,25 @@ def commits_of(connection: Connection, stage: str, partition: int) -> int:
     """How many commits of a stage and partition have made progress, ever."""
     newest = rows(connection, SQL.progress_newest, stage=stage, partition=partition)
     return int(newest[0][2]) if newest else 0
+
+
+class Standing(NamedTuple):
+    """How far what a lease is for has come: commits that made progress, and records that a source has brought."""
+
+    commits: int
+    brought: int
+
+    def is_behind(self, known: Standing) -> bool:
+        return self.commits < known.commits or self.brought < known.brought
+
+
+def standing_from(commits: int, emitted: str | None) -> Standing:
+    return Standing(commits, sum(msgspec.json.decode(emitted or "{}").values()))
+
+
+def brought_by(source: SourceState) -> int:
+    """How many records a source has brought, ever."""
+    return sum(source.emitted.values())
 
 
 def ahead_of(connection: Connection, stage: str, partition: int, next_: int) -> list[Span]:

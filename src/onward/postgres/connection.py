@@ -16,7 +16,8 @@ Connection = psycopg.Connection[tuple[Any, ...]]
 
 SECONDS = 8
 """After so many seconds a statement, an open transaction that does nothing and a link that does not answer are given
-up: a session ends before the lease that it works under, so who takes the lease need not wait for it."""
+up, here and by the server: a session ends before the lease that it works under, so who takes the lease need not wait
+for it."""
 
 _DEFAULTS: dict[str, Any] = {
     "application_name": "onward",
@@ -39,6 +40,14 @@ _SESSION = f"""SELECT
     set_config('statement_timeout', %(statement)s, false),
     set_config('lock_timeout', '{SECONDS - 3}s', false),
     set_config('idle_in_transaction_session_timeout', '{SECONDS}s', false),
+    -- What the server does where the host of this session has died: that it ends the session is up to the server.
+    set_config('tcp_keepalives_idle', '3', false),
+    set_config('tcp_keepalives_interval', '1', false),
+    set_config('tcp_keepalives_count', '4', false),
+    set_config('tcp_user_timeout', '{SECONDS * 1000}', false),
+    CASE WHEN current_setting('server_version_num')::integer >= 140000 AND version() LIKE '%%linux%%'
+        THEN set_config('client_connection_check_interval', '1s', false)
+    END,
     set_config('jit', 'off', false),
     set_config('plan_cache_mode', %(plans)s, false),
     set_config('enable_seqscan', %(scans)s, false),

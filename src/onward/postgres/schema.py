@@ -2,16 +2,23 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Sequence
 
 import psycopg
 
-from onward.errors import Refused, StoreNewer, StoreNotFound
+from onward.errors import Refused, StoreAway, StoreNewer, StoreNotFound
 from onward.postgres.connection import Connection, Database, rows, run
 from onward.postgres.desk import LONG
 
 MIGRATING = 20334 << 48
 """The advisory lock of who makes or migrates the schema: that of a topic that there is not."""
+
+SOON = "SELECT set_config('lock_timeout', '500ms', true)"
+"""Who waits for a table that somebody reads for long makes all wait that come after: so not for long, and again."""
+
+PAUSE, PATIENCE = 0.5, 30.0
+"""Seconds between two tries, and for all of them."""
 
 _FOUND = """SELECT
     EXISTS (SELECT 1 FROM pg_namespace WHERE nspname = 'onward'),
@@ -47,6 +54,7 @@ def prepare(connection: Connection, database: Database, migrations: Sequence[str
     Raises:
         StoreNewer: it is newer; it is left as it is.
         StoreNotFound: there is none, and none is to be made.
+        StoreAway: somebody does not let go of a table that is to be changed.
         Refused: there is a schema of that name with something else in it, or this user may not make one.
     """
     found = version_of(connection, database)
@@ -54,20 +62,34 @@ def prepare(connection: Connection, database: Database, migrations: Sequence[str
         return
     if found == 0 and not create:
         raise StoreNotFound(database.shown)
-    try:
-        with connection.transaction():
-            connection.execute(LONG)
-            run(connection, "SELECT pg_advisory_xact_lock(%(lock)s)", lock=MIGRATING)
-            found = version_of(connection, database)
-            if found > len(migrations):
-                raise StoreNewer(database.shown, found, len(migrations))
-            if not rows(connection, _FOUND)[0][0]:
-                connection.execute("CREATE SCHEMA onward")
-            for migration in migrations[found:]:
-                connection.execute(migration)  # type: ignore[arg-type] # several statements, without parameters
-            run(connection, "UPDATE onward.schema_version SET version = %(version)s", version=len(migrations))
-    except psycopg.Error as error:
-        raise database.away(error) from error
+    end = time.monotonic() + PATIENCE
+    while True:
+        try:
+            return _migrate(connection, database, migrations)
+        except psycopg.errors.LockNotAvailable as error:
+            if time.monotonic() >= end:
+                raise StoreAway(
+                    f"{database.shown} cannot be made or migrated now: somebody has its tables in an open transaction; "
+                    "end that (pg_stat_activity shows it), or wait"
+                ) from error
+            time.sleep(PAUSE)
+        except psycopg.Error as error:
+            raise database.away(error) from error
+
+
+def _migrate(connection: Connection, database: Database, migrations: Sequence[str]) -> None:
+    with connection.transaction():
+        connection.execute(LONG)
+        connection.execute(SOON)
+        run(connection, "SELECT pg_advisory_xact_lock(%(lock)s)", lock=MIGRATING)
+        found = version_of(connection, database)
+        if found > len(migrations):
+            raise StoreNewer(database.shown, found, len(migrations))
+        if not rows(connection, _FOUND)[0][0]:
+            connection.execute("CREATE SCHEMA onward")
+        for migration in migrations[found:]:
+            connection.execute(migration)  # type: ignore[arg-type] # several statements, without parameters
+        run(connection, "UPDATE onward.schema_version SET version = %(version)s", version=len(migrations))
 
 
 def version_of(connection: Connection, database: Database) -> int:

@@ -13,16 +13,14 @@ import os
 import signal
 import subprocess
 import sys
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
 
 import psycopg
 import pytest
 
-from onward import App, Topic, duties
+from onward import duties
 from onward.events import StoreAbsent, Trouble
 from onward.log import Commit
 from onward.logs.postgres import PostgresLog
@@ -32,38 +30,9 @@ from onward.postgres.watchdog import Watchdog
 from onward.worker import Worker
 from scenarios.ground import append, environment, until
 from scenarios.postgres.ground import PostgresGround
+from scenarios.postgres.line import BOUND, KEYS, RECORDS, check, delivered, program, values
 from servers.postgres import Postgres, own
 from servers.proxy import proxy as way_to
-
-RECORDS, KEYS = 3_000, 20
-BOUND = 90.0
-"""Seconds; a server under tests on a busy machine takes its time to start."""
-
-
-def program() -> tuple[App, Topic[Any], Topic[Any]]:
-    app = App("line")
-    source = app.topic("in", dict, key="key", partitions=2)
-    out = app.topic("out", dict, key="key", partitions=2)
-
-    @app.stage(source, to=out, batch=20)
-    def pass_on(values: list[dict]) -> list[dict]:
-        time.sleep(0.001)
-        return values
-
-    return app, source, out
-
-
-def values() -> list[dict[str, Any]]:
-    return [{"key": f"k{n % KEYS}", "n": n} for n in range(RECORDS)]
-
-
-def check(ground: PostgresGround, out: Topic[Any]) -> None:
-    """Every record once, in order per key, and the counts hold."""
-    found = ground.by_key(out)
-    assert {key: [value["n"] for value in rows] for key, rows in found.items()} == {
-        f"k{k}": list(range(k, RECORDS, KEYS)) for k in range(KEYS)
-    }
-    ground.recount(empty=True)
 
 
 @pytest.fixture(scope="module")
@@ -76,23 +45,6 @@ def server() -> Iterator[Postgres]:
 def line(server: Postgres, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> PostgresGround:
     monkeypatch.setattr(duties, "TROUBLE", 0.05)
     return PostgresGround(tmp_path, server.create())
-
-
-async def delivered(ground: PostgresGround, out: Topic[Any], least: int = RECORDS) -> None:
-    """Waits until so many are there, and all handed back."""
-    end = time.monotonic() + BOUND
-    while True:
-        try:
-            if (
-                await asyncio.to_thread(
-                    ground.sql, "SELECT coalesce(sum(count), 0) FROM block WHERE topic = :topic", topic=out.name
-                )
-            )[0][0] >= least:
-                return
-        except psycopg.OperationalError:
-            pass
-        assert time.monotonic() < end, "it did not come about"
-        await asyncio.sleep(0.02)
 
 
 def test_connections_are_cut_again_and_again(line: PostgresGround, server: Postgres) -> None:

@@ -1,1 +1,1 @@
-SELECT worker, token, until, taken, crashes FROM onward.lease WHERE stage = %(stage)s AND partition = %(partition)s
+SELECT worker, token, until, taken, crashes, state FROM onward.lease WHERE stage = %(stage)s AND partition = %(partition)s
