@@ -19,8 +19,9 @@ import tempfile
 import time
 from pathlib import Path
 
-from hops import child, prepare
 from rich.console import Console
+
+from hops import child, prepare
 
 PROGRAM = """
 from hops import app

@@ -35,7 +35,6 @@ import psycopg
 sys.path.insert(0, str(Path(__file__).parent.parent / "tests"))
 
 from hops import Moved, Reading, engine, reading
-
 from onward import App
 from onward.codec import Codec, encode, key_summary
 from onward.declaration import spec_of

@@ -24,9 +24,10 @@ from collections.abc import Callable
 from pathlib import Path
 
 import psycopg
+from rich.console import Console
+
 from hops import Moved, Reading
 from postgres import BLOCK, SETTINGS, STAMP, blocks, fresh
-from rich.console import Console
 
 sys.path.insert(0, str(Path(__file__).parent.parent / "tests"))
 

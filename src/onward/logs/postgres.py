@@ -162,8 +162,9 @@ class PostgresLog:
                 if found and found[0].offset <= offset:
                     break
             # Where all was read that these segments have, there may be a newer one.
-            reached = found[-1].offset + found[-1].count - offset >= records if found else False
-            return found if reached or not self._segments.look(connection) else work(connection)
+            count = found[-1].offset + found[-1].count - offset if found else 0
+            much = count >= records or 2 * sum(len(block.entries) for block in found) >= size
+            return found if much or not self._segments.look(connection) else work(connection)
 
         most = self._blocks.get((topic, partition), AT_FIRST)
         found = await self._readers.read(lambda connection: self._with_segments(connection, work))

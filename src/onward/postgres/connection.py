@@ -147,9 +147,14 @@ class Database:
         return error
 
 
+UNPREPARED = "26000"
+"""The driver believes a statement to be prepared that is not, after an error in a pipeline or behind a pooler. On a new
+connection all begins anew."""
+
+
 def is_passing(error: psycopg.Error) -> bool:
     """Whether a transaction was undone by what others did at the same time: done again it may well be kept."""
-    return error.sqlstate in ("40001", "40P01", "55P03", "57014")
+    return error.sqlstate in ("40001", "40P01", "55P03", "57014", UNPREPARED)
 
 
 def is_lost(error: psycopg.Error) -> bool:

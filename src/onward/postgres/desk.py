@@ -14,7 +14,7 @@ from typing import TypeVar
 import psycopg
 
 from onward.errors import StoreAway
-from onward.postgres.connection import Connection, Database, is_lost, is_passing
+from onward.postgres.connection import UNPREPARED, Connection, Database, is_lost, is_passing
 
 T = TypeVar("T")
 Job = Callable[[Connection], T]
@@ -127,6 +127,8 @@ class Desk:
                     with contextlib.nullcontext() if patient else self._database.watchdog.over(connection):
                         result = work(connection)
                 except psycopg.Error as error:
+                    if error.sqlstate == UNPREPARED:
+                        connection.close()
                     self._undo(connection)
                     if is_passing(error) and tries < TRIES - 1:
                         time.sleep(0.01 * 2**tries)

@@ -20,7 +20,7 @@ from typing import Generic, TypeVar
 import psycopg
 
 from onward.errors import StoreAway, StoreUncertain
-from onward.postgres.connection import Connection, Database, is_lost, is_passing
+from onward.postgres.connection import UNPREPARED, Connection, Database, is_lost, is_passing
 from onward.postgres.desk import TRIES
 
 J = TypeVar("J")
@@ -167,6 +167,8 @@ class _Pen(Generic[J]):
                 self._keep(connection, jobs)
             return None
         except psycopg.Error as error:
+            if error.sqlstate == UNPREPARED:
+                connection.close()
             self._undo(connection)
             return self._database.away(error, committing=True) if is_lost(error) else error
         except Exception as error:

@@ -37,6 +37,13 @@ def test_money_is_exact_and_secrets_are_masked() -> None:
     assert "hush" not in str(made) and made.secret_key.reveal() == "hush-hush"
 
 
+@pytest.mark.parametrize("text", ["postgresql://me:hush-hush@h/d", "host=h password=hush-hush", "paper.db"])
+def test_a_target_is_a_sqlite_file(text: str) -> None:
+    with pytest.raises(OnwardError, match="TARGET: the tables of trade lie in a SQLite file") as caught:
+        read(TARGET=text)
+    assert "hush" not in str(caught.value)
+
+
 def test_orders_are_run_dry_on_the_paper_account_unless_set() -> None:
     made = read()
     assert made.dry_orders and "paper" in made.base_url and made.asset_type == "CRYPTO" and made.lookback == 180

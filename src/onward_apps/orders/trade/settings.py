@@ -15,7 +15,11 @@ def _env(name: str) -> Meta:
 
 
 class Settings(Struct, frozen=True):
-    """Broker, portfolio, strategy and target. Durations as everywhere in Onward, money in the account's currency."""
+    """Broker, portfolio, strategy and target. Durations as everywhere in Onward, money in the account's currency.
+
+    Raises:
+        ValueError: the target is no SQLite file.
+    """
 
     api_key: Annotated[Secret, _env("API_KEY")] = Secret("")
     secret_key: Annotated[Secret, _env("SECRET_KEY")] = Secret("")
@@ -42,3 +46,7 @@ class Settings(Struct, frozen=True):
 
     follow_every: Annotated[str, _env("FOLLOW_EVERY")] = "2s"
     until: Annotated[str, _env("UNTIL")] = ""
+
+    def __post_init__(self) -> None:
+        if not self.target.startswith("sqlite:///"):  # the text is not shown, as it may hold a password
+            raise ValueError("TARGET: the tables of trade lie in a SQLite file; write sqlite:///FILE")
