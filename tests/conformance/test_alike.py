@@ -106,6 +106,7 @@ class Alike(RuleBasedStateMachine):
         self.leases: list[Lease] = [Lease("app.s0", 0, "w1", 1)]
         self.done: dict[Where, set[int]] = {}
         self.firsts: dict[Where, list[int]] = {}
+        self.nexts: dict[Where, int] = {}
         self.asked: list[int] = []
         self.runner.run(self.open())
         self.declare(None)
@@ -171,7 +172,7 @@ class Alike(RuleBasedStateMachine):
         was = data.draw(st.sampled_from(sorted(self.stages)))
         name = self.new_name()
         self.stages[name] = self.stages.pop(was)
-        for kept in (self.done, self.firsts):
+        for kept in (self.done, self.firsts, self.nexts):
             for partition in range(2):
                 if (was, partition) in kept:
                     kept[name, partition] = kept.pop((was, partition))  # type: ignore[index]
@@ -264,6 +265,10 @@ class Alike(RuleBasedStateMachine):
         lease = data.draw(st.sampled_from(self.leases[-6:]))
         spans = self.spans(lease, finished, again)
         now = self.clock.now()
+        if next_ is not None:  # it is the end of a prefix, which only grows
+            next_ = self.nexts[lease.stage, lease.partition] = max(
+                next_, self.nexts.get((lease.stage, lease.partition), 0)
+            )
         commit = Commit(
             lease=lease,
             appends=[append("x", "y", topic=self.topics[at], partition=partition) for at, partition in appends],
