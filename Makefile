@@ -33,7 +33,7 @@ bench: setup
 	$(BIN)/python bench/hops.py
 	$(BIN)/python bench/latency.py
 	$(BIN)/python bench/orders.py --rounds 3 --peers
-	$(BIN)/python bench/postgres.py
+	$(BIN)/python bench/hops_postgres.py
 
 backlog: setup
 	$(BIN)/python bench/backlog.py

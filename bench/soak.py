@@ -27,7 +27,7 @@ import psycopg
 from rich.console import Console
 
 from hops import Moved, Reading
-from postgres import BLOCK, SETTINGS, STAMP, blocks, fresh
+from hops_postgres import BLOCK, SETTINGS, STAMP, blocks, fresh
 
 sys.path.insert(0, str(Path(__file__).parent.parent / "tests"))
 

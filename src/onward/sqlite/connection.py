@@ -9,6 +9,7 @@ import re
 import shutil
 import subprocess
 import sys
+import time
 from functools import cache
 from pathlib import Path
 from typing import Any, Literal
@@ -30,6 +31,8 @@ PRAGMAS = (
     "temp_store=FILE",
 )
 PAGES_BEFORE_CHECKPOINT = 64_000_000 // PAGE
+PATIENCE = 60
+"""Seconds that a statement waits for a lock of others."""
 LITTLE = 1_000_000_000
 """Bytes; with less than this free a disk is said to be nearly full."""
 
@@ -76,13 +79,13 @@ class File:
         self._connections: list[apsw.Connection] = []
 
     def connect(self, *, readonly: bool = False) -> apsw.Connection:
-        """A new connection; a statement that meets a lock waits up to 60 s for it."""
+        """A new connection; a statement that meets a lock waits up to `PATIENCE` for it."""
         try:
             flags = apsw.SQLITE_OPEN_READWRITE
             connection = apsw.Connection(str(self.path), flags=flags)
-            connection.set_busy_timeout(60_000)
+            connection.set_busy_timeout(PATIENCE * 1000)
             for pragma in PRAGMAS:
-                connection.execute(f"PRAGMA {pragma}")
+                _patiently(connection, f"PRAGMA {pragma}")
             if readonly:
                 connection.execute("PRAGMA query_only=ON")
         except apsw.Error as error:
@@ -94,7 +97,7 @@ class File:
         """The first row of a statement, before anything about the file is changed."""
         try:
             with contextlib.closing(apsw.Connection(str(self.path), flags=apsw.SQLITE_OPEN_READWRITE)) as connection:
-                connection.set_busy_timeout(60_000)
+                connection.set_busy_timeout(PATIENCE * 1000)
                 return rows(connection, statement)[0]
         except apsw.Error as error:
             raise away(error, str(self.path)) from error
@@ -165,6 +168,19 @@ def examine(url: str) -> list[tuple[str, Literal["ok", "warning", "failed"], str
 def no_folder(path: Path) -> str:
     """What is to be said of a file whose folder is not there: none is made, as it is most often mistyped."""
     return f"{path} cannot be made: there is no folder {path.parent}; make it, if it is the one that is meant"
+
+
+def _patiently(connection: apsw.Connection, statement: str) -> None:
+    """SQLite itself does not wait where two might wait for each other, as two that make a new file use a log."""
+    end = time.monotonic() + PATIENCE
+    while True:
+        try:
+            connection.execute(statement)
+            return
+        except apsw.BusyError:
+            if time.monotonic() > end:
+                raise
+            time.sleep(0.005)
 
 
 def _make(path: Path) -> None:

@@ -5,12 +5,13 @@ runs in turn:
 
 - one process beside a bare loop over text blocks: the same reads, codec, writes and commits, and nothing else;
 - two processes beside one, over four partitions;
-- a hand-written loop over a row per job, `FOR UPDATE SKIP LOCKED`, a thousand jobs at a time;
+- hand-written loops over a row per job, `FOR UPDATE SKIP LOCKED`, a thousand jobs at a time: one that keeps what is
+  done, as Onward does for a week, and one that deletes it;
 - Procrastinate: jobs deferred in one batch, a worker that runs several at once;
 - DBOS Transact: a workflow of one step for each record, eight at once.
 
-    python bench/postgres.py
-    python bench/postgres.py --records 200000 --rounds 3
+    python bench/hops_postgres.py
+    python bench/hops_postgres.py --records 200000 --rounds 3
 """
 
 from __future__ import annotations
@@ -137,31 +138,47 @@ def floor(url: str, parts: list[int]) -> float:
     return time.perf_counter() - begun
 
 
-def jobs(url: str, records: int) -> float:
-    """Seconds of a loop over a row per job, as written by hand: a thousand at a time, deleted when done."""
+def jobs(url: str, records: int, take: str, done: str) -> float:
+    """Seconds of a loop over a row per job, as written by hand, a thousand at a time; `done` ends those with `ids`."""
     with psycopg.connect(url) as connection:
-        connection.execute("CREATE TABLE job (id bigserial PRIMARY KEY, key text, value jsonb)")
-        connection.execute("CREATE TABLE made (id bigserial PRIMARY KEY, key text, value jsonb)")
-        with connection.cursor().copy("COPY job (key, value) FROM STDIN") as copy:
+        connection.execute(
+            "CREATE TABLE job (id bigserial PRIMARY KEY, stage text NOT NULL, state text NOT NULL DEFAULT 'ready',"
+            " key text, value jsonb NOT NULL, finished timestamptz)"
+        )
+        connection.execute("CREATE INDEX ON job (stage, id) WHERE state = 'ready'")
+        with connection.cursor().copy("COPY job (stage, key, value) FROM STDIN") as copy:
             for number in range(records):
                 value = reading(number, SIZE)
-                copy.write_row((value.key, encode(value).decode()))
+                copy.write_row(("move", value.key, encode(value).decode()))
         connection.commit()
-        take = (
-            "DELETE FROM job WHERE id IN (SELECT id FROM job ORDER BY id LIMIT 1000 FOR UPDATE SKIP LOCKED)"
-            " RETURNING key, value::text"
-        )
         read = msgspec.json.Decoder(Reading).decode
         begun = time.perf_counter()
         with connection.cursor() as cursor:
             while taken := cursor.execute(take).fetchall():
                 out = []
-                for key, text in taken:
-                    made = move(read(text))
+                for _, key, text in taken:
+                    made = move(read(text.encode()))
                     out.append((key, encode(made).decode()))
-                cursor.executemany("INSERT INTO made (key, value) VALUES (%s, %s)", out)
+                cursor.executemany("INSERT INTO job (stage, key, value) VALUES ('next', %s, %s)", out)
+                if done:
+                    cursor.execute(done, ([id_ for id_, _, _ in taken],))
                 connection.commit()
         return time.perf_counter() - begun
+
+
+READY = "SELECT id{} FROM job WHERE stage = 'move' AND state = 'ready' ORDER BY id LIMIT 1000 FOR UPDATE SKIP LOCKED"
+
+
+def jobs_kept(url: str, records: int) -> float:
+    """Jobs that are done stay, as Onward's records do."""
+    done = "UPDATE job SET state = 'done', finished = clock_timestamp() WHERE id = ANY(%s)"
+    return jobs(url, records, READY.format(", key, value::text"), done)
+
+
+def jobs_deleted(url: str, records: int) -> float:
+    """Jobs that are done are gone, and nothing tells of them."""
+    take = f"DELETE FROM job WHERE id IN ({READY.format('')}) RETURNING id, key, value::text"
+    return jobs(url, records, take, "")
 
 
 def procrastinate(url: str, records: int) -> float:
@@ -211,6 +228,9 @@ def dbos(url: str, records: int) -> float:
     return took
 
 
+PEERS = {"jobs kept": jobs_kept, "jobs deleted": jobs_deleted, "procrastinate": procrastinate, "dbos": dbos}
+
+
 def command(folder: Path, url: str, *arguments: str) -> float:
     """Seconds of `onward` with this program."""
     environment = os.environ | {"PYTHONPATH": str(Path(__file__).parent), "ONWARD_LOG": "error", "ONWARD_STORE": url}
@@ -253,7 +273,7 @@ def fresh(server: str) -> Iterator[str]:
 
 def stages(server: str, records: int, rounds: int, folder: Path) -> float:
     """One process beside the bare loop, and two beside one; returns the rate of one process."""
-    (folder / "program.py").write_text("from postgres import app\n")
+    (folder / "program.py").write_text("from hops_postgres import app\n")
     rates: dict[str, list[float]] = {"onward": [], "loop": [], "one": [], "two": [], "two loops": []}
     for _ in range(rounds):
         with fresh(server) as url:
@@ -298,7 +318,7 @@ def part(what: str, url: str, *arguments: str) -> None:
     elif what == "floor":
         took = floor(url, [int(number) for number in arguments[0].split(",")])
     else:
-        took = {"jobs": jobs, "procrastinate": procrastinate, "dbos": dbos}[what](url, int(arguments[0]))
+        took = PEERS[what](url, int(arguments[0]))
     print(json.dumps(took))
 
 
@@ -317,7 +337,7 @@ def main() -> None:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
         server = os.environ.get("ONWARD_BENCH_POSTGRES") or stack.enter_context(own(*SETTINGS)).url()
         rate = stages(server, said.records, said.rounds, folder)
-        peers(server, rate, 3, {"jobs": 100_000, "procrastinate": 2_000, "dbos": 1_000})
+        peers(server, rate, 3, {"jobs kept": 100_000, "jobs deleted": 100_000, "procrastinate": 2_000, "dbos": 1_000})
 
 
 if __name__ == "__main__":
