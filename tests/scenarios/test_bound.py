@@ -112,7 +112,7 @@ def test_all_before_a_slow_end_stop_at_the_bound(ground: Ground, bound: Any) -> 
             )
             assert work.state == "running"
             gate.open(500)
-            await until(lambda: done(ground, "chain.work_") == 500)
+            await until(lambda: done(ground, "chain.work_") == 500, 3 * BOUND)
             await until(lambda: ground.sql("SELECT state FROM source") == [("idle",)])
             worker.leases.note()
             await asyncio.sleep(0.3)

@@ -77,13 +77,13 @@ def test_what_is_finished_ahead_is_not_done_again(ground: Ground, calm: Ground, 
             await append(worker.log, app.topics["ahead.in"], records(2_000, 2_000))
             await until(lambda: ahead(ground) >= 500)
             await until(lambda: all(not lane._tasks or len(lane._tasks) == 1 for lane in worker.roster.lanes.values()))
+            waking.start()
             if how == "the lease is lost":
                 next(iter(worker.roster.lanes.values())).give_up()
                 ground.sql("UPDATE lease SET until = ''")
                 worker.stop()
 
     waking = threading.Timer(0.5, slow.go.set)
-    waking.start()
     asyncio.run(story())
     waking.join()
     done = set(value["n"] for value in ground.values(app.topics["ahead.out"]))
