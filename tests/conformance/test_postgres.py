@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-import psycopg
 import pytest
 
 from onward.clock import HandClock
@@ -12,18 +11,7 @@ from onward.conformance.log import LogSuite
 from onward.log import Books, Log
 from onward.logs.postgres import PostgresLog
 from onward.logs.postgres_books import PostgresBooks
-from servers.postgres import database
-
-EMPTY = """DO $$
-DECLARE name text;
-BEGIN
-    FOR name IN SELECT tablename FROM pg_tables WHERE schemaname = 'onward' LOOP
-        IF name NOT IN ('schema_version', 'segment') THEN
-            EXECUTE format('DELETE FROM onward.%I', name);
-        END IF;
-    END LOOP;
-END
-$$"""
+from servers.postgres import database, empty
 
 
 @pytest.fixture(scope="module")
@@ -39,9 +27,7 @@ class TestPostgres(LogSuite):
     def _store(self, url: str) -> Iterator[None]:
         self.url = url
         yield
-        # Making a database and its tables anew takes half a second.
-        with psycopg.connect(url) as connection:
-            connection.execute(EMPTY)
+        empty(url)
 
     async def open(self, clock: HandClock) -> tuple[Log, Books]:
         return await self.reopen(clock)

@@ -21,6 +21,17 @@ from servers import folder, free_port, installed, unprivileged
 HASTE = ("fsync=off", "synchronous_commit=off", "full_page_writes=off")
 """For tests that do not cut the power."""
 
+_EMPTY = """DO $$
+DECLARE name text;
+BEGIN
+    FOR name IN SELECT tablename FROM pg_tables WHERE schemaname = 'onward' LOOP
+        IF name NOT IN ('schema_version', 'segment') THEN
+            EXECUTE format('DELETE FROM onward.%I', name);
+        END IF;
+    END LOOP;
+END
+$$"""
+
 _numbers = itertools.count(1)
 
 
@@ -178,6 +189,12 @@ def database(server: str) -> Iterator[str]:
         yield url
     finally:
         _drop(server, url)
+
+
+def empty(url: str) -> None:
+    """Takes all out of a store, whose tables stay: to make a database and them anew takes half a second."""
+    with psycopg.connect(url) as connection:
+        connection.execute(_EMPTY)
 
 
 @pytest.fixture

@@ -4,8 +4,8 @@ from pathlib import Path
 import pytest
 
 from onward.logs.postgres import PostgresLog
-from scenarios.postgres.ground import PostgresGround, empty
-from servers.postgres import database
+from scenarios.postgres.ground import PostgresGround
+from servers.postgres import database, empty
 
 
 @pytest.fixture(scope="session")

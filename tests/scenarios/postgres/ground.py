@@ -12,17 +12,6 @@ from onward.logs.postgres import PostgresLog
 from onward.logs.postgres_books import PostgresBooks
 from scenarios.ground import Ground
 
-EMPTY = """DO $$
-DECLARE name text;
-BEGIN
-    FOR name IN SELECT tablename FROM pg_tables WHERE schemaname = 'onward' LOOP
-        IF name NOT IN ('schema_version', 'segment') THEN
-            EXECUTE format('DELETE FROM onward.%I', name);
-        END IF;
-    END LOOP;
-END
-$$"""
-
 
 class PostgresGround(Ground):
     """A store at a URL; the folder is for what else a test needs."""
@@ -48,9 +37,3 @@ class PostgresGround(Ground):
             JOIN information_schema.tables USING (table_schema, table_name)
             WHERE table_schema = 'onward' AND table_type = 'BASE TABLE'"""
         )
-
-
-def empty(url: str) -> None:
-    """Making a database and its tables anew takes half a second."""
-    with psycopg.connect(url) as connection:
-        connection.execute(EMPTY)
