@@ -31,3 +31,29 @@ class Undo:
 
     def back(self, error: BaseException | None = None) -> None:
         """After one that failed, with this error, or parks."""
+
+
+class Savepoint(Undo):
+    """What takes back a call within a unit's transaction; it moves on, so that savepoints do not pile up.
+
+    `tables` is where the calls of tables go. A database says how one is set, and how it is gone back to.
+    """
+
+    def __init__(self, tables: Undo) -> None:
+        self._tables = tables
+        self._set = False
+
+    @property
+    def changed(self) -> bool:
+        return True
+
+    def here(self) -> AbstractContextManager[None]:
+        return self._tables.here()
+
+    def mark(self, first: int, last: int) -> None:
+        self._move()
+        self._set = True
+
+    def _move(self) -> None:
+        """Sets the savepoint here, in place of the one before if that is `_set`."""
+        raise NotImplementedError

@@ -18,7 +18,7 @@ from onward.errors import DatabaseAway, LeaseLost, Overruled, Refused, Unkeepabl
 from onward.log import Claim, Commit, Lease
 from onward.target import agreed, unknown
 from onward.targets.postgres_connection import SQL, Connections, Lent, Texts, meaning
-from onward.targets.postgres_unit import Savepoint
+from onward.targets.postgres_unit import PostgresSavepoint
 from onward.undo import Undo
 
 
@@ -81,7 +81,7 @@ class DryTarget:
         self._known: dict[tuple[str, int], tuple[int, str | None, tuple[str, str]]] = {}
         self._one = threading.RLock()
         self._lease = Lease("", 0, "", 0)
-        self._savepoint: Savepoint | None = None
+        self._savepoint: PostgresSavepoint | None = None
 
     def take(self, claim: Claim, was: str | None = None) -> tuple[str, str] | None:
         lease = claim.lease
@@ -166,7 +166,7 @@ class DryTarget:
             raise _over(meaning(error, self.told, lost=self.tx.lost)) from error
 
 
-class _DrySavepoint(Savepoint):
+class _DrySavepoint(PostgresSavepoint):
     """What would be done again there cannot be done here: what was seen is of one moment."""
 
     def back(self, error: BaseException | None = None) -> None:

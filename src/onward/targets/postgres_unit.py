@@ -11,7 +11,7 @@ from onward.draft import relay_text
 from onward.errors import AlreadyCommitted, BadOutput, DatabaseAway, Overruled, Refused, StoreUncertain, Unkeepable
 from onward.log import Commit, Lease
 from onward.targets.postgres_connection import SQL, Connections, Lent, Texts, causes, meaning
-from onward.undo import Undo
+from onward.undo import Savepoint, Undo
 
 
 class PostgresTransaction:
@@ -27,10 +27,10 @@ class PostgresTransaction:
         self._texts = texts
         self._lease = lease
         self._open = True
-        self._savepoint: Savepoint | None = None
+        self._savepoint: PostgresSavepoint | None = None
 
     def undo(self, tables: Undo) -> Undo:
-        self._savepoint = Savepoint(self.tx, self._connections.told, tables)
+        self._savepoint = PostgresSavepoint(self.tx, self._connections.told, tables)
         return self._savepoint
 
     def check(self) -> None:
@@ -75,25 +75,16 @@ class PostgresTransaction:
             self._connections.give_back(self.tx)
 
 
-class Savepoint(Undo):
-    """Takes back one call; the savepoint moves on, so that they do not pile up."""
+class PostgresSavepoint(Savepoint):
+    """Within a PostgreSQL database, where a statement that fails takes back all of the call."""
 
     def __init__(self, connection: Lent, told: str, tables: Undo) -> None:
+        super().__init__(tables)
         self._connection = connection
         self._told = told
-        self._tables = tables
-        self._set = False
 
-    @property
-    def changed(self) -> bool:
-        return True
-
-    def here(self) -> contextlib.AbstractContextManager[None]:
-        return self._tables.here()
-
-    def mark(self, first: int, last: int) -> None:
+    def _move(self) -> None:
         self._run(SQL.call_mark_on if self._set else SQL.call_mark)
-        self._set = True
 
     def stands(self) -> None:
         if self._connection.lost:

@@ -18,7 +18,7 @@ from onward.sqlite.connection import PAGES_BEFORE_CHECKPOINT, File, path_of, roo
 from onward.sqlite.still import Stills
 from onward.sqlite.turn import Turn
 from onward.target import agreed, unknown
-from onward.undo import Undo
+from onward.undo import Savepoint, Undo
 
 SQL = Statements("within_sqlite")
 
@@ -117,7 +117,7 @@ class SQLiteTarget:
         return self._connection
 
     def undo(self, tables: Undo) -> Undo:
-        return _Savepoint(self._connection, lambda: self._ended, tables)
+        return SQLiteSavepoint(self._connection, lambda: self._ended, tables)
 
     def check(self) -> None:
         self._handling = False
@@ -224,29 +224,20 @@ class SQLiteTarget:
         return apsw.SQLITE_OK
 
 
-class _Savepoint(Undo):
-    """Takes back one call; the savepoint moves on, so that they do not pile up."""
+class SQLiteSavepoint(Savepoint):
+    """Within a SQLite file."""
 
     def __init__(self, connection: apsw.Connection, ended: Callable[[], bool], tables: Undo) -> None:
+        super().__init__(tables)
         self._connection = connection
         self._ended = ended
-        self._tables = tables
-        self._set = False
 
-    @property
-    def changed(self) -> bool:
-        return True
-
-    def here(self) -> contextlib.AbstractContextManager[None]:
-        return self._tables.here()
-
-    def mark(self, first: int, last: int) -> None:
+    def _move(self) -> None:
         if self._ended():
             raise Refused("an earlier call has ended the transaction")
         if self._set:
             self._connection.execute("RELEASE onward_call")
         self._connection.execute("SAVEPOINT onward_call")
-        self._set = True
 
     def back(self, error: BaseException | None = None) -> None:
         if self._set and not self._ended():
