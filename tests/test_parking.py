@@ -41,6 +41,17 @@ def test_what_is_behind_a_dead_or_waiting_record_is_not_tried() -> None:
         assert set(made.blocked) == {"a"}
 
 
+def test_a_key_stops_while_its_oldest_record_is_for_somebody_to_see_to() -> None:
+    made = parking(
+        row(1, "a", "waiting"), row(2, "a", "behind"), row(3, "b"), row(4, "c", "running"), row(5, None, "dead")
+    )
+    assert [key for key in ("a", "b", "c", "d", None) if made.stops(key)] == ["a"]
+    made.put(row(3, "b", "dead"))
+    made.remove(1)
+    assert [key for key in ("a", "b", "c", "d", None) if made.stops(key)] == ["b"]
+    assert not parking(row(1, "a", "dead"), dead_hold=False).stops("a")
+
+
 def test_a_dead_record_may_let_others_pass() -> None:
     made = parking(row(1, "a", "dead"), row(2, "a", "behind"), dead_hold=False)
     assert made.blocked == {"a": [2]}

@@ -5,7 +5,7 @@ A record is handed out only when none of its key is in hand or parked, so of a k
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Coroutine, Sequence
+from collections.abc import Callable, Coroutine, Sequence, Set
 from typing import TYPE_CHECKING, Any, Protocol
 
 from onward.answering import Answering
@@ -213,10 +213,10 @@ class Handing:
             else max(1, (stage.batch or self._share()) >> self._commits.halved)
         )
         most = self._most(self._within_bound(most))
-        busy: Collection[str] = () if stage.unordered else self._busy
+        busy, parked = self._taken_keys()
         if stage.fill:
             self._window.gather(most)
-        chunk, blocked = self._window.take(most, busy, self._blocked, one_per_key=self._one_per_key, skip=skip)
+        chunk, blocked = self._window.take(most, busy, parked, one_per_key=self._one_per_key, skip=skip)
         if blocked:
             self._park_behind(blocked)
         if chunk is not None and blocked and self._within:
@@ -267,15 +267,9 @@ class Handing:
         self._commits.add(draft)
         self._commits.start()
 
-    @property
-    def _busy(self) -> Collection[str]:
-        """Keys whose records stay until they are free."""
-        return self._hand.keys
-
-    @property
-    def _blocked(self) -> Collection[str]:
-        """Keys whose records are set aside when they come."""
-        return self._parking.blocked
+    def _taken_keys(self) -> tuple[Set[str], Set[str]]:
+        """Keys whose records stay until they are free, and keys whose records are set aside when they come."""
+        return set() if self._stage.unordered else self._hand.keys, self._parking.blocked.keys()
 
     def _set_aside(self, row: Parked) -> Parked:
         return row

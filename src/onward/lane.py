@@ -9,7 +9,7 @@ then committed, in their order.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Collection, Coroutine, Mapping, Sequence
+from collections.abc import Callable, Collection, Coroutine, Mapping, Sequence, Set
 from typing import TYPE_CHECKING, Any
 
 from onward.answering import Answering
@@ -121,15 +121,13 @@ class Lane:
         return row
 
     @property
-    def parked_keys(self) -> Collection[str]:
+    def parked_keys(self) -> Set[str]:
         """Keys that have something parked."""
-        return self._parking.blocked
+        return self._parking.blocked.keys()
 
-    @property
-    def stopped_keys(self) -> Collection[str]:
-        """Those of them that stay so until somebody does something: the first of the key is dead, or waits."""
-        rows, blocked = self._parking.rows, self._parking.blocked
-        return {key for key, line in blocked.items() if rows[line[0]].state in ("dead", "waiting")}
+    def stops(self, key: str | None) -> bool:
+        """Whether a key stays so until somebody does something: the first of it is dead, or waits."""
+        return self._parking.stops(key)
 
     # what others tell it
 

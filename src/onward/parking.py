@@ -75,6 +75,11 @@ class Parking:
         self.put(msgspec.structs.replace(self.rows[line[0]], state="retrying", due=now, since=now))
         return line[0], now
 
+    def stops(self, key: str | None) -> bool:
+        """Whether records of the key stay until somebody does something: the first of them is dead, or waits."""
+        line = self.blocked.get(key) if key is not None else None
+        return bool(line) and self.rows[line[0]].state in ("dead", "waiting")
+
     def next_due(self) -> float | None:
         """When the next record may be tried; None while nothing waits for a time."""
         while self._due:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import copy
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Sequence, Set
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -118,19 +118,16 @@ class ReplayHanding(Handing):
     def _may_try(self, row: Parked) -> bool:
         return row.state == "retrying" and (row.key is None or row.key not in self._beside.parked_keys)
 
-    @property
-    def _busy(self) -> Collection[str]:
+    def _taken_keys(self) -> tuple[Set[str], Set[str]]:
+        busy, parked = super()._taken_keys()
+        if not (live := self._beside.parked_keys):
+            return busy, parked
+        stopped = {key for key in live if self._beside.stops(key)}
         # What is tried again settles by itself, and is waited for; so is a call that is noted while it lasts.
-        live = self._beside.parked_keys
-        return {*super()._busy, *(set(live) - set(self._beside.stopped_keys))} if live else super()._busy
-
-    @property
-    def _blocked(self) -> Collection[str]:
-        live = self._beside.stopped_keys
-        return {*super()._blocked, *live} if live else super()._blocked
+        return busy | (live - stopped), parked | stopped
 
     def _set_aside(self, row: Parked) -> Parked:
-        return replace(row, state="dead", reason=OVERTAKES) if row.key in self._beside.stopped_keys else row
+        return replace(row, state="dead", reason=OVERTAKES) if self._beside.stops(row.key) else row
 
     def _may_fly(self, group: Sequence[int]) -> bool:
         keys = {self._parking.rows[offset].key for offset in group}
@@ -199,7 +196,7 @@ class ReplayLane(Lane):
     def _step(self) -> None:
         super()._step()
         if self._parking.rows and self.beside is not None and not (self.lost or self._stopping):
-            self._give_up_on(self.beside.stopped_keys)
+            self._give_up_behind(self.beside)
         if self._over and not (self._closing or self.lost or self._stopping):
             self._closing = True
             left = [offset for offset, row in self._parking.rows.items() if row.state != "dead"]
@@ -208,10 +205,11 @@ class ReplayLane(Lane):
                 self._close(Commit(lease=self.lease, next=next_, totals=self._commits.totals, unpark=left, closes=True))
             )
 
-    def _give_up_on(self, keys: Collection[str]) -> None:
-        """Records of these keys that were to be tried again would wait for ever: they fail."""
+    def _give_up_behind(self, live: Lane) -> None:
+        """Records that were to be tried again, of keys that have stopped in live work, would wait for ever: they
+        fail."""
         hand, late = self._hand, self._commits.unwritten
-        rows = [row for row in self._parking.rows.values() if row.key in keys and row.state != "dead"]
+        rows = [row for row in self._parking.rows.values() if row.state != "dead" and live.stops(row.key)]
         if not rows or hand.units or hand.flying or any(row.offset in late for row in rows):
             return
         hand.flying.update(row.offset for row in rows)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from bisect import bisect_right
 from collections import deque
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Iterable, Sequence, Set
 from operator import itemgetter
 from typing import Any
 
@@ -239,8 +239,8 @@ class Window:
     def take(
         self,
         most: int,
-        busy: Collection[str],
-        blocked: Collection[str],
+        busy: Set[str],
+        blocked: Set[str],
         *,
         one_per_key: bool = False,
         skip: int = 0,
@@ -260,15 +260,12 @@ class Window:
             return chunk, []
         return self._pick(most, busy, blocked, one_per_key, skip)
 
-    def _untouched(self, busy: Collection[str], blocked: Collection[str]) -> bool:
+    def _untouched(self, busy: Set[str], blocked: Set[str]) -> bool:
         """Whether no record of the first chunk has such a key."""
-        if not (busy or blocked):
-            return True
-        keys = self._pending[0].keys
-        return not any(others and not set(others).isdisjoint(keys) for others in (busy, blocked))
+        return all(others.isdisjoint(self._pending[0].keys) for others in (busy, blocked) if others)
 
     def _pick(
-        self, most: int, busy: Collection[str], blocked: Collection[str], one_per_key: bool, skip: int
+        self, most: int, busy: Set[str], blocked: Set[str], one_per_key: bool, skip: int
     ) -> tuple[Chunk | None, list[Chunk]]:
         behind: list[Chunk] = []
         left: deque[Chunk] = deque()
