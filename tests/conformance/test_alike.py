@@ -103,7 +103,7 @@ class Alike(RuleBasedStateMachine):
         self.names: tuple[dict[str, int], dict[str, int]] = ({}, {})
         self.topics, self.stages, self.source = ["app.t0", "app.t1"], {"app.s0": 0}, "app.feed"
         self.made = 0
-        self.leases: list[Lease] = [Lease("app.s0", 0, "w1", 1)]
+        self.leases: list[Lease] = [Lease("app.s0", 0, "w1", 0)]  # which nobody was ever given
         self.done: dict[Where, set[int]] = {}
         self.firsts: dict[Where, list[int]] = {}
         self.nexts: dict[Where, int] = {}
