@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from typing import NamedTuple
 
+from onward.commit import State
 from onward.errors import InUse
 from onward.units import counted
 
@@ -16,6 +17,26 @@ class Left(NamedTuple):
     partition: int
     outstanding: int
     parked: int
+
+
+def left_of(
+    reading: Iterable[tuple[str, int]],
+    parked: Mapping[tuple[str, int], Mapping[State, int]],
+    outstanding: Callable[[str, int], int],
+) -> list[Left]:
+    """What is left of the stages and partitions that read a topic.
+
+    Args:
+        parked: of any, how many records are parked in each state.
+        outstanding: how many of the topic one has yet to see.
+    """
+    return [Left(stage, at, outstanding(stage, at), sum(parked.get((stage, at), {}).values())) for stage, at in reading]
+
+
+def begun(reading: Collection[tuple[str, int]], partitions: int) -> Iterator[tuple[str, int]]:
+    """What those who read a topic have to begin with, where it gets so many partitions."""
+    for stage in sorted({stage for stage, _ in reading}):
+        yield from ((stage, at) for at in range(partitions) if (stage, at) not in reading)
 
 
 def check(topic: str, left: Iterable[Left], writing: Mapping[str, str], users: Iterable[tuple[str, str]]) -> None:

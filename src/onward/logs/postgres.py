@@ -34,16 +34,13 @@ from onward.logs.postgres_rows import (
     brought_by,
     claim_of,
     commits_of,
-    parked_from,
     replays_from,
-    request_from,
-    run_to,
     seen_of,
-    source_from,
     standing_from,
 )
 from onward.logs.postgres_segments import Segments, begin
 from onward.logs.postgres_tables import PostgresTables
+from onward.logs.rows import parked_from, request_from, run_to, source_from
 from onward.postgres.clock import ServerClock
 from onward.postgres.connection import Connection, Database, ask, rows, run
 from onward.postgres.desk import Desk

@@ -11,24 +11,11 @@ from onward.log import AppSpec, Attempt, Block, Forgetting, Lease, Parked, Repla
 from onward.logs.postgres_forget import forget_rest, forget_some
 from onward.logs.postgres_home import mark_of, refuse
 from onward.logs.postgres_repartition import repartition
-from onward.logs.postgres_rows import (
-    READ,
-    SCHEMA,
-    SQL,
-    attempt_from,
-    blocks_of,
-    claim_of,
-    parked_from,
-    request_row,
-    requests_of,
-    run_from,
-    seen_of,
-    spans_from,
-    spec_from,
-)
-from onward.logs.postgres_survey import ends_of, evidence_of, leases_of, paused_of, sources_of, survey_of
-from onward.logs.postgres_tables import PostgresTables, document_from
+from onward.logs.postgres_rows import READ, SCHEMA, SQL, blocks_of, claim_of, requests_of, seen_of
+from onward.logs.postgres_survey import ahead_by, ends_of, evidence_of, leases_of, paused_of, sources_of, survey_of
+from onward.logs.postgres_tables import PostgresTables
 from onward.logs.postgres_trail import PostgresTrail
+from onward.logs.rows import attempt_from, document_from, parked_from, request_row, run_from, spec_from
 from onward.postgres.clock import ServerClock
 from onward.postgres.connection import Connection, Database, rows, run
 from onward.postgres.desk import Desk
@@ -81,15 +68,12 @@ class PostgresBooks(PostgresTrail):
         def work(connection: Connection) -> tuple[list[AppSpec], list[Backlog]]:
             held = leases_of(connection, now)
             found: dict[str, Backlog] = {}
-            ahead: dict[tuple[str, int], int] = {}
-            for stage, partition, next_, text in rows(connection, SQL.stage_ahead, topics=wanted):
-                done = sum(end - max(first, next_) for first, end in spans_from(text) if end > next_)
-                ahead[stage, partition] = ahead.get((stage, partition), 0) + done
+            ahead = ahead_by(connection, wanted)
             for stage, partition, topic, left, size in rows(connection, SQL.backlog_all, topics=wanted):
                 before = found.get(stage, Backlog(stage, topic, 0, 0, ()))
                 holder = held.get((stage, partition))
                 found[stage] = before._replace(
-                    records=before.records + left - ahead.get((stage, partition), 0),
+                    records=before.records + left - ahead[stage, partition],
                     bytes=before.bytes + size,
                     holders=(*before.holders, *([holder] if holder is not None else ())),
                 )

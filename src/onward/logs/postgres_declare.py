@@ -8,9 +8,10 @@ import msgspec
 
 from onward.errors import GoneTooLong, Refused, Renamed, StartNeeded
 from onward.log import AppSpec, SourceSpec, StageSpec, TopicSpec
-from onward.logs.postgres_rows import SQL, end_of, first_of, spec_from, stands_at
+from onward.logs.postgres_rows import SQL, end_of, first_of, stands_at
 from onward.logs.postgres_segments import table_of
 from onward.logs.postgres_tables import declare_table
+from onward.logs.rows import spec_from
 from onward.postgres.connection import Connection, rows, run
 from onward.shape import fingerprint, writes
 

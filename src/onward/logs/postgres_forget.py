@@ -9,9 +9,10 @@ import msgspec
 
 from onward.forget import check, without, writers
 from onward.log import Forgetting
-from onward.logs.postgres_rows import SQL, spec_from, stands_at
+from onward.logs.postgres_rows import SQL, stands_at
 from onward.logs.postgres_segments import table_of
 from onward.logs.postgres_users import users_of
+from onward.logs.rows import spec_from
 from onward.postgres.connection import Connection, rows, run
 from onward.units import instant_text
 

@@ -15,8 +15,9 @@ import msgspec
 
 from onward.claim import stage_of
 from onward.log import OVERLAP, Span
-from onward.logs.postgres_rows import SQL, first_of, spans_from, stands_at
+from onward.logs.postgres_rows import SQL, first_of, stands_at
 from onward.logs.postgres_segments import COLUMNS, kept, show, table_of
+from onward.logs.rows import spans_from
 from onward.postgres.connection import Connection, rows, run
 from onward.span import merged
 from onward.units import instant, instant_text

@@ -1,20 +1,20 @@
-"""Rows of the PostgreSQL store as values, and values as rows."""
+"""What rows of a PostgreSQL store say, and values as its columns."""
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import msgspec
 
 from onward.claim import stage_of
-from onward.commit import Answer, Mark
-from onward.log import AppSpec, Attempt, Block, Claim, Lease, Parked, Range, Replay, Request, SourceState, Span, Totals
+from onward.commit import Mark
+from onward.log import Attempt, Block, Claim, Lease, Parked, Range, Replay, Request, SourceState, Span, Totals
+from onward.logs.rows import Row, ahead_from, parked_from, replay_from, request_from, source_from, totals_from
+from onward.logs.rows import answer_row as answer_row
+from onward.logs.rows import source_to as source_to
 from onward.postgres.connection import Connection, rows
 from onward.sql import Statements
-from onward.survey import Stored
-from onward.task_run import TaskRun
 from onward.units import instant_text
 
 SQL = Statements("postgres")
@@ -24,16 +24,6 @@ READ = SQL.block_read.format(blocks="onward.block")
 
 AT_FIRST = 16
 """So many blocks are read by the first statement; there are few where they are large."""
-
-Row = tuple[Any, ...]
-
-_spans = msgspec.json.Decoder(list[Span])
-_drops = msgspec.json.Decoder(list[tuple[str, list[Span]]])
-_totals = msgspec.json.Decoder(Totals)
-spans_from = _spans.decode
-totals_from = _totals.decode
-drops_from = _drops.decode
-spec_from = msgspec.json.Decoder(AppSpec).decode
 
 
 def end_of(connection: Connection, topic: str, partition: int) -> int:
@@ -85,7 +75,7 @@ def brought_by(source: SourceState) -> int:
 def ahead_of(connection: Connection, stage: str, partition: int, next_: int) -> list[Span]:
     """What a stage has finished beyond `next`, ascending."""
     found = rows(connection, SQL.progress_ahead, stage=stage, partition=partition, next=next_)
-    return sorted((max(a, next_), b) for (text,) in found for a, b in spans_from(text) if b > next_)
+    return ahead_from(found, next_)
 
 
 def claim_of(connection: Connection, lease: Lease) -> Claim:
@@ -108,21 +98,6 @@ def claim_of(connection: Connection, lease: Lease) -> Claim:
 def _incarnation(connection: Connection, stage: str, partition: int) -> str:
     found = rows(connection, SQL.incarnation_of, stage=stage, partition=partition)
     return str(found[0][0]) if found else ""
-
-
-def replay_from(row: Row, ranges: Sequence[Range]) -> Replay:
-    number, stage, key, rate, same_id, by, at, cancelled = row
-    return Replay(
-        stage=stage,
-        ranges=tuple(ranges),
-        key=key,
-        rate=rate,
-        same_id=same_id,
-        by=by,
-        at=at,
-        number=number,
-        cancelled=cancelled is not None,
-    )
 
 
 def replays_open(connection: Connection) -> list[Replay]:
@@ -183,25 +158,6 @@ def seen_of(connection: Connection, stage: str, partition: int, marks: Sequence[
     return {mark: offset for mark, offset in rows(connection, SQL.seen_get, **bound)}
 
 
-def parked_from(row: Row) -> Parked:
-    offset, key, state, due, attempts, since, error, reason, batch, approved, *copy = row
-    entry, nonce = copy or (b"", "")
-    return Parked(
-        offset=offset,
-        key=key,
-        state=state,
-        due=due,
-        attempts=attempts,
-        since=since,
-        error=error,
-        reason=reason,
-        batch=batch,
-        approved=approved,
-        entry=entry,
-        nonce=nonce,
-    )
-
-
 def parked_columns(parked: Sequence[Parked]) -> dict[str, list[Any]]:
     """Rows as one list per column, so that many are written by one statement."""
     return {
@@ -218,10 +174,6 @@ def parked_columns(parked: Sequence[Parked]) -> dict[str, list[Any]]:
         "nonces": [row.nonce for row in parked],
         "entries": [row.entry.decode() for row in parked],
     }
-
-
-def attempt_from(row: Row) -> Attempt:
-    return Attempt(*row)
 
 
 def attempt_columns(attempts: Sequence[Attempt]) -> dict[str, list[Any]]:
@@ -242,76 +194,4 @@ def mark_columns(marks: Sequence[Mark]) -> dict[str, list[Any]]:
         "marks": list(last),
         "offsets": [mark.offset for mark in last.values()],
         "ats": [instant_text(mark.at) for mark in last.values()],
-    }
-
-
-def request_from(row: Row) -> Request:
-    id_, stage, partition, action, match, by, at, value = row
-    return Request(id_, stage, partition, action, json.loads(match), by, at, value)
-
-
-def request_row(request: Request) -> dict[str, Any]:
-    row = request._asdict() | {"match": json.dumps(request.match), "at": instant_text(request.at)}
-    del row["id"]
-    return row
-
-
-def answer_row(answer: Answer, now: str) -> dict[str, Any]:
-    id_, result, offsets = Answer(*answer)
-    spans = msgspec.json.encode(offsets).decode() if offsets else None
-    return {"id": id_, "done": now, "result": result, "offsets": spans}
-
-
-def stored_from(row: Row) -> Stored:
-    topic, partition, offset, count, nonce, entries, written, maker = row
-    return Stored(topic, partition, Block(offset, count, entries, nonce), written, maker)
-
-
-def source_from(found: Sequence[Row]) -> SourceState:
-    if not found:
-        return SourceState()
-    cursor, emitted, last_run, next_run, state = found[0]
-    return SourceState(
-        cursor=None if cursor is None else cursor.encode(),
-        emitted=msgspec.json.decode(emitted, type=dict[str, int]),
-        last_run=last_run,
-        next_run=next_run,
-        state=state,
-    )
-
-
-def source_to(state: SourceState) -> dict[str, Any]:
-    return {
-        "cursor": None if state.cursor is None else state.cursor.decode(),
-        "emitted": msgspec.json.encode(state.emitted).decode(),
-        "last_run": None if state.last_run is None else instant_text(state.last_run),
-        "next_run": None if state.next_run is None else instant_text(state.next_run),
-        "state": state.state,
-    }
-
-
-def run_from(row: Row) -> TaskRun:
-    id_, task, by, process, started, ended, arguments, outcome, error, result, output = row
-    return TaskRun(
-        task=task,
-        by=by,
-        process=process,
-        started=started,
-        arguments=arguments.encode(),
-        id=id_,
-        ended=ended,
-        outcome=outcome,
-        error=error,
-        result=None if result is None else result.encode(),
-        output=output,
-    )
-
-
-def run_to(run: TaskRun) -> dict[str, Any]:
-    return {
-        **msgspec.structs.asdict(run),
-        "started": instant_text(run.started),
-        "ended": None if run.ended is None else instant_text(run.ended),
-        "arguments": run.arguments.decode(),
-        "result": None if run.result is None else run.result.decode(),
     }

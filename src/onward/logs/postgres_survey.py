@@ -2,42 +2,29 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from functools import partial
 
 from onward import process
-from onward.log import BlockRow, PartitionFacts, Range, SourceState, State, Survey, Totals
+from onward.log import BlockRow, PartitionFacts, SourceState, Survey, Totals
 from onward.logs.postgres_life import folded_of
-from onward.logs.postgres_rows import (
-    SQL,
-    ahead_of,
-    replay_from,
-    source_from,
-    spans_from,
-    spec_from,
-    stands_at,
-    totals_from,
-)
+from onward.logs.postgres_rows import SQL, ahead_of, stands_at
 from onward.logs.postgres_trail import retained_of
+from onward.logs.rows import Counts, counts_from, replay_facts, source_from, spans_from, spec_from, totals_from
 from onward.postgres.connection import Connection, rows
 from onward.span import length
 from onward.survey import Evidence, Held, Paused, ReplayFacts, TopicFacts, parts_of
 from onward.units import instant_text
-
-Parts = dict[tuple[str, int], dict[State, int]]
 
 
 def survey_of(connection: Connection, now: float, recent: float) -> Survey:
     """See `onward.log.Looking.survey`."""
     apps = [spec_from(text) for _, text in rows(connection, SQL.app_all)]
     held = leases_of(connection, now)
-    parked: Parts = {}
-    for stage, partition, state, count in rows(connection, SQL.parked_count):
-        parked.setdefault((stage, partition), {})[state] = count
+    parked = counts_from(rows(connection, SQL.parked_count))
     ends = ends_of(connection)
-    ahead: dict[tuple[str, int], int] = {}
-    for stage, partition, next_, text in rows(connection, SQL.stage_ahead, topics=None):
-        done = sum(end - max(first, next_) for first, end in spans_from(text) if end > next_)
-        ahead[stage, partition] = ahead.get((stage, partition), 0) + done
+    ahead = ahead_by(connection, None)
     since = instant_text(now - recent) if recent else None
     stages = [
         PartitionFacts(
@@ -47,7 +34,7 @@ def survey_of(connection: Connection, now: float, recent: float) -> Survey:
             begins=begins,
             end=ends[topic][partition],
             next=next_,
-            ahead=ahead.get((stage, partition), 0),
+            ahead=ahead[stage, partition],
             totals=Totals() if totals is None else totals_from(totals),
             parked=parked.get((stage, partition), {}),
             recent=count,
@@ -92,6 +79,14 @@ def ends_of(connection: Connection) -> dict[str, list[int]]:
     return found
 
 
+def ahead_by(connection: Connection, topics: Sequence[str] | None) -> Counter[tuple[str, int]]:
+    """By stage and partition, of these topics or of all, how many records are finished beyond `next`."""
+    found: Counter[tuple[str, int]] = Counter()
+    for stage, partition, next_, text in rows(connection, SQL.stage_ahead, topics=topics):
+        found[stage, partition] += sum(end - max(first, next_) for first, end in spans_from(text) if end > next_)
+    return found
+
+
 def leases_of(connection: Connection, now: float) -> dict[tuple[str, int], Held]:
     found = {}
     for stage, partition, worker, until, state in rows(connection, SQL.lease_all):
@@ -108,29 +103,9 @@ def sources_of(connection: Connection) -> dict[str, SourceState]:
     return {name: source_from([tuple(row)]) for name, *row in rows(connection, SQL.source_all)}
 
 
-def _replays(connection: Connection, topics: Mapping[str, str], parked: Parts) -> list[ReplayFacts]:
-    found = []
-    for row in rows(connection, SQL.replay_all):
-        ranges = rows(connection, SQL.replay_ranges, number=row[0])
-        replay = replay_from(row, [Range(*range_) for *range_, _ in ranges])
-        parts = []
-        for partition, first, end, _ in replay.ranges:
-            next_, totals = stands_at(connection, replay.name, partition)
-            next_ = max(next_, first)
-            parts.append(
-                PartitionFacts(
-                    stage=replay.name,
-                    topic=topics.get(replay.stage, ""),
-                    partition=partition,
-                    begins=first,
-                    end=end,
-                    next=next_,
-                    ahead=length(ahead_of(connection, replay.name, partition, next_)),
-                    totals=totals,
-                    parked=parked.get((replay.name, partition), {}),
-                    recent=0,
-                    holder=None,
-                )
-            )
-        found.append(ReplayFacts(replay, parts, [range_[0] for range_ in ranges if range_[-1] is not None]))
-    return found
+def _replays(connection: Connection, topics: Mapping[str, str], parked: Counts) -> list[ReplayFacts]:
+    stands, ahead = partial(stands_at, connection), partial(ahead_of, connection)
+    return [
+        replay_facts(row, rows(connection, SQL.replay_ranges, number=row[0]), topics, parked, stands, ahead)
+        for row in rows(connection, SQL.replay_all)
+    ]

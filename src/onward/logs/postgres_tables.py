@@ -15,6 +15,7 @@ from onward.document import Document, Edit, Field, Query, Scalar, rank, value_of
 from onward.errors import Conflict, Refused
 from onward.log import TableSpec
 from onward.logs.postgres_rows import SQL
+from onward.logs.rows import document_from, edit_from
 from onward.postgres.connection import Connection, rows, run
 from onward.postgres.desk import Desk
 from onward.units import instant_text
@@ -124,16 +125,6 @@ def place_of(value: Scalar) -> Place:
     if value is None:
         return NOTHING, Decimal(0), ""
     return (TEXT, Decimal(0), value[:CUT]) if isinstance(value, str) else (NUMBER, Decimal(value), "")
-
-
-def document_from(row: Any) -> Document:
-    table, key, version, state, value, at = row
-    return Document(table, key, version, state, None if value is None else value.encode(), at)
-
-
-def edit_from(row: Any) -> Edit:
-    table, key, version, action, state, value, at, by, origin = row
-    return Edit(table, key, version, action, state, None if value is None else value.encode(), at, by, origin)
 
 
 def _ends(query: Query, field: Field) -> tuple[Place, Place]:

@@ -3,22 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
 
 from onward.codec import key_mark, may_hold
-from onward.logs.postgres_rows import (
-    SQL,
-    attempt_from,
-    drops_from,
-    parked_from,
-    request_from,
-    spans_from,
-    stands_at,
-    stored_from,
-)
+from onward.logs.postgres_rows import SQL, stands_at
+from onward.logs.rows import attempt_from, carried_out_from, done_from, parked_from, stored_from
 from onward.postgres.connection import Connection, rows
 from onward.postgres.desk import Desk
-from onward.span import holds
 from onward.survey import Fate, Retained, Spot, Stored
 
 LOOKED = 2_000
@@ -69,7 +59,8 @@ def retained_of(connection: Connection) -> dict[tuple[str, int], Retained]:
 def _fate(connection: Connection, stage: str, partition: int, offset: int) -> Fate:
     bound = {"stage": stage, "partition": partition, "offset": offset}
     parked = [parked_from(row) for row in rows(connection, SQL.parked_get, **bound)]
-    done, at, dropped = _done(connection, bound) if not parked else (False, None, None)
+    found = rows(connection, SQL.progress_of, **bound) if not parked else []
+    done, at, dropped = done_from(found, offset)
     if not (done or parked):
         begin = rows(connection, SQL.begin_get, stage=stage, partition=partition)
         next_, _ = stands_at(connection, stage, partition)
@@ -80,17 +71,5 @@ def _fate(connection: Connection, stage: str, partition: int, offset: int) -> Fa
         dropped=dropped,
         parked=parked[0] if parked else None,
         attempts=[attempt_from(row) for row in rows(connection, SQL.attempt_list, **bound)],
-        requests=[
-            (request_from(tuple(request)), done, result)
-            for *request, done, result in rows(connection, SQL.request_of, **bound)
-        ],
+        requests=[carried_out_from(row) for row in rows(connection, SQL.request_of, **bound)],
     )
-
-
-def _done(connection: Connection, bound: dict[str, Any]) -> tuple[bool, float | None, str | None]:
-    offset = bound["offset"]
-    for written, finished, dropped in rows(connection, SQL.progress_of, **bound):
-        if holds(spans_from(finished), offset):
-            drops = drops_from(dropped) if dropped is not None else ()
-            return True, written, next((reason for reason, spans in drops if holds(spans, offset)), None)
-    return False, None, None

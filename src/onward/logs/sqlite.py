@@ -24,25 +24,22 @@ from onward.clock import Clock, SystemClock
 from onward.errors import AlreadyCommitted, LeaseLost, OtherPartitions, Refused
 from onward.limit import Seat, granted
 from onward.log import MEETING, QUICK, Append, AppSpec, Block, Claim, Commit, Lease, Parked
+from onward.logs.rows import answer_row, parked_from, run_to, source_to
 from onward.logs.sqlite_declare import declare
 from onward.logs.sqlite_home import prepare, refuse
 from onward.logs.sqlite_life import fold, old_of, retain
 from onward.logs.sqlite_rows import (
     SQL,
-    answer_row,
     attempt_rows,
     blocks_of,
     claim_of,
     end_of,
     mark_rows,
-    parked_from,
     parked_rows,
     ports_of,
     replays_open,
     requests_of,
-    run_to,
     seen_of,
-    source_to,
     stands_at,
 )
 from onward.logs.sqlite_tables import SQLiteTables, write_edits

@@ -10,7 +10,6 @@ from typing import TypeVar
 
 import apsw
 
-from onward import process
 from onward.carry import Mark
 from onward.clock import Clock, SystemClock
 from onward.document import Document
@@ -23,60 +22,48 @@ from onward.log import (
     Forgetting,
     Lease,
     Parked,
-    PartitionFacts,
-    Range,
     Replay,
     Request,
-    SourceState,
-    State,
     Survey,
+)
+from onward.logs.rows import (
+    attempt_from,
+    document_from,
+    parked_from,
+    request_row,
+    run_from,
+    spec_from,
 )
 from onward.logs.sqlite_forget import forget_rest, forget_some
 from onward.logs.sqlite_home import mark_of, refuse
-from onward.logs.sqlite_life import folded_of
 from onward.logs.sqlite_repartition import repartition
 from onward.logs.sqlite_rows import (
     SCHEMA,
     SQL,
-    ahead_of,
-    attempt_from,
     blocks_of,
     claim_of,
     end_of,
     first_of,
     left_of,
-    parked_from,
     ports_of,
-    replay_from,
-    request_row,
     requests_of,
-    run_from,
     seen_of,
-    source_from,
-    spans_from,
-    spec_from,
-    stands_at,
 )
-from onward.logs.sqlite_tables import SQLiteTables, document_from
-from onward.logs.sqlite_trail import SQLiteTrail, retained_of
-from onward.span import length
+from onward.logs.sqlite_survey import evidence_of, leases_of, paused_of, sources_of, survey_of
+from onward.logs.sqlite_tables import SQLiteTables
+from onward.logs.sqlite_trail import SQLiteTrail
 from onward.sqlite.connection import File, away, path_of, rows
 from onward.sqlite.hints import tell
 from onward.sqlite.turn import Turn
 from onward.survey import (
     Backlog,
     Evidence,
-    Held,
-    Paused,
-    ReplayFacts,
     StageStanding,
     Standing,
-    TopicFacts,
     TopicStanding,
-    parts_of,
 )
 from onward.task_run import TaskRun
-from onward.units import instant, instant_text
+from onward.units import instant_text
 
 T = TypeVar("T")
 
@@ -103,32 +90,18 @@ class SQLiteBooks(SQLiteTrail):
             raise
 
     async def survey(self, recent: float = 60.0) -> Survey:
-        return await self._look(lambda connection: self._survey(connection, recent))
+        now = self._clock.now()
+        return await self._look(lambda connection: survey_of(connection, now, recent))
 
     async def evidence(self) -> tuple[Survey, Sequence[Evidence], Sequence[BlockRow]]:
-        def work(connection: apsw.Connection) -> tuple[Survey, list[Evidence], list[BlockRow]]:
-            survey = self._survey(connection, 0.0)
-            missing = rows(connection, SQL.progress_missing)[0][0]
-            survey = survey._replace(missing=missing, retained=retained_of(connection))
-            found = []
-            for facts in (*survey.stages, *parts_of(survey.replays)):
-                bound = {"stage": facts.stage, "partition": facts.partition}
-                finished = [
-                    span for (text,) in rows(connection, SQL.progress_finished, **bound) for span in spans_from(text)
-                ]
-                folded = folded_of(connection, facts.stage, facts.partition)
-                counted = rows(connection, SQL.statistic_count, **bound)[0][0]
-                parked = [(offset, key, state) for offset, key, state in rows(connection, SQL.parked_facts, **bound)]
-                found.append(Evidence(facts, sorted([*folded, *finished]), parked, counted - length(folded)))
-            return survey, found, [BlockRow(*row[:4], bool(row[4])) for row in rows(connection, SQL.block_rows)]
-
-        return await self._look(work)
+        now = self._clock.now()
+        return await self._look(lambda connection: evidence_of(connection, now))
 
     async def backlogs(self, topics: Iterable[str]) -> tuple[Sequence[AppSpec], Sequence[Backlog]]:
-        wanted = set(topics)
+        wanted, now = set(topics), self._clock.now()
 
         def work(connection: apsw.Connection) -> tuple[list[AppSpec], list[Backlog]]:
-            held = self._leases(connection)
+            held = leases_of(connection, now)
             found: dict[str, Backlog] = {}
             for stage, partition, topic, _ in rows(connection, SQL.begin_all):
                 if topic not in wanted:
@@ -165,7 +138,7 @@ class SQLiteBooks(SQLiteTrail):
             asked = [request for name in {name for name, _ in stages} for request in requests_of(connection, name)]
             apps = [spec_from(text) for _, text in rows(connection, SQL.app_all)]
             asked = sorted(asked, key=lambda request: request.id)
-            return Standing(apps, topics, stages, self._sources(connection), asked, self._paused(connection))
+            return Standing(apps, topics, stages, sources_of(connection), asked, paused_of(connection))
 
         return await self._look(work)
 
@@ -317,104 +290,3 @@ class SQLiteBooks(SQLiteTrail):
             return await asyncio.get_running_loop().run_in_executor(self._one, in_snapshot)
         except apsw.Error as error:
             raise away(error, self.url) from error
-
-    def _survey(self, connection: apsw.Connection, recent: float) -> Survey:
-        apps = [spec_from(text) for _, text in rows(connection, SQL.app_all)]
-        held = self._leases(connection)
-        parked: dict[tuple[str, int], dict[State, int]] = {}
-        for stage, partition, state, count in rows(connection, SQL.parked_count):
-            parked.setdefault((stage, partition), {})[state] = count
-        stages = [
-            self._facts(
-                connection, stage, topic, partition, begins,
-                parked.get((stage, partition), {}), held.get((stage, partition)), recent,
-            )
-            for stage, partition, topic, begins in rows(connection, SQL.begin_all)
-        ]  # fmt: skip
-        topics = {facts.stage: facts.topic for facts in stages}
-        return Survey(
-            apps, stages, self._topics(connection), self._sources(connection), list(held.values()),
-            gone={name: instant(since) for name, since in rows(connection, SQL.gone_all)},
-            paused=self._paused(connection),
-            replays=self._replays(connection, topics, parked),
-        )  # fmt: skip
-
-    def _replays(
-        self, connection: apsw.Connection, topics: Mapping[str, str], parked: Mapping[tuple[str, int], dict[State, int]]
-    ) -> list[ReplayFacts]:
-        found = []
-        for row in rows(connection, SQL.replay_all):
-            ranges = rows(connection, SQL.replay_ranges, number=row[0])
-            replay = replay_from(row, [Range(*range_) for *range_, _ in ranges])
-            parts = []
-            for partition, first, end, _ in replay.ranges:
-                next_, totals = stands_at(connection, replay.name, partition)
-                parts.append(
-                    PartitionFacts(
-                        stage=replay.name,
-                        topic=topics.get(replay.stage, ""),
-                        partition=partition,
-                        begins=first,
-                        end=end,
-                        next=max(next_, first),
-                        ahead=length(ahead_of(connection, replay.name, partition, max(next_, first))),
-                        totals=totals,
-                        parked=parked.get((replay.name, partition), {}),
-                        recent=0,
-                        holder=None,
-                    )
-                )
-            found.append(ReplayFacts(replay, parts, [range_[0] for range_ in ranges if range_[-1] is not None]))
-        return found
-
-    def _facts(
-        self,
-        connection: apsw.Connection,
-        stage: str,
-        topic: str,
-        partition: int,
-        begins: int,
-        parked: dict[State, int],
-        holder: Held | None,
-        recent: float,
-    ) -> PartitionFacts:
-        bound = {"stage": stage, "partition": partition}
-        next_, totals = stands_at(connection, stage, partition)
-        count = 0
-        if recent:
-            since = instant_text(self._clock.now() - recent)
-            count = int(rows(connection, SQL.progress_recent, **bound, since=since)[0][0] or 0)
-        return PartitionFacts(
-            stage=stage,
-            topic=topic,
-            partition=partition,
-            begins=begins,
-            end=end_of(connection, topic, partition),
-            next=next_,
-            ahead=length(ahead_of(connection, stage, partition, next_)),
-            totals=totals,
-            parked=parked,
-            recent=count,
-            holder=holder,
-        )
-
-    def _leases(self, connection: apsw.Connection) -> dict[tuple[str, int], Held]:
-        now = instant_text(self._clock.now())
-        found = {}
-        for stage, partition, worker, until, state in rows(connection, SQL.lease_all):
-            live = until > now and not process.is_dead(worker)
-            found[stage, partition] = Held(stage, partition, worker, state, live)
-        return found
-
-    def _topics(self, connection: apsw.Connection) -> list[TopicFacts]:
-        found = []
-        for name, partitions, held, put, forgotten, records, size in rows(connection, SQL.topic_facts):
-            ends = sum(end_of(connection, name, partition) for partition in range(max(partitions, held)))
-            found.append(TopicFacts(name, partitions, records, size, put, ends, forgotten, held))
-        return found
-
-    def _paused(self, connection: apsw.Connection) -> dict[str, Paused]:
-        return {name: Paused(by, instant(since)) for name, by, since in rows(connection, SQL.pause_all)}
-
-    def _sources(self, connection: apsw.Connection) -> dict[str, SourceState]:
-        return {name: source_from([tuple(row)]) for name, *row in rows(connection, SQL.source_all)}

@@ -9,7 +9,8 @@ import msgspec
 
 from onward.errors import GoneTooLong, Refused, Renamed, StartNeeded
 from onward.log import AppSpec, SourceSpec, StageSpec, TopicSpec
-from onward.logs.sqlite_rows import SQL, end_of, first_of, spec_from, stands_at
+from onward.logs.rows import spec_from
+from onward.logs.sqlite_rows import SQL, end_of, first_of, stands_at
 from onward.logs.sqlite_tables import declare_table
 from onward.shape import fingerprint, writes
 from onward.sqlite.connection import rows

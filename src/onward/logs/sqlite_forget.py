@@ -10,7 +10,8 @@ import msgspec
 
 from onward.forget import check, without, writers
 from onward.log import Forgetting
-from onward.logs.sqlite_rows import SQL, spec_from, stands_at
+from onward.logs.rows import spec_from
+from onward.logs.sqlite_rows import SQL, stands_at
 from onward.logs.sqlite_users import users_of
 from onward.sqlite.connection import rows
 

@@ -12,7 +12,8 @@ import msgspec
 
 from onward.claim import stage_of
 from onward.log import OVERLAP, Span
-from onward.logs.sqlite_rows import SQL, first_of, spans_from, stands_at
+from onward.logs.rows import spans_from
+from onward.logs.sqlite_rows import SQL, first_of, stands_at
 from onward.span import merged
 from onward.sqlite.connection import rows
 from onward.units import instant, instant_text

@@ -1,35 +1,22 @@
-"""Rows of the SQLite store as values, and values as rows."""
+"""What rows of a SQLite store say, and values as its columns."""
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
-from typing import Any
 
 import apsw
 import msgspec
 
 from onward.claim import stage_of
-from onward.commit import Answer, Mark
-from onward.log import AppSpec, Attempt, Block, Claim, Lease, Parked, Range, Replay, Request, SourceState, Span, Totals
+from onward.commit import Mark
+from onward.log import Attempt, Block, Claim, Lease, Parked, Range, Replay, Request, Span, Totals
+from onward.logs.rows import Row, ahead_from, parked_from, replay_from, request_from, source_from, totals_from
 from onward.sql import Statements
 from onward.sqlite.connection import rows
-from onward.survey import Stored
-from onward.task_run import TaskRun
-from onward.units import instant, instant_text
+from onward.units import instant_text
 
 SQL = Statements("sqlite")
 SCHEMA = len(SQL.migrations)
-
-Row = tuple[Any, ...]
-
-_spans = msgspec.json.Decoder(list[Span])
-_drops = msgspec.json.Decoder(list[tuple[str, list[Span]]])
-_totals = msgspec.json.Decoder(Totals)
-spans_from = _spans.decode
-totals_from = _totals.decode
-drops_from = _drops.decode
-spec_from = msgspec.json.Decoder(AppSpec).decode
 
 
 def end_of(connection: apsw.Connection, topic: str, partition: int) -> int:
@@ -55,7 +42,7 @@ def stands_at(connection: apsw.Connection, stage: str, partition: int) -> tuple[
 def ahead_of(connection: apsw.Connection, stage: str, partition: int, next_: int) -> list[Span]:
     """What a stage has finished beyond `next`, ascending."""
     found = rows(connection, SQL.progress_ahead, stage=stage, partition=partition, next=next_)
-    return sorted((max(a, next_), b) for (text,) in found for a, b in spans_from(text) if b > next_)
+    return ahead_from(found, next_)
 
 
 def left_of(connection: apsw.Connection, stage: str, topic: str, partition: int) -> tuple[int, int]:
@@ -88,21 +75,6 @@ def claim_of(connection: apsw.Connection, lease: Lease) -> Claim:
 def _incarnation(connection: apsw.Connection, stage: str, partition: int) -> str:
     found = rows(connection, SQL.incarnation_of, stage=stage, partition=partition)
     return str(found[0][0]) if found else ""
-
-
-def replay_from(row: Row, ranges: Sequence[Range]) -> Replay:
-    number, stage, key, rate, same_id, by, at, cancelled = row
-    return Replay(
-        stage=stage,
-        ranges=tuple(ranges),
-        key=key,
-        rate=rate,
-        same_id=bool(same_id),
-        by=by,
-        at=instant(at),
-        number=number,
-        cancelled=cancelled is not None,
-    )
 
 
 def replays_open(connection: apsw.Connection) -> list[Replay]:
@@ -156,25 +128,6 @@ def ports_of(connection: apsw.Connection, but: str) -> list[int]:
     return [port for name, port, _, _ in found if port and name != but]
 
 
-def parked_from(row: Row) -> Parked:
-    offset, key, state, due, attempts, since, error, reason, batch, approved, *copy = row
-    entry, nonce = copy or (b"", "")
-    return Parked(
-        offset=offset,
-        key=key,
-        state=state,
-        due=instant(due),
-        attempts=attempts,
-        since=instant(since),
-        error=error,
-        reason=reason,
-        batch=batch,
-        approved=bool(approved),
-        entry=entry,
-        nonce=nonce,
-    )
-
-
 def parked_rows(parked: Sequence[Parked]) -> str:
     """Rows as one JSON text, so that many are written by one statement."""
     return _json(
@@ -198,11 +151,6 @@ def parked_rows(parked: Sequence[Parked]) -> str:
     )
 
 
-def attempt_from(row: Row) -> Attempt:
-    offset, number, at, *rest = row
-    return Attempt(offset, number, instant(at), *rest)
-
-
 def attempt_rows(attempts: Sequence[Attempt]) -> str:
     return _json([(row.offset, row.number, instant_text(row.at), *row[3:]) for row in attempts])
 
@@ -213,75 +161,3 @@ def mark_rows(marks: Sequence[Mark]) -> str:
 
 def _json(rows_: Sequence[Row]) -> str:
     return msgspec.json.encode(rows_).decode()
-
-
-def request_from(row: Row) -> Request:
-    id_, stage, partition, action, match, by, at, value = row
-    return Request(id_, stage, partition, action, json.loads(match), by, instant(at), value)
-
-
-def request_row(request: Request) -> dict[str, Any]:
-    row = request._asdict() | {"match": json.dumps(request.match), "at": instant_text(request.at)}
-    del row["id"]
-    return row
-
-
-def answer_row(answer: Answer, now: str) -> dict[str, Any]:
-    id_, result, offsets = Answer(*answer)
-    return {"id": id_, "done": now, "result": result, "offsets": _json(offsets) if offsets else None}
-
-
-def stored_from(row: Row) -> Stored:
-    topic, partition, offset, count, nonce, entries, written, maker = row
-    return Stored(topic, partition, Block(offset, count, entries, nonce), instant(written), maker)
-
-
-def source_from(found: Sequence[Row]) -> SourceState:
-    if not found:
-        return SourceState()
-    cursor, emitted, last_run, next_run, state = found[0]
-    return SourceState(
-        cursor=None if cursor is None else cursor.encode(),
-        emitted=msgspec.json.decode(emitted, type=dict[str, int]),
-        last_run=last_run and instant(last_run),
-        next_run=next_run and instant(next_run),
-        state=state,
-    )
-
-
-def source_to(state: SourceState) -> dict[str, Any]:
-    return {
-        "cursor": None if state.cursor is None else state.cursor.decode(),
-        "emitted": msgspec.json.encode(state.emitted).decode(),
-        "last_run": None if state.last_run is None else instant_text(state.last_run),
-        "next_run": None if state.next_run is None else instant_text(state.next_run),
-        "state": state.state,
-    }
-
-
-def run_from(row: Row) -> TaskRun:
-    id_, task, by, process, started, ended, arguments, outcome, error, result, output = row
-    return TaskRun(
-        task=task,
-        by=by,
-        process=process,
-        started=instant(started),
-        arguments=arguments.encode(),
-        id=id_,
-        ended=ended and instant(ended),
-        outcome=outcome,
-        error=error,
-        result=None if result is None else result.encode(),
-        output=output,
-    )
-
-
-def run_to(run: TaskRun) -> dict[str, Any]:
-    return {
-        **msgspec.structs.asdict(run),
-        "id": run.id or None,
-        "started": instant_text(run.started),
-        "ended": None if run.ended is None else instant_text(run.ended),
-        "arguments": run.arguments.decode(),
-        "result": None if run.result is None else run.result.decode(),
-    }

@@ -15,9 +15,10 @@ from onward.changes import firsts
 from onward.document import Condition, Document, Edit, Field, Query
 from onward.errors import Conflict, Refused
 from onward.log import TableSpec
+from onward.logs.rows import document_from, edit_from
 from onward.logs.sqlite_rows import SQL
 from onward.sqlite.connection import File, away, rows
-from onward.units import instant, instant_text
+from onward.units import instant_text
 
 PARTS = ("document_table", "document", "document_history", "document_entry")
 
@@ -105,17 +106,6 @@ def find(connection: apsw.Connection, query: Query) -> list[Document]:
     if statement == SQL.document_by_none:  # all are alike there, in the order of their keys
         return query.arranged(map(document_from, candidates))
     return list(_up_to(query, candidates))
-
-
-def document_from(row: Any) -> Document:
-    table, key, version, state, value, at = row
-    return Document(table, key, version, state, None if value is None else value.encode(), instant(at))
-
-
-def edit_from(row: Any) -> Edit:
-    table, key, version, action, state, value, at, by, origin = row
-    text = None if value is None else value.encode()
-    return Edit(table, key, version, action, state, text, instant(at), by, origin)
 
 
 def _up_to(query: Query, candidates: Iterable[Any]) -> Iterator[Document]:

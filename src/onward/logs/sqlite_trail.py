@@ -8,21 +8,10 @@ from typing import TypeVar
 import apsw
 
 from onward.codec import may_hold
-from onward.logs.sqlite_rows import (
-    SQL,
-    Row,
-    attempt_from,
-    drops_from,
-    parked_from,
-    request_from,
-    spans_from,
-    stands_at,
-    stored_from,
-)
-from onward.span import holds
+from onward.logs.rows import attempt_from, carried_out_from, done_from, parked_from, stored_from
+from onward.logs.sqlite_rows import SQL, stands_at
 from onward.sqlite.connection import rows
 from onward.survey import Fate, Retained, Spot, Stored
-from onward.units import instant
 
 T = TypeVar("T")
 
@@ -72,7 +61,8 @@ def retained_of(connection: apsw.Connection) -> dict[tuple[str, int], Retained]:
 def _fate(connection: apsw.Connection, stage: str, partition: int, offset: int) -> Fate:
     bound = {"stage": stage, "partition": partition, "offset": offset}
     parked = [parked_from(row) for row in rows(connection, SQL.parked_get, **bound)]
-    done, at, dropped = _done(connection, bound) if not parked else (False, None, None)
+    found = rows(connection, SQL.progress_of, **bound) if not parked else []
+    done, at, dropped = done_from((row for _, *row in found), offset)
     if not (done or parked):
         begin = rows(connection, SQL.begin_get, stage=stage, partition=partition)
         next_, _ = stands_at(connection, stage, partition)
@@ -83,19 +73,5 @@ def _fate(connection: apsw.Connection, stage: str, partition: int, offset: int) 
         dropped=dropped,
         parked=parked[0] if parked else None,
         attempts=[attempt_from(row) for row in rows(connection, SQL.attempt_list, **bound)],
-        requests=[_carried_out(row) for row in rows(connection, SQL.request_of, **bound)],
+        requests=[carried_out_from(row) for row in rows(connection, SQL.request_of, **bound)],
     )
-
-
-def _done(connection: apsw.Connection, bound: dict[str, object]) -> tuple[bool, float | None, str | None]:
-    offset = bound["offset"]
-    for _, written, finished, dropped in rows(connection, SQL.progress_of, **bound):
-        if holds(spans_from(finished), offset):
-            drops = drops_from(dropped) if dropped is not None else ()
-            return True, instant(written), next((reason for reason, spans in drops if holds(spans, offset)), None)
-    return False, None, None
-
-
-def _carried_out(row: Row) -> tuple[object, float, str]:
-    *request, done, result = row
-    return request_from(tuple(request)), instant(done), result
