@@ -20,7 +20,7 @@ from onward import databases, stores
 from onward.app import App
 from onward.config import Config
 from onward.declaration import spec_of
-from onward.errors import OnwardError, StoreNotFound
+from onward.errors import OnwardError, PartitionsDiffer, StartNeeded, StoreNotFound, TopicDiffers
 from onward.failure import kind_of, message_of
 from onward.log import AppSpec, Survey
 from onward.resource import Resources
@@ -139,8 +139,7 @@ def misfits(survey: Survey, app: AppSpec) -> list[str]:
     kept = {topic.topic: topic for topic in survey.topics}
     reads = {facts.stage: facts.topic for facts in survey.stages}
     found = [
-        f"topic {topic.name} has {kept[topic.name].partitions} partitions in the store and {topic.partitions} in the "
-        "program; the number is fixed once made"
+        str(PartitionsDiffer(topic.name, kept[topic.name].partitions, topic.partitions))
         for topic in app.topics
         if topic.name in kept and kept[topic.name].partitions != topic.partitions
     ]
@@ -149,12 +148,9 @@ def misfits(survey: Survey, app: AppSpec) -> list[str]:
         if known is None:
             records = kept[stage.topic].ends if stage.topic in kept else 0
             if records and stage.start is None:
-                found.append(
-                    f"stage {stage.name} is new and topic {stage.topic} already holds {counted(records, 'record')}; "
-                    'say start="first" or start="now"'
-                )
+                found.append(str(StartNeeded(stage.name, stage.topic, records)))
         elif known != stage.topic and not any(topic.was == known for topic in app.topics):
-            found.append(f"stage {stage.name} has read topic {known} until now, {stage.topic} in the program")
+            found.append(str(TopicDiffers(stage.name, known, stage.topic)))
     return found
 
 

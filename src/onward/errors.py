@@ -82,6 +82,34 @@ class StoreMoved(Refused):
     """A store takes nothing, as it has moved to another home, is on its way there, or is not whole yet."""
 
 
+class PartitionsDiffer(Refused):
+    """A program declares a topic with another number of partitions than it has in the store."""
+
+    def __init__(self, topic: str, has: int, declared: int) -> None:
+        super().__init__(
+            f"topic {topic} has {has} partitions in the store and {declared} in the program; the number is fixed, or "
+            "keys would change their partition; say the store's, or, once all is delivered, "
+            f"`onward repartition {topic} {declared}`"
+        )
+
+
+class TopicNotDeclared(Refused):
+    """A new stage reads a topic that no app has declared."""
+
+    def __init__(self, stage: str, topic: str) -> None:
+        super().__init__(f"stage {stage} reads topic {topic}, which no app has declared; run that app too")
+
+
+class TopicDiffers(Refused):
+    """A program declares a stage of another topic than it has read until now."""
+
+    def __init__(self, stage: str, was: str, declared: str) -> None:
+        super().__init__(
+            f"stage {stage} has read topic {was} until now, {declared} in the program; give it another name, or say "
+            "was= of the topic if that is what has a new name"
+        )
+
+
 class StartNeeded(Refused):
     """A new stage meets a topic that already has records, and does not say where to begin."""
 

@@ -59,9 +59,7 @@ def without(spec: AppSpec, what: Forgetting) -> AppSpec:
 def writers(apps: Iterable[AppSpec], topics: Iterable[str]) -> dict[str, str]:
     """Stages and sources that write to one of these topics, and to which."""
     wanted = set(topics)
-    return {
-        part.name: topic for app in apps for part in (*app.sources, *app.stages) for topic in part.to if topic in wanted
-    }
+    return {part.name: topic for app in apps for part in app.parts for topic in part.to if topic in wanted}
 
 
 def check(

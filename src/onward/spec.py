@@ -69,6 +69,15 @@ class AppSpec(Struct, frozen=True, omit_defaults=True):
     tasks: tuple[TaskSpec, ...] = ()
     tables: tuple[TableSpec, ...] = ()
 
+    @property
+    def parts(self) -> tuple[SourceSpec | StageSpec, ...]:
+        """Its sources and stages."""
+        return (*self.sources, *self.stages)
+
+    def gone(self, known: Iterable[str]) -> set[str]:
+        """Which of these sources and stages were the app's, and are not declared in it any more."""
+        return {name for name in known if name.startswith(f"{self.name}.")} - {part.name for part in self.parts}
+
     def with_topic_renamed(self, was: str, name: str) -> AppSpec:
         """The same declaration, where a topic that it names has got another name."""
 

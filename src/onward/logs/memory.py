@@ -18,7 +18,17 @@ from onward import process
 from onward.claim import Met, News, stage_of
 from onward.clock import Clock
 from onward.commit import Answer
-from onward.errors import AlreadyCommitted, GoneTooLong, LeaseLost, OtherPartitions, Refused, Renamed, StartNeeded
+from onward.errors import (
+    AlreadyCommitted,
+    GoneTooLong,
+    LeaseLost,
+    OtherPartitions,
+    PartitionsDiffer,
+    Renamed,
+    StartNeeded,
+    TopicDiffers,
+    TopicNotDeclared,
+)
 from onward.limit import Seat, granted
 from onward.log import (
     MEETING,
@@ -57,7 +67,7 @@ class MemoryLog(MemoryBooks):
 
     async def declare(self, app: AppSpec) -> None:
         renamed = self._check(app)
-        for part in (*app.sources, *app.stages):
+        for part in app.parts:
             self.store.renamed.pop(part.name, None)
         for topic in app.topics:
             if topic.name in renamed:
@@ -274,18 +284,14 @@ class MemoryLog(MemoryBooks):
             for topic in app.topics
             if topic.was and topic.name not in self.store.topics and topic.was in self.store.topics
         }
-        parts = (*app.sources, *app.stages)
-        for part in parts:
+        for part in app.parts:
             now = self.store.renamed.get(part.name)
-            if now is not None and part.was != now and not any(other.name == now for other in parts):
+            if now is not None and part.was != now and not any(other.name == now for other in app.parts):
                 raise Renamed(part.name, now)
         for topic in app.topics:
             rows = self.store.topics.get(renamed.get(topic.name, topic.name))
             if rows is not None and rows.partitions != topic.partitions:
-                raise Refused(
-                    f"topic {topic.name} has {rows.partitions} partitions in {self.url} and {topic.partitions} in "
-                    f"the program; `onward repartition {topic.name} {topic.partitions}` once all is delivered"
-                )
+                raise PartitionsDiffer(topic.name, rows.partitions, topic.partitions)
         for stage in app.stages:
             self._check_stage(stage, app.topics, renamed)
         return renamed
@@ -295,10 +301,7 @@ class MemoryLog(MemoryBooks):
         known = self.store.stages.get((stage.name, 0)) or self.store.stages.get((stage.was or "", 0))
         if known is not None:
             if known.topic != topic:
-                raise Refused(
-                    f"stage {stage.name} has read topic {known.topic} until now, {stage.topic} in the program; give it "
-                    "another name, or say was= of the topic if that is what has a new name"
-                )
+                raise TopicDiffers(stage.name, known.topic, stage.topic)
             self._check_seen(stage)
         elif topic in self.store.topics:
             rows = self.store.topics[topic]
@@ -306,7 +309,7 @@ class MemoryLog(MemoryBooks):
             if any(ends) and stage.start is None:
                 raise StartNeeded(stage.name, stage.topic, sum(ends))
         elif not any(topic == declared.name for declared in topics):
-            raise Refused(f"stage {stage.name} reads topic {stage.topic}, which no app has declared; run that app too")
+            raise TopicNotDeclared(stage.name, stage.topic)
 
     def _check_seen(self, stage: StageSpec) -> None:
         for (name, partition), rows in sorted(self.store.stages.items()):

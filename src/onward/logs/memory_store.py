@@ -296,13 +296,11 @@ class MemoryStore:
         )
 
     def note_gone(self, app: AppSpec, now: float) -> None:
-        declared = {part.name for part in (*app.sources, *app.stages)}
         known = {stage for (stage, _), rows in self.stages.items() if rows.topic} | self.sources.keys()
-        for name in known - declared:
-            if name.startswith(f"{app.name}."):
-                self.gone.setdefault(name, now)
-        for name in declared:
-            self.gone.pop(name, None)
+        for name in app.gone(known):
+            self.gone.setdefault(name, now)
+        for part in app.parts:
+            self.gone.pop(part.name, None)
 
     def forget(self, what: Forgetting) -> None:
         """Deletes all there is of these; what they have brought into a topic that stays counts as forgotten."""

@@ -6,7 +6,7 @@ import secrets
 
 import msgspec
 
-from onward.errors import GoneTooLong, Refused, Renamed, StartNeeded
+from onward.errors import GoneTooLong, PartitionsDiffer, Renamed, StartNeeded, TopicDiffers, TopicNotDeclared
 from onward.log import AppSpec, SourceSpec, StageSpec, TopicSpec
 from onward.logs.postgres_rows import SQL, end_of, first_of, stands_at
 from onward.logs.postgres_segments import table_of
@@ -22,7 +22,7 @@ def declare(connection: Connection, app: AppSpec, now: str) -> None:
     for topic in app.topics:
         _declare_topic(connection, topic, now)
         _note_shape(connection, app, topic, now)
-    for part in (*app.sources, *app.stages):
+    for part in app.parts:
         _refuse_renamed(connection, app, part)
     for source in app.sources:
         _declare_source(connection, source)
@@ -35,14 +35,11 @@ def declare(connection: Connection, app: AppSpec, now: str) -> None:
 
 
 def _note_gone(connection: Connection, app: AppSpec, now: str) -> None:
-    declared = {part.name for part in (*app.sources, *app.stages)}
-    stages = {stage for stage, *_ in rows(connection, SQL.begin_all)}
-    sources = {source for source, *_ in rows(connection, SQL.source_all)}
-    for name in (stages | sources) - declared:
-        if name.startswith(f"{app.name}."):
-            run(connection, SQL.gone_put, name=name, since=now)
-    for name in declared:
-        run(connection, SQL.gone_delete, name=name)
+    known = {name for name, *_ in (*rows(connection, SQL.begin_all), *rows(connection, SQL.source_all))}
+    for name in app.gone(known):
+        run(connection, SQL.gone_put, name=name, since=now)
+    for part in app.parts:
+        run(connection, SQL.gone_delete, name=part.name)
 
 
 def _remember(connection: Connection, app: AppSpec, now: str) -> None:
@@ -59,11 +56,7 @@ def _declare_topic(connection: Connection, topic: TopicSpec, now: str) -> None:
         made = {"incarnation": secrets.token_hex(4), "made": now}
         run(connection, SQL.topic_add, name=topic.name, partitions=topic.partitions, **made)
     elif found[0][1] != topic.partitions:
-        raise Refused(
-            f"topic {topic.name} has {found[0][1]} partitions in the store and {topic.partitions} in the program; "
-            "the number is fixed, or keys would change their partition; say the store's, or, once all is delivered, "
-            f"`onward repartition {topic.name} {topic.partitions}`"
-        )
+        raise PartitionsDiffer(topic.name, found[0][1], topic.partitions)
 
 
 def _note_shape(connection: Connection, app: AppSpec, topic: TopicSpec, now: str) -> None:
@@ -88,7 +81,7 @@ def _rename_topic(connection: Connection, was: str, name: str, now: str) -> None
 def _refuse_renamed(connection: Connection, app: AppSpec, part: SourceSpec | StageSpec) -> None:
     """A program that is older than a rename would begin anew under the old name, and bring all a second time."""
     for (name,) in rows(connection, SQL.renamed_get, was=part.name):
-        if not (part.was == name or any(name == other.name for other in (*app.sources, *app.stages))):
+        if not (part.was == name or any(name == other.name for other in app.parts)):
             raise Renamed(part.name, name)
         run(connection, SQL.renamed_delete, was=part.name)
 
@@ -108,10 +101,7 @@ def _declare_stage(connection: Connection, stage: StageSpec) -> None:
     for name in (stage.name, stage.was):
         if name and (known := rows(connection, SQL.begin_get, stage=name, partition=0)):
             if known[0][1] != stage.topic:
-                raise Refused(
-                    f"stage {stage.name} has read topic {known[0][1]} until now, {stage.topic} in the program; give it "
-                    "another name, or say was= of the topic if that is what has a new name"
-                )
+                raise TopicDiffers(stage.name, known[0][1], stage.topic)
             if name != stage.name:
                 _rename_stage(connection, name, stage.name)
             _check_seen(connection, stage)
@@ -141,7 +131,7 @@ def _rename_stage(connection: Connection, was: str, name: str) -> None:
 def _add_stage(connection: Connection, stage: StageSpec) -> None:
     found = rows(connection, SQL.topic_get, name=stage.topic)
     if not found:
-        raise Refused(f"stage {stage.name} reads topic {stage.topic}, which no app has declared; run that app too")
+        raise TopicNotDeclared(stage.name, stage.topic)
     ends = [end_of(connection, stage.topic, partition) for partition in range(found[0][1])]
     if any(ends) and stage.start is None:
         raise StartNeeded(stage.name, stage.topic, sum(ends))
