@@ -15,7 +15,7 @@ from onward.finite import check_finite
 from onward.log import Append, Span
 from onward.outcome import OUTCOMES, Drop, Outcome
 from onward.record import Outgoing, Record
-from onward.topic import Topic, key_text, partition_of
+from onward.topic import Topic, key_text, partition_of, partitions_of
 from onward.units import moment_text
 from onward.window import Chunk
 
@@ -178,8 +178,8 @@ class Emitter:
         if not reader.plain:
             values = [reader.stored(value) for value in values]
         return [
-            (f"{prefix}{offset}", key, entry[TIME], entry[HEADERS], value)
-            for offset, key, entry, value in zip(offsets, keys, entries, values, strict=True)
+            (f"{prefix}{offset}", key, time, headers, value)
+            for offset, key, (_, _, time, headers, _), value in zip(offsets, keys, entries, values, strict=True)
         ]
 
     def _one_by_one(
@@ -253,13 +253,20 @@ class Emitter:
             parts: dict[int, list[Row]] = {0: rows}
         else:
             self._turn = (self._turn + 1) % topic.partitions
-            parts = {}
-            for row in rows:
-                partition = partition_of(row[KEY], topic.partitions)
-                parts.setdefault(self._turn if partition is None else partition, []).append(row)
+            parts = _parts(rows, partitions_of([row[KEY] for row in rows], topic.partitions, self._turn))
         for partition, part in parts.items():
             for start in range(0, len(part), BLOCK_RECORDS):
                 made.appends.extend(_blocks(topic, partition, part[start : start + BLOCK_RECORDS]))
+
+
+def _parts(rows: list[Row], partitions: Sequence[int]) -> dict[int, list[Row]]:
+    """The rows by their partitions; often all are of one, as what a unit has made has its key."""
+    if partitions.count(partitions[0]) == len(partitions):
+        return {partitions[0]: rows}
+    parts: dict[int, list[Row]] = {}
+    for partition, row in zip(partitions, rows, strict=True):
+        parts.setdefault(partition, []).append(row)
+    return parts
 
 
 def _blocks(topic: Topic[Any], partition: int, rows: list[Row]) -> list[Append]:

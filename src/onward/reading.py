@@ -14,7 +14,7 @@ from onward.window import chunk_of, cut
 if TYPE_CHECKING:
     from onward.crew import Crew
 
-READ_RECORDS = 1_000
+READ_RECORDS = 4_000
 READ_BYTES = 1_000_000
 WINDOW_RECORDS = 10_000
 

@@ -7,7 +7,7 @@ import operator
 import types
 import typing
 import zlib
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
 from typing import Any, Generic, TypeVar
 
@@ -109,6 +109,14 @@ def partition_of(key: str | None, partitions: int) -> int | None:
     if partitions == 1:
         return 0
     return zlib.crc32(key.encode()) % partitions if key else None
+
+
+def partitions_of(keys: Sequence[str | None], partitions: int, turn: int) -> list[int]:
+    """As `partition_of` for many keys; `turn` is the partition of those that leave the choice."""
+    if all(keys):
+        return [crc % partitions for crc in map(zlib.crc32, map(str.encode, keys))]  # type: ignore[arg-type]
+    found = [partition_of(key, partitions) for key in keys]
+    return [turn if partition is None else partition for partition in found]
 
 
 def key_text(key: Any) -> str | None:

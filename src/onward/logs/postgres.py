@@ -41,8 +41,9 @@ from onward.logs.postgres_rows import (
 from onward.logs.postgres_segments import Segments, begin
 from onward.logs.postgres_tables import PostgresTables
 from onward.logs.rows import parked_from, request_from, run_to, source_from
+from onward.postgres.batch import Batch
 from onward.postgres.clock import ServerClock
-from onward.postgres.connection import Connection, Database, ask, rows, run
+from onward.postgres.connection import Connection, Database, rows, run
 from onward.postgres.desk import Desk
 from onward.postgres.hints import TELL, Ear, Voice
 from onward.postgres.pen import Pens
@@ -61,8 +62,9 @@ TABLES = 4
 
 STOPPED = "stopped: "
 
-GATHER = 0.005
-"""Seconds from one look for changes to the next, where there are changes all the time."""
+REST, LONGEST_REST = 9, 0.05
+"""Where there are changes all the time, looking for them takes a tenth of it: so many times as long as the last look
+took, and no more than these seconds, lie between two."""
 
 SOON, LATE = 0.02, 0.5
 """Seconds between looks for changes: at first, where nobody gives hints, and at most."""
@@ -104,7 +106,7 @@ class PostgresLog:
         self._blocks: dict[tuple[str, int], int] = {}
         """By topic and partition how many blocks to look at: one more than the last read gave."""
         self._alone = False
-        self._returned = 0.0
+        self._returned = float("inf")  # nobody has looked yet
         self._turning: asyncio.Task[None] | None = None
         self._name = ""
         self._closed = False
@@ -140,13 +142,14 @@ class PostgresLog:
         def job(connection: Connection) -> list[Lease]:
             until = self._instant(seconds) if seconds else None
             known = {lease: self._writing.known(lease) for lease in leases}
-            with connection.pipeline():
-                changed = {
-                    lease: ask(connection, SQL.lease_renew, **_held(lease), until=until, state=state)
-                    for lease, state in sorted(leases.items(), key=lambda one: (one[0].stage, one[0].partition))
-                }
+            batch = Batch(connection)
+            changed = {
+                lease: batch.ask(SQL.lease_renew, **_held(lease), until=until, state=state)
+                for lease, state in sorted(leases.items(), key=lambda one: (one[0].stage, one[0].partition))
+            }
+            batch.send()
             # Who idles commits nothing, and would never hear that the store has lost what it did.
-            held = {lease: [standing_from(*row) for row in changed[lease].fetchall()] for lease in leases}
+            held = {lease: [standing_from(*row) for row in changed[lease].rows] for lease in leases}
             return [lease for lease in leases if not held[lease] or held[lease][0].is_behind(known[lease])]
 
         return await self._leases.write(job) if leases else []
@@ -199,19 +202,21 @@ class PostgresLog:
         names, asked = list(topics), list(stages)
 
         def work(connection: Connection) -> News:
-            with connection.pipeline():
-                segments = ask(connection, SQL.segment_all)
-                ends = ask(connection, self._segments.statement("block_ends"), topics=names)
-                requests = ask(connection, SQL.request_open_all, stages=asked)
-                pauses = ask(connection, SQL.pause_all)
-                ranges = ask(connection, SQL.replay_open)
-            if self._segments.are([number for (number,) in segments.fetchall()]):
-                ends = ask(connection, self._segments.statement("block_ends"), topics=names)
-            replays = replays_from(connection, ranges.fetchall()) if asked else []
+            batch = Batch(connection)
+            segments = batch.ask(SQL.segment_all)
+            ends = batch.ask(self._segments.statement("block_ends"), topics=names)
+            requests = batch.ask(SQL.request_open_all, stages=asked)
+            pauses = batch.ask(SQL.pause_all)
+            ranges = batch.ask(SQL.replay_open)
+            batch.send()
+            if self._segments.are([number for (number,) in segments.rows]):
+                ends = batch.ask(self._segments.statement("block_ends"), topics=names)
+                batch.send()
+            replays = replays_from(connection, ranges.rows) if asked else []
             return News(
-                {(topic, partition): end for topic, partition, end in ends.fetchall()},
-                [request_from(row) for row in requests.fetchall()],
-                frozenset(name for name, *_ in pauses.fetchall()),
+                {(topic, partition): end for topic, partition, end in ends.rows},
+                [request_from(row) for row in requests.rows],
+                frozenset(name for name, *_ in pauses.rows),
                 tuple(replay for replay in replays if replay.stage in asked),
             )
 
@@ -221,9 +226,11 @@ class PostgresLog:
         loop = asyncio.get_running_loop()
         if self._ear is not None:
             await self._ear.open()
-        end = loop.time() + seconds
-        if self._news.is_set() and (early := self._returned + GATHER - loop.time()) > 0:
-            await asyncio.sleep(min(early, seconds))
+        now = loop.time()
+        end = now + seconds
+        # What came while the caller looked gathers; to who has long waited for it, it is told at once.
+        if self._news.is_set():
+            await asyncio.sleep(min(REST * (now - self._returned), LONGEST_REST, seconds))
         pause = LATE / 2 if self._ear is not None and self._ear.hears else SOON
         while not self._news.is_set():
             seen = await self._readers.read(_snapshot)

@@ -34,7 +34,8 @@ from onward.logs.postgres_rows import (
 )
 from onward.logs.postgres_segments import Segments
 from onward.logs.postgres_tables import write_edits
-from onward.postgres.connection import Connection, Database, ask, is_passing, run
+from onward.postgres.batch import Answer, Batch
+from onward.postgres.connection import Connection, Database, is_passing
 from onward.postgres.pen import Again
 from onward.postgres.types import Text
 from onward.units import instant_text
@@ -67,32 +68,25 @@ class Writing:
         """By topic and partition where it ends, as far as this handle knows, and the topic's incarnation then."""
 
     def keep(self, connection: Connection, jobs: Sequence[Job]) -> None:
-        """Writes commits in one transaction, in order, and commits it. BEGIN and COMMIT are statements among the
-        others, as the driver would wait for the answers to its own."""
-        tables = [job.commit.tables for job in jobs if job.commit.tables]
-        if tables:  # of which answers are looked at on the way
-            with connection.pipeline():
-                connection.execute("BEGIN", prepare=False)
-                noted = [self._note(connection, job) for job in jobs]
+        """Writes commits in one transaction, in order, and commits it."""
+        batch = Batch(connection)
+        batch.ask("BEGIN")
+        noted = [self._note(batch, job) for job in jobs]
+        if tables := [job.commit.tables for job in jobs if job.commit.tables]:
+            batch.send()  # answers are looked at on the way
             for edits in tables:
                 write_edits(connection, edits)
-            with connection.pipeline():
-                written = self._append_all(connection, jobs)
-                connection.execute("COMMIT", prepare=False)
-        else:
-            with connection.pipeline():
-                connection.execute("BEGIN", prepare=False)
-                noted = [self._note(connection, job) for job in jobs]
-                written = self._append_all(connection, jobs)
-                connection.execute("COMMIT", prepare=False)
-        for where, cursor in noted:
-            if cursor is not None:
-                (self.kept[where],) = cursor.fetchone()
+        written = self._append_all(batch, jobs)
+        batch.ask("COMMIT")
+        batch.send()
+        for where, counted in noted:
+            if counted is not None:
+                (self.kept[where],) = counted.one
         for lease, source in ((job.commit.lease, job.commit.source) for job in jobs):
             if lease is not None and source is not None:
                 self.brought[lease.stage] = brought_by(source)
-        for append, cursor in written:
-            row = cursor.fetchone()
+        for append, ended in written:
+            row = ended.one
             self.ends[where_of(append)] = max(self.ends.get(where_of(append), row), row, key=_end)
 
     def known(self, lease: Lease) -> Standing:
@@ -161,46 +155,46 @@ class Writing:
         finally:
             connection.close()
 
-    def _note(self, connection: Connection, job: Job) -> tuple[tuple[str, int], Any]:
+    def _note(self, batch: Batch, job: Job) -> tuple[tuple[str, int], Answer | None]:
         lease = job.commit.lease
         if lease is None:
             return ("", 0), None
         held = {"partition": lease.partition, "token": lease.token, "worker": lease.worker}
-        run(connection, SQL.lease_hold, stage=stage_of(lease.stage), **held)
-        return (lease.stage, lease.partition), self._finish(connection, lease, job.commit, instant_text(job.now))
+        batch.ask(SQL.lease_hold, stage=stage_of(lease.stage), **held)
+        return (lease.stage, lease.partition), self._finish(batch, lease, job.commit, instant_text(job.now))
 
-    def _finish(self, connection: Connection, lease: Lease, commit: Commit, now: str) -> Any:
+    def _finish(self, batch: Batch, lease: Lease, commit: Commit, now: str) -> Answer | None:
         bound: dict[str, Any] = {"stage": lease.stage, "partition": lease.partition}
-        cursor = None
+        counted = None
         if commit.finished or commit.totals is not None or commit.next is not None or commit.unit is not None:
-            cursor = self._progress(connection, bound, commit, now)
+            counted = self._progress(batch, bound, commit, now)
         if commit.unpark:
-            run(connection, SQL.parked_delete, **bound, offsets=list(commit.unpark))
+            batch.ask(SQL.parked_delete, **bound, offsets=list(commit.unpark))
         if commit.park:
             last = {row.offset: row for row in commit.park}
-            run(connection, SQL.parked_put, **bound, **parked_columns(list(last.values())))
+            batch.ask(SQL.parked_put, **bound, **parked_columns(list(last.values())))
         if commit.promote:
             offsets, dues = zip(*commit.promote, strict=True)
             times = [instant_text(due) for due in dues]
-            run(connection, SQL.parked_promote, **bound, offsets=list(offsets), dues=times)
+            batch.ask(SQL.parked_promote, **bound, offsets=list(offsets), dues=times)
         if commit.attempts:
-            run(connection, SQL.attempt_add, **bound, **attempt_columns(commit.attempts))
+            batch.ask(SQL.attempt_add, **bound, **attempt_columns(commit.attempts))
         if commit.closes:
             number = int(lease.stage.partition("~")[2])
-            run(connection, SQL.replay_close, number=number, partition=lease.partition, now=now)
+            batch.ask(SQL.replay_close, number=number, partition=lease.partition, now=now)
         if commit.marks:
-            run(connection, SQL.seen_put, **bound, **mark_columns(commit.marks))
+            batch.ask(SQL.seen_put, **bound, **mark_columns(commit.marks))
         if commit.forget is not None:
             before, since = commit.forget
             count = 2 * len(commit.marks) + FORGET
-            run(connection, SQL.seen_forget, **bound, count=count, before=before, since=instant_text(since))
+            batch.ask(SQL.seen_forget, **bound, count=count, before=before, since=instant_text(since))
         if commit.source is not None:
-            run(connection, SQL.source_put, name=lease.stage, **source_to(commit.source))
+            batch.ask(SQL.source_put, name=lease.stage, **source_to(commit.source))
         for answer in commit.answered:
-            run(connection, SQL.request_done, **answer_row(answer, now))
-        return cursor
+            batch.ask(SQL.request_done, **answer_row(answer, now))
+        return counted
 
-    def _progress(self, connection: Connection, bound: dict[str, Any], commit: Commit, now: str) -> Any:
+    def _progress(self, batch: Batch, bound: dict[str, Any], commit: Commit, now: str) -> Answer:
         finished = commit.finished
         row = {
             **bound,
@@ -215,18 +209,18 @@ class Writing:
             "totals": None if commit.totals is None else msgspec.json.encode(commit.totals).decode(),
             "dropped": msgspec.json.encode(commit.drops).decode() if commit.drops else None,
         }
-        return ask(connection, SQL.progress_add, **row)
+        return batch.ask(SQL.progress_add, **row)
 
-    def _append_all(self, connection: Connection, jobs: Sequence[Job]) -> list[tuple[Append, Any]]:
+    def _append_all(self, batch: Batch, jobs: Sequence[Job]) -> list[tuple[Append, Answer]]:
         appends = [(job, append) for job in jobs for append in job.commit.appends]
         if appends:
             topics, partitions = zip(*{where_of(append) for _, append in appends}, strict=True)
-            run(connection, SQL.block_lock, topics=list(topics), partitions=list(partitions))
-        return [(append, self._append(connection, job, append)) for job, append in appends]
+            batch.ask(SQL.block_lock, topics=list(topics), partitions=list(partitions))
+        return [(append, self._append(batch, job, append)) for job, append in appends]
 
-    def _append(self, connection: Connection, job: Job, append: Append) -> Any:
+    def _append(self, batch: Batch, job: Job, append: Append) -> Answer:
         statement, row = self.appending(append, job.now, job.commit.lease)
-        return ask(connection, statement, **row)
+        return batch.ask(statement, **row)
 
     def appending(self, append: Append, now: float, lease: Lease | None = None) -> tuple[str, dict[str, Any]]:
         """The statement that appends where the partition's lock is held, and what is bound in it."""

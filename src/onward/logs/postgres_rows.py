@@ -138,7 +138,7 @@ def blocks_of(
     left, room = records, size
     while True:
         bound = {"topic": topic, "partition": partition, "offset": offset}
-        rows_ = rows(connection, statement, **bound, size=room, most=most)
+        rows_ = rows(connection, statement, **bound, records=left, size=room, most=most)
         for at, count, nonce, entries in rows_:
             if found and len(entries) > room:
                 return found

@@ -2,17 +2,49 @@
 
 from __future__ import annotations
 
+import itertools
+from functools import cached_property
 from typing import Any, LiteralString, cast
 
 import psycopg
+from psycopg.adapt import Transformer
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
+from psycopg.pq import TransactionStatus
 
 from onward.errors import Broken, Refused, StoreAway, StoreMoved, StoreUncertain
 from onward.postgres.types import ADAPTERS
 from onward.postgres.watchdog import Watchdog
 from onward.url import shown
 
-Connection = psycopg.Connection[tuple[Any, ...]]
+
+class Connection(psycopg.Connection[tuple[Any, ...]]):
+    """One to a database, for one thread at a time.
+
+    `prepared` are the names of what batches have prepared on it, by statement and types.
+    """
+
+    def __init__(self, *given: Any, **options: Any) -> None:
+        super().__init__(*given, **options)
+        self.prepared: dict[tuple[str, tuple[int, ...] | None], bytes] = {}
+        self._names = itertools.count()
+
+    @cached_property
+    def form(self) -> Transformer:
+        """How values travel over it."""
+        return Transformer(self)
+
+    def rollback(self) -> None:
+        """As the driver does it. It then lets the server forget all that is prepared, that of batches with it."""
+        undone = self.pgconn.transaction_status != TransactionStatus.IDLE
+        super().rollback()
+        if undone and self.prepared:
+            self.prepared.clear()
+            self.pgconn.exec_(b"DEALLOCATE ALL")
+
+    def new_name(self) -> bytes:
+        """A name for a statement that has not been given on it."""
+        return b"onward_%d" % next(self._names)
+
 
 SECONDS = 8
 """After so many seconds a statement, an open transaction that does nothing and a link that does not answer are given
@@ -107,7 +139,7 @@ class Database:
                 and then does not may be about to restart.
         """
         try:
-            connection = psycopg.connect(self._conninfo, autocommit=True, context=ADAPTERS, prepare_threshold=2)
+            connection = Connection.connect(self._conninfo, autocommit=True, context=ADAPTERS, prepare_threshold=2)
         except psycopg.Error as error:
             if not self._been and any(wrong in str(error) for wrong in _WRONG):
                 raise Refused(f"{self.shown} does not let us in: {_said(error)}") from error
@@ -163,11 +195,6 @@ def is_lost(error: psycopg.Error) -> bool:
     if state is None:
         return isinstance(error, psycopg.OperationalError | psycopg.InterfaceError)
     return state.startswith("08") or state in ("57P01", "57P02", "57P03", "57P05", "25P03")
-
-
-def ask(connection: Connection, statement: str, /, **parameters: Any) -> psycopg.Cursor[tuple[Any, ...]]:
-    """Asks, in a pipeline; the rows are to be fetched after it, in the types of `onward.postgres.types`."""
-    return connection.execute(cast(LiteralString, statement), parameters or None, binary=True)
 
 
 def rows(connection: Connection, statement: str, /, **parameters: Any) -> list[tuple[Any, ...]]:

@@ -76,7 +76,7 @@ class Desk:
             connection.isolation_level = psycopg.IsolationLevel.REPEATABLE_READ
             connection.read_only = True
             result = job(connection)
-            connection.rollback()
+            connection.commit()  # after a rollback the driver would have all prepared anew
             return result
 
         return self._until_done(work, patient=self._looking)

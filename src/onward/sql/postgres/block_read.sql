@@ -1,8 +1,12 @@
 SELECT "offset", count, nonce, convert_to(entries, 'UTF8')
 FROM (
-    SELECT "offset", count, nonce, entries, size, sum(size) OVER (ORDER BY "offset") AS reached
+    SELECT
+        "offset", count, nonce, entries, size, sum(size) OVER ordered AS reached,
+        sum(fresh) OVER ordered - fresh AS before
     FROM (
-        SELECT block."offset", block.count, block.nonce, block.entries, block.size
+        SELECT
+            block."offset", block.count, block.nonce, block.entries, block.size,
+            block.count - greatest(%(offset)s - block."offset", 0) AS fresh
         FROM {blocks}
         WHERE block.topic = %(topic)s AND block.partition = %(partition)s
         AND block.size > 2 AND block."offset" + block.count > %(offset)s AND block."offset" >= coalesce(
@@ -15,6 +19,7 @@ FROM (
         )
         ORDER BY block."offset" LIMIT %(most)s
     ) AS next
+    WINDOW ordered AS (ORDER BY "offset")
 ) AS summed
-WHERE reached <= %(size)s OR reached = size
+WHERE before < %(records)s AND (reached <= %(size)s OR reached = size)
 ORDER BY "offset"
