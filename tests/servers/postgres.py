@@ -242,7 +242,10 @@ def _drop(server: str, url: str) -> None:
 
 
 def _bin() -> Path | None:
-    """The programs of the newest version that is installed; they are not on the path on Debian."""
+    """The programs that `ONWARD_TEST_POSTGRES_BIN` names, else of the newest version that is installed; they are not on
+    the path on Debian."""
+    if named := os.environ.get("ONWARD_TEST_POSTGRES_BIN"):
+        return Path(named)
     found = sorted(Path("/usr/lib/postgresql").glob("*/bin/initdb"), key=lambda path: int(path.parts[4]))
     if found:
         return found[-1].parent
