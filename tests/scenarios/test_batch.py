@@ -17,10 +17,7 @@ import pytest
 
 from onward import App, Database, Drop, Hold, Later, Record, Reject, Retry
 from scenarios.ground import Ground, sql
-
-
-def records(count: int, keys: int = 10) -> list[dict]:
-    return [{"key": f"k{n % keys}", "n": n} for n in range(count)]
+from scenarios.numbered import outputs, per_key, records
 
 
 def program(handler: Any, **options: Any) -> App:
@@ -28,17 +25,6 @@ def program(handler: Any, **options: Any) -> App:
     source, out = app.topic("in", dict, key="key"), app.topic("out", dict, key="key")
     app.stage(source, to=out, name="work", **options)(handler)
     return app
-
-
-def outputs(ground: Ground, app: App) -> dict[str | None, list[int]]:
-    return {key: [v["n"] for v in values] for key, values in ground.by_key(app.topics["many.out"]).items()}
-
-
-def per_key(numbers: Any, keys: int = 10) -> dict[str, list[int]]:
-    found: dict[str, list[int]] = {}
-    for n in numbers:
-        found.setdefault(f"k{n % keys}", []).append(n)
-    return found
 
 
 @pytest.mark.parametrize("bad", [{0}, {31}, {15, 16}, {5, 15, 25}], ids=str)

@@ -15,8 +15,13 @@ import pytest
 
 from onward import App, Database, Retry
 from onward.events import Full
+from onward.reading import READ_RECORDS
 from onward.topic import partition_of
 from scenarios.ground import Ground, append, request, until
+from scenarios.numbered import outputs, per_key, records
+
+AHEAD = 2 * READ_RECORDS
+"""So many records of a partition are in hand at the most; what is parked of them comes on top of a bound."""
 
 
 class Bad(set[str]):
@@ -37,38 +42,22 @@ def program(bad: Bad, partitions: int = 1, **options: Any) -> App:
     return app
 
 
-def records(count: int, keys: int = 10, start: int = 0) -> list[dict]:
-    return [{"key": f"k{n % keys}", "n": n} for n in range(start, start + count)]
-
-
-def outputs(ground: Ground, app: App) -> dict[str | None, list[int]]:
-    return {key: [v["n"] for v in values] for key, values in ground.by_key(app.topics["full.out"]).items()}
-
-
-def per_key(numbers: Any, keys: int = 10) -> dict[str, list[int]]:
-    found: dict[str, list[int]] = {}
-    for n in numbers:
-        found.setdefault(f"k{n % keys}", []).append(n)
-    return found
-
-
 def test_it_stops_reading_names_the_key_and_goes_on_after_the_drain(ground: Ground) -> None:
     bad = Bad({"k3"})
     app = program(bad, retry=Retry(attempts=1), parked_most=50)
-    for start in range(0, 10_000, 500):
-        ground.put(app, app.topics["full.in"], *records(500, start=start))
+    ground.put(app, app.topics["full.in"], *records(3 * AHEAD))
     report = ground.run(app)
     assert report.died == 1
     (event,) = ground.seen.of(Full)
     assert (event.stage, event.partition, event.key) == ("full.work", 0, "k3")
-    assert 50 <= sum(ground.states().values()) < 400
-    assert len(ground.values(app.topics["full.out"])) < 5000
+    assert 50 <= sum(ground.states().values()) <= 50 + AHEAD // 10
+    assert len(ground.values(app.topics["full.out"])) < 1.5 * AHEAD
     ground.recount()
 
     bad.clear()
     ground.ask("full.work", "retry", key="k3")
     assert not ground.run(app).failed
-    assert outputs(ground, app) == per_key(range(10_000))
+    assert outputs(ground, app) == per_key(range(3 * AHEAD))
     ground.recount(empty=True)
 
 
@@ -81,37 +70,35 @@ def test_a_retry_that_is_due_frees_it_by_itself(ground: Ground, within: bool) ->
 
     async def story() -> None:
         async with ground.running(app) as worker:
-            for start in range(0, 6_000, 500):
-                await append(worker.log, app.topics["full.in"], records(500, start=start))
+            await append(worker.log, app.topics["full.in"], records(2 * AHEAD))
             await until(lambda: ground.seen.of(Full))
             await until(lambda: all(lane.idle for lane in worker.roster.lanes.values()))
             ground.clock.advance(1.0)
             bad.clear()
             ground.clock.advance(1.0)
-            await until(lambda: len(ground.values(app.topics["full.out"])) == 6_000)
+            await until(lambda: len(ground.values(app.topics["full.out"])) == 2 * AHEAD)
 
     asyncio.run(story())
     ground.run(app)
-    assert outputs(ground, app) == per_key(range(6_000))
+    assert outputs(ground, app) == per_key(range(2 * AHEAD))
     ground.recount(empty=True)
 
 
 def test_other_partitions_go_on(ground: Ground) -> None:
     bad = Bad({"k3"})
     app = program(bad, partitions=4, retry=Retry(attempts=1), parked_most=80)
-    for start in range(0, 8_000, 500):
-        ground.put(app, app.topics["full.in"], *records(500, keys=40, start=start))
+    ground.put(app, app.topics["full.in"], *records(8 * AHEAD, keys=40))
     ground.run(app)
     mine = partition_of("k3", 4)
-    found = outputs(ground, app)
-    for k in range(40):
-        if partition_of(f"k{k}", 4) != mine:
-            assert found[f"k{k}"] == per_key(range(8_000), 40)[f"k{k}"]
+    found, whole = outputs(ground, app), per_key(range(8 * AHEAD), 40)
+    for key, numbers in whole.items():
+        if partition_of(key, 4) != mine:
+            assert found[key] == numbers
     ground.recount()
     bad.clear()
     ground.ask("full.work", "retry", partition=mine or 0)
     ground.run(app)
-    assert outputs(ground, app) == per_key(range(8_000), 40)
+    assert outputs(ground, app) == whole
     ground.recount(empty=True)
 
 

@@ -15,10 +15,7 @@ from onward import App
 from onward.database import Database
 from onward.topic import partition_of
 from scenarios.ground import Ground
-
-
-def records(count: int, keys: int = 50) -> list[dict]:
-    return [{"key": f"k{n % keys}", "n": n} for n in range(count)]
+from scenarios.numbered import records
 
 
 @pytest.mark.parametrize("batch", [None, 3])
@@ -34,7 +31,7 @@ def test_units_within_a_target_go_one_after_another_however_many_slots(ground: G
 
     target = Database(f"sqlite:///{ground.folder / 'target.db'}")
     app.stage(source, to=out, name="s", within=target, parallel=4, batch=batch)(many if batch else one)
-    ground.put(app, source, *records(3000))
+    ground.put(app, source, *records(3000, 50))
 
     report = ground.run(app)
 

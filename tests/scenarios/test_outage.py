@@ -18,6 +18,7 @@ import pytest
 from onward import App, Retry, Unavailable
 from onward.events import Failed, Recovered, Tripped
 from scenarios.ground import Ground, LeapClock, append, until
+from scenarios.numbered import outputs, records
 
 
 class Outside:
@@ -52,14 +53,6 @@ def program(outside: Outside, **options: Any) -> App:
     return app
 
 
-def records(count: int, keys: int = 500) -> list[dict]:
-    return [{"key": f"k{n % keys}", "n": n} for n in range(count)]
-
-
-def delivered(ground: Ground, app: App) -> dict[str | None, list[int]]:
-    return {key: [v["n"] for v in values] for key, values in ground.by_key(app.topics["net.out"]).items()}
-
-
 def expected(count: int, keys: int = 500) -> dict[str, list[int]]:
     return {f"k{k}": [n for n in range(count) if n % keys == k] for k in range(min(keys, count))}
 
@@ -72,7 +65,7 @@ def test_an_outage_parks_nothing_and_kills_nothing(ground: Ground, error: type[E
 
     async def story() -> None:
         async with ground.running(app) as worker:
-            await append(worker.log, app.topics["net.in"], records(2000))
+            await append(worker.log, app.topics["net.in"], records(2000, 500))
             await until(lambda: ground.seen.of(Tripped))
             parked = len(ground.seen.of(Failed))
             for probes in range(2, 6):
@@ -88,7 +81,7 @@ def test_an_outage_parks_nothing_and_kills_nothing(ground: Ground, error: type[E
     asyncio.run(story())
     assert not [event for event in ground.seen.of(Failed) if event.state == "dead"]
     ground.run(app)
-    assert delivered(ground, app) == expected(2000)
+    assert outputs(ground, app) == expected(2000)
     ground.recount(empty=True)
 
 
@@ -111,7 +104,7 @@ def test_half_of_the_last_hundred(ground: Ground) -> None:
     ground.recount()
     state["away"] = False
     assert not ground.run(app).failed
-    assert delivered(ground, app) == expected(1000, 1000)
+    assert outputs(ground, app) == expected(1000, 1000)
     ground.recount(empty=True)
 
 
@@ -119,7 +112,7 @@ def test_half_of_the_last_hundred(ground: Ground) -> None:
 def test_once_ends_and_says_that_it_is_tripped(ground: Ground, error: type[Exception]) -> None:
     outside = Outside(error)
     app = program(outside)
-    ground.put(app, app.topics["net.in"], *records(300))
+    ground.put(app, app.topics["net.in"], *records(300, 500))
     report = ground.run(app, patience=0.1)
     assert report.failed
     assert (report.tripped, report.died, ground.states()) == (["net.send"], 0, {})
@@ -127,7 +120,7 @@ def test_once_ends_and_says_that_it_is_tripped(ground: Ground, error: type[Excep
     ground.recount()
     outside.away = False
     assert not ground.run(app).failed
-    assert delivered(ground, app) == expected(300)
+    assert outputs(ground, app) == expected(300)
     ground.recount(empty=True)
 
 
@@ -147,14 +140,14 @@ def test_a_resource_that_cannot_open(ground: Ground) -> None:
     def send(value: dict, line: str) -> dict:
         return value
 
-    ground.put(app, source, *records(300))
+    ground.put(app, source, *records(300, 500))
     report = ground.run(app, patience=0.1)
     assert (report.tripped, ground.states()) == (["net.send"], {})
     ground.recount()
     state["away"] = False
     assert not ground.run(app).failed
     assert state["opened"] == 1
-    assert delivered(ground, app) == expected(300)
+    assert outputs(ground, app) == expected(300)
     ground.recount(empty=True)
 
 
@@ -171,7 +164,7 @@ def test_poison_at_the_head_does_not_keep_the_stage_down(
     outside.away = False
     report = ground.run(app)
     assert (report.died, report.tripped) == (len(poison), [])
-    assert delivered(ground, app) == {key: ns for key, ns in expected(300, 300).items() if ns[0] not in poison}
+    assert outputs(ground, app) == {key: ns for key, ns in expected(300, 300).items() if ns[0] not in poison}
     assert ground.states() == {"dead": len(poison)}
     ground.recount()
 
@@ -211,7 +204,7 @@ def test_many_bad_records_in_a_row_among_good_ones(ground: Ground, options: dict
             await until(lambda: (ground.clock.advance(600.0), len(ground.values(app.topics["net.out"])) >= 270)[1])
 
     asyncio.run(story())
-    assert delivered(ground, app) == {key: ns for key, ns in expected(300, 300).items() if ns[0] not in outside.poison}
+    assert outputs(ground, app) == {key: ns for key, ns in expected(300, 300).items() if ns[0] not in outside.poison}
     ground.recount()
 
 
@@ -268,7 +261,7 @@ def test_a_lease_that_is_lost_while_probing_does_not_end_the_probing(ground: Gro
 
     asyncio.run(story())
     ground.run(app)
-    assert delivered(ground, app) == expected(40, 40)
+    assert outputs(ground, app) == expected(40, 40)
     ground.recount(empty=True)
 
 
@@ -306,5 +299,5 @@ def test_two_partitions_probe_with_one_record_at_a_time(ground: Ground) -> None:
     asyncio.run(story())
     assert isinstance(ground.clock, LeapClock)
     ground.run(app)
-    assert delivered(ground, app) == expected(400, 100)
+    assert outputs(ground, app) == expected(400, 100)
     ground.recount(empty=True)

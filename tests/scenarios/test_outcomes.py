@@ -18,10 +18,7 @@ from msgspec import Struct
 
 from onward import App, Drop, Hold, Later, Record, Reject, Retry
 from scenarios.ground import Ground, append, until
-
-
-def records(count: int, keys: int = 10) -> list[dict]:
-    return [{"key": f"k{n % keys}", "n": n} for n in range(count)]
+from scenarios.numbered import outputs, per_key, records
 
 
 def program(handler: Any, **options: Any) -> App:
@@ -29,17 +26,6 @@ def program(handler: Any, **options: Any) -> App:
     source, out = app.topic("in", dict, key="key"), app.topic("out", dict, key="key", max_record="1KB")
     app.stage(source, to=out, name="work", **options)(handler)
     return app
-
-
-def outputs(ground: Ground, app: App) -> dict[str | None, list[int]]:
-    return {key: [v["n"] for v in values] for key, values in ground.by_key(app.topics["say.out"]).items()}
-
-
-def per_key(numbers: Any, keys: int = 10) -> dict[str, list[int]]:
-    found: dict[str, list[int]] = {}
-    for n in numbers:
-        found.setdefault(f"k{n % keys}", []).append(n)
-    return found
 
 
 MODES = pytest.mark.parametrize("options", [{}, {"parallel": 4}, {"effect": True}], ids=str)

@@ -20,6 +20,7 @@ from onward.log import Parked
 from onward.logs.sqlite_books import SQLiteBooks
 from onward.parked import Choice, ask, seen
 from scenarios.ground import Ground, append, request, until
+from scenarios.numbered import outputs, per_key, records
 
 
 class Bad(set[int]):
@@ -37,21 +38,6 @@ def program(bad: Bad, **options: Any) -> App:
         return value
 
     return app
-
-
-def records(count: int, keys: int = 10, start: int = 0) -> list[dict]:
-    return [{"key": f"k{n % keys}", "n": n} for n in range(start, start + count)]
-
-
-def outputs(ground: Ground, app: App) -> dict[str | None, list[int]]:
-    return {key: [v["n"] for v in values] for key, values in ground.by_key(app.topics["desk.out"]).items()}
-
-
-def per_key(numbers: Any, keys: int = 10) -> dict[str, list[int]]:
-    found: dict[str, list[int]] = {}
-    for n in numbers:
-        found.setdefault(f"k{n % keys}", []).append(n)
-    return found
 
 
 def answers(ground: Ground) -> list[str | None]:

@@ -22,27 +22,12 @@ from typing import Any
 
 import pytest
 
-from onward import App, Checkpoint
+from onward import Checkpoint
 from onward.errors import SourceTooGreedy
 from onward.events import SourceFailed
 from onward.plan import Plan
-from scenarios.ground import BOUND, Ground, environment, sql, until
-
-
-def cursor(ground: Ground) -> str | None:
-    found = sql(ground.path, "SELECT cursor FROM source")
-    return found[0][0] if found else None
-
-
-def numbers(ground: Ground, app: App) -> list[int]:
-    return [value["n"] for value in ground.values(app.topics["feed.in"])]
-
-
-def program(function: Any, **options: Any) -> App:
-    app = App("feed")
-    topic = app.topic("in", dict, key=lambda value: value["n"])
-    app.source(to=topic, name="bring", **options)(function)
-    return app
+from scenarios.feed import cursor, numbers, program
+from scenarios.ground import BOUND, Ground, environment, until
 
 
 def test_an_error_discards_what_followed_the_last_checkpoint(ground: Ground) -> None:

@@ -14,29 +14,14 @@ from typing import Any
 
 import pytest
 
-from onward import App, Checkpoint
+from onward import Checkpoint
 from onward.declaration import spec_of
 from onward.errors import SourceStalled, StoreUncertain
 from onward.events import SavedFailed, SourceFailed
 from onward.plan import Plan
 from onward.status import status
+from scenarios.feed import cursor, numbers, program
 from scenarios.ground import BOUND, Ground, until
-
-
-def cursor(ground: Ground) -> str | None:
-    found = ground.sql("SELECT cursor FROM source")
-    return found[0][0] if found else None
-
-
-def numbers(ground: Ground, app: App) -> list[int]:
-    return [value["n"] for value in ground.values(app.topics["feed.in"])]
-
-
-def program(function: Any, **options: Any) -> App:
-    app = App("feed")
-    topic = app.topic("in", dict, key=lambda value: value["n"])
-    app.source(to=topic, name="bring", **options)(function)
-    return app
 
 
 @pytest.mark.parametrize("kind", ["plain", "async"])

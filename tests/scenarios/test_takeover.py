@@ -19,17 +19,7 @@ from onward.events import LeaseGone, LeaseTaken
 from onward.logs.sqlite import SQLiteLog
 from onward.plan import Plan
 from scenarios.ground import Ground, append, sql, until
-
-
-def records(count: int, keys: int) -> list[dict]:
-    return [{"key": f"k{n % keys}", "n": n} for n in range(count)]
-
-
-def per_key(numbers: Any, keys: int) -> dict[str, list[int]]:
-    found: dict[str, list[int]] = {}
-    for n in numbers:
-        found.setdefault(f"k{n % keys}", []).append(n)
-    return found
+from scenarios.numbered import outputs, per_key, records
 
 
 class Slow:
@@ -56,10 +46,6 @@ def program(slow: Slow, **options: Any) -> App:
         return slow(value)
 
     return app
-
-
-def outputs(ground: Ground, app: App) -> dict[str | None, list[int]]:
-    return {key: [v["n"] for v in values] for key, values in ground.by_key(app.topics["ahead.out"]).items()}
 
 
 def ahead(ground: Ground) -> int:

@@ -19,21 +19,7 @@ import pytest
 from onward import App, Database, Record, Retry
 from onward.events import Failed, Stuck
 from scenarios.ground import Ground, sql
-
-
-def records(count: int, keys: int = 10) -> list[dict]:
-    return [{"key": f"k{n % keys}", "n": n} for n in range(count)]
-
-
-def outputs(ground: Ground, app: App) -> dict[str | None, list[int]]:
-    return {key: [v["n"] for v in values] for key, values in ground.by_key(app.topics["slow.out"]).items()}
-
-
-def per_key(numbers: Any, keys: int = 10) -> dict[str, list[int]]:
-    found: dict[str, list[int]] = {}
-    for n in numbers:
-        found.setdefault(f"k{n % keys}", []).append(n)
-    return found
+from scenarios.numbered import outputs, per_key, records
 
 
 @pytest.mark.parametrize("batch", [None, 4])

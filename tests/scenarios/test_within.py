@@ -17,6 +17,7 @@ import pytest
 from onward import App, Database, Hold, Later, Reject, Retry
 from onward.log import Range, Replay
 from scenarios.ground import Ground
+from scenarios.numbered import outputs, per_key, records
 from scenarios.targets import Place, restore
 
 
@@ -48,21 +49,6 @@ def effects(place: Place) -> dict[str, list[int]]:
     found: dict[str, list[int]] = {}
     for n, key in place.sql("SELECT n, key FROM effect ORDER BY at"):
         found.setdefault(key, []).append(n)
-    return found
-
-
-def records(count: int, keys: int = 10, start: int = 0) -> list[dict]:
-    return [{"key": f"k{n % keys}", "n": n} for n in range(start, start + count)]
-
-
-def outputs(ground: Ground, app: App) -> dict[str | None, list[int]]:
-    return {key: [v["n"] for v in values] for key, values in ground.by_key(app.topics["ship.out"]).items()}
-
-
-def per_key(numbers: Any, keys: int = 10) -> dict[str, list[int]]:
-    found: dict[str, list[int]] = {}
-    for n in numbers:
-        found.setdefault(f"k{n % keys}", []).append(n)
     return found
 
 

@@ -27,6 +27,7 @@ from onward.targets.postgres_connection import Connections
 from onward.topic import partition_of
 from onward.units import duration
 from scenarios.ground import BOUND, Ground, append, until, until_shown
+from scenarios.numbered import records
 from scenarios.targets import PostgresPlace
 from servers.cutter import before
 from servers.postgres import Postgres
@@ -70,10 +71,6 @@ def two_keys() -> list[str]:
     """One for each of two partitions."""
     found = {partition_of(f"k{n}", 2): f"k{n}" for n in range(20)}
     return [found[0], found[1]]
-
-
-def records(count: int, keys: int = 10) -> list[dict]:
-    return [{"key": f"k{n % keys}", "n": n} for n in range(count)]
 
 
 def effects(place: PostgresPlace) -> list[int]:
