@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import itertools
 from functools import cached_property
 from typing import Any, LiteralString, cast
@@ -146,6 +147,12 @@ class Database:
             raise StoreAway(f"{self.shown} cannot be reached now: {_said(error)}") from error
         try:
             bound = LOOKING if looking else WORKING
+            if not self._been and self._is_shared(connection):
+                connection.close()
+                raise Refused(
+                    f"{self.shown} goes through a pooler that gives a session to others between two transactions, and "
+                    "Onward sets time-outs and listens in it; name the server itself, or a pool in session mode"
+                )
             *_, encoding, version = rows(connection, _SESSION, **bound)[0]
         except psycopg.Error as error:
             connection.close()
@@ -158,6 +165,22 @@ class Database:
             )
         self._been = True
         return connection
+
+    def _is_shared(self, connection: Connection) -> bool:
+        """Whether others may get the session of a connection that is idle. Who has a pooler before it is told another
+        number of the session than the session itself says; then some others are asked whether they have it."""
+        ((number,),) = rows(connection, "SELECT pg_backend_pid()")
+        if number == connection.pgconn.backend_pid:
+            return False
+        with contextlib.ExitStack() as others:
+            for _ in range(3):  # each holds what it has got; most poolers give what was used last at first
+                other = others.enter_context(contextlib.closing(Connection.connect(self._conninfo)))
+                try:
+                    if rows(other, "SELECT pg_backend_pid()") == [(number,)]:
+                        return True
+                except psycopg.Error:  # of one that gives away a session even within a transaction
+                    return True
+        return False
 
     def away(self, error: psycopg.Error, *, committing: bool = False) -> Exception:
         """What an error of the driver means to those above; `committing`: a COMMIT had been sent by then."""
