@@ -11,9 +11,17 @@ from onward.log import BlockRow, PartitionFacts, SourceState, Survey, Totals
 from onward.logs.postgres_life import folded_of
 from onward.logs.postgres_rows import SQL, ahead_of, stands_at
 from onward.logs.postgres_trail import retained_of
-from onward.logs.rows import Counts, counts_from, replay_facts, source_from, spans_from, spec_from, totals_from
+from onward.logs.rows import (
+    Counts,
+    counts_from,
+    evidence_from,
+    replay_facts,
+    source_from,
+    spans_from,
+    spec_from,
+    totals_from,
+)
 from onward.postgres.connection import Connection, rows
-from onward.span import length
 from onward.survey import Evidence, Held, Paused, ReplayFacts, TopicFacts, parts_of
 from onward.units import instant_text
 
@@ -63,11 +71,10 @@ def evidence_of(connection: Connection, now: float) -> tuple[Survey, list[Eviden
     found = []
     for facts in (*survey.stages, *parts_of(survey.replays)):
         bound = {"stage": facts.stage, "partition": facts.partition}
-        finished = [span for (text,) in rows(connection, SQL.progress_finished, **bound) for span in spans_from(text)]
+        finished, parked = rows(connection, SQL.progress_finished, **bound), rows(connection, SQL.parked_facts, **bound)
         folded = folded_of(connection, facts.stage, facts.partition)
         counted = rows(connection, SQL.statistic_count, **bound)[0][0]
-        parked = [(offset, key, state) for offset, key, state in rows(connection, SQL.parked_facts, **bound)]
-        found.append(Evidence(facts, sorted([*folded, *finished]), parked, counted - length(folded)))
+        found.append(evidence_from(facts, finished, folded, counted, parked))
     return survey, found, [BlockRow(*row) for row in rows(connection, SQL.block_rows)]
 
 

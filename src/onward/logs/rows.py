@@ -16,7 +16,7 @@ from onward.commit import Answer, State
 from onward.document import Document, Edit
 from onward.log import AppSpec, Attempt, Block, Parked, Range, Replay, Request, SourceState, Span, Totals
 from onward.span import holds, length
-from onward.survey import PartitionFacts, ReplayFacts, Stored
+from onward.survey import Evidence, PartitionFacts, ReplayFacts, Stored
 from onward.task_run import TaskRun
 from onward.units import instant, instant_text
 
@@ -166,6 +166,15 @@ def replay_facts(
             )
         )
     return ReplayFacts(replay, parts, [range_[0] for range_ in ranges if range_[-1] is not None])
+
+
+def evidence_from(
+    facts: PartitionFacts, finished: Iterable[Row], folded: Sequence[Span], counted: int, parked: Iterable[Row]
+) -> Evidence:
+    """What rows of progress have finished, and what was folded of them and `counted` then, with what is parked."""
+    spans = [span for (text,) in finished for span in spans_from(text)]
+    rows = [(offset, key, state) for offset, key, state in parked]
+    return Evidence(facts, sorted([*folded, *spans]), rows, counted - length(folded))
 
 
 def stored_from(row: Row) -> Stored:

@@ -9,7 +9,7 @@ import apsw
 
 from onward import process
 from onward.log import BlockRow, PartitionFacts, SourceState, State, Survey
-from onward.logs.rows import Counts, counts_from, replay_facts, source_from, spans_from, spec_from
+from onward.logs.rows import Counts, counts_from, evidence_from, replay_facts, source_from, spec_from
 from onward.logs.sqlite_life import folded_of
 from onward.logs.sqlite_rows import SQL, ahead_of, end_of, stands_at
 from onward.logs.sqlite_trail import retained_of
@@ -49,11 +49,10 @@ def evidence_of(connection: apsw.Connection, now: float) -> tuple[Survey, list[E
     found = []
     for facts in (*survey.stages, *parts_of(survey.replays)):
         bound = {"stage": facts.stage, "partition": facts.partition}
-        finished = [span for (text,) in rows(connection, SQL.progress_finished, **bound) for span in spans_from(text)]
+        finished, parked = rows(connection, SQL.progress_finished, **bound), rows(connection, SQL.parked_facts, **bound)
         folded = folded_of(connection, facts.stage, facts.partition)
         counted = rows(connection, SQL.statistic_count, **bound)[0][0]
-        parked = [(offset, key, state) for offset, key, state in rows(connection, SQL.parked_facts, **bound)]
-        found.append(Evidence(facts, sorted([*folded, *finished]), parked, counted - length(folded)))
+        found.append(evidence_from(facts, finished, folded, counted, parked))
     return survey, found, [BlockRow(*row[:4], bool(row[4])) for row in rows(connection, SQL.block_rows)]
 
 
