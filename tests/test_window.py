@@ -101,6 +101,13 @@ def test_at_most_so_many_are_taken_in_order() -> None:
     assert taken(made.take(2, set(), set())) == ([], [])
 
 
+def test_keys_are_those_of_what_waits() -> None:
+    made = window("aba-")
+    assert made.keys == {"a", "b", None}
+    made.take(10, {"b"}, set())
+    assert made.keys == {"b"}
+
+
 def test_busy_keys_wait_and_keep_their_order() -> None:
     made = window("abab-c")
     assert taken(made.take(10, {"a"}, set())) == ([1, 3, 4, 5], [])

@@ -120,11 +120,14 @@ class ReplayHanding(Handing):
 
     def _taken_keys(self) -> tuple[Set[str], Set[str]]:
         busy, parked = super()._taken_keys()
-        if not (live := self._beside.parked_keys):
+        if not self._beside.parked_keys:
             return busy, parked
+        # Very many may be parked there; few of them are met.
+        met = self._window.keys
+        live = self._beside.parked_keys & met
         stopped = {key for key in live if self._beside.stops(key)}
         # What is tried again settles by itself, and is waited for; so is a call that is noted while it lasts.
-        return busy | (live - stopped), parked | stopped
+        return busy | (live - stopped), (parked & met) | stopped
 
     def _set_aside(self, row: Parked) -> Parked:
         return replace(row, state="dead", reason=OVERTAKES) if self._beside.stops(row.key) else row

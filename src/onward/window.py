@@ -211,6 +211,11 @@ class Window:
         """How many records wait to be handed out."""
         return sum(len(chunk) for chunk in self._pending)
 
+    @property
+    def keys(self) -> set[str | None]:
+        """The keys of these."""
+        return {key for chunk in self._pending for key in chunk.keys}
+
     def add(self, chunk: Chunk, reach: int) -> None:
         """Takes what was read; reading goes on at `reach`."""
         self.reach = reach
