@@ -1,9 +1,17 @@
 """The account of a budget: portions follow one another, whatever the clock does."""
 
+import asyncio
+
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from creeping import Creeping
+from onward import App
+from onward.plan import Plan
 from onward.rate import AHEAD, Account
+from onward.testing import TestRun
+from onward.worker import Worker
 
 NOW = 1_750_000_000.0
 STEPS = st.lists(st.tuples(st.floats(-5.0, 5.0), st.integers(1, 20)), min_size=1, max_size=40)
@@ -42,3 +50,24 @@ def test_what_was_taken_at_another_rate_is_paid_off_at_the_new_one() -> None:
     _, account = Account(NOW, NOW, 1.0).portion(NOW, 1.0, 10)
     portion, _ = account.portion(NOW, 100.0, 1)
     assert portion == (1, portion.wait) and abs(portion.wait - 0.1) < 1e-6
+
+
+@pytest.mark.parametrize("step", [0.00001, 0.00003, 0.0001, 0.0003, 0.0007, 0.0011])
+def test_a_stage_misses_nothing_that_may_go_between_two_looks_at_the_clock(step: float) -> None:
+    app, called = App("paced"), []
+    numbers = app.topic("in", int, partitions=2, key=str)
+
+    @app.stage(numbers, rate="2000/s")
+    def take(number: int) -> None:
+        called.append(number)
+
+    with TestRun(app) as run:
+        run.put(numbers, *range(200))
+
+        async def work() -> None:
+            worker = Worker([app], run._log, run._log, Plan(once=True), clock=Creeping(run.clock.now(), step))
+            async with asyncio.timeout(20):
+                await worker.run()
+
+        run._wait(work())
+    assert sorted(called) == list(range(200))

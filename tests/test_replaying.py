@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import Any
 
+import pytest
+
+from creeping import Creeping
 from onward import App, Drop, Hold, Record, Retry
 from onward.log import Range, Replay
 from onward.plan import Plan
 from onward.replay import START, Bound, bound, failures, ranges, told
 from onward.testing import TestRun
+from onward.worker import Worker
 
 
 class Numbers:
@@ -396,3 +401,21 @@ def test_it_changes_tables_once_as_live_work_does() -> None:
         documents = run._log.store.tables
         found = [documents.get("counts.counts", str(key)) for key in range(3)]
         assert [one is not None and b'"times":50' in bytes(one.value or b"") for one in found] == [True, True, True]
+
+
+@pytest.mark.parametrize("step", [0.00001, 0.00003, 0.0001, 0.0003, 0.0007, 0.0011])
+def test_what_may_go_between_two_looks_at_the_clock_is_not_missed(step: float) -> None:
+    numbers = Numbers(retry=Retry(attempts=2, first="1ms", most="1ms"))
+    with TestRun(numbers.app) as run:
+        run.put(numbers.numbers, *range(100))
+        run.until_idle()
+        numbers.bad = {3, 8, 77}
+        numbers.replay(run, rate=1_000.0)
+
+        async def work() -> None:
+            worker = Worker([numbers.app], run._log, run._log, Plan(once=True), clock=Creeping(run.clock.now(), step))
+            async with asyncio.timeout(20):
+                await worker.run()
+
+        run._wait(work())
+        assert (numbers.status(run).done, numbers.status(run).failed) == (97, 3)

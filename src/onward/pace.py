@@ -39,6 +39,7 @@ class Pace:
         self._got = 0
         self._from = 0.0
         self._until = 0.0
+        self._early = False
         self._drawing: asyncio.Task[None] | None = None
         self._line = asyncio.Lock()
         self._loop = asyncio.get_running_loop()
@@ -54,13 +55,15 @@ class Pace:
 
     @property
     def at(self) -> float | None:
-        """When there may be more, while there is nothing."""
-        return None if self.may(1) or self._drawing is not None or self._clock.now() >= self._from else self._from
+        """When there may be more, if there was nothing when it was last asked. Asked anew there might be where there
+        was nothing a moment ago, and who found nothing then would not be woken."""
+        return self._from if self._early and self._drawing is None else None
 
     def may(self, wanted: int) -> int:
         """How many of so many may be called now."""
         now = self._clock.now()
-        if now < self._from:
+        self._early = now < self._from
+        if self._early:
             return 0
         if self._left and now > self._until:
             self._ask, self._left = max(self._unit, self._got - self._left), 0

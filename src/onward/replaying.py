@@ -34,6 +34,9 @@ if TYPE_CHECKING:
 BURST = 0.2
 """Seconds whose share of a rate may come at once."""
 
+SLACK = 1e-6
+"""What a sum of parts of records may be short of a whole one."""
+
 OVERTAKES = "its key has something parked; replay it again when that is settled"
 
 
@@ -49,14 +52,16 @@ class Trickle:
         most = max(1.0, self._rate * BURST)
         self._left = min(most, self._left + (now - self._at) * self._rate)
         self._at = now
-        return int(self._left + 1e-6)
+        return int(self._left + SLACK)
 
     def spend(self, records: int) -> None:
         self._left -= records
 
-    def next(self) -> float:
-        """When the next one may go."""
-        return self._at + max(0.0, (1.0 - self._left) / self._rate)
+    @property
+    def next(self) -> float | None:
+        """When the next one may go; None if one could when it was last asked. Asked anew it might say so where none
+        could a moment ago, and who found none then would not be woken."""
+        return None if self._left + SLACK >= 1.0 else self._at + (1.0 - self._left) / self._rate
 
 
 class RangeReading(Reading):
@@ -110,9 +115,9 @@ class ReplayHanding(Handing):
         rows = self._parking.rows.values()
         if due is not None and self._beside.parked_keys and not any(self._may_try(row) for row in rows):
             due = None  # whoever frees the key wakes it
-        if self._trickle is not None and self._window.pending and self._trickle.may(self._crew.now()) < 1:
-            slow = self._trickle.next()
-            due = slow if due is None else min(slow, due)
+        if (slow := self._trickle.next if self._trickle is not None else None) is not None:
+            # Whatever is handed out is counted; what was due before this would wake nobody.
+            due = slow if self._window.pending else None if due is None else max(slow, due)
         return due
 
     def _may_try(self, row: Parked) -> bool:
