@@ -14,7 +14,9 @@ from onward.window import chunk_of, cut
 if TYPE_CHECKING:
     from onward.crew import Crew
 
-READ_RECORDS = 4_000
+READ_RECORDS, LEAST = 4_000, 1_000
+"""Records that are read at once: fewer, down to the least, where no more may be parked."""
+
 READ_BYTES = 1_000_000
 WINDOW_RECORDS = 10_000
 
@@ -56,7 +58,7 @@ class Reading:
         if self.under_way or window.reach >= end or (self._crew.breaker.tripped and window.pending):
             return
         room = self._crew.room
-        if window.held + READ_RECORDS > self._room or (window.held and window.size + _read_size(room) > room):
+        if window.held + self._records > self._room or (window.held and window.size + _read_size(room) > room):
             return
         if self._is_full() or self._crew.ration.over:
             return
@@ -71,12 +73,19 @@ class Reading:
             self._crew.holds_no_more(self._partition)
 
     @property
+    def _records(self) -> int:
+        return max(LEAST, min(READ_RECORDS, self._parked_most - len(self._parking)))
+
+    @property
     def _room(self) -> int:
-        return max(2 * READ_RECORDS, min(WINDOW_RECORDS, 2 * self._stage.parallel * READ_RECORDS))
+        return max(2 * self._records, min(WINDOW_RECORDS, 2 * self._stage.parallel * self._records))
+
+    @property
+    def _parked_most(self) -> int:
+        return max(1, self._stage.parked_most // self._stage.topic.partitions)
 
     def _is_full(self) -> bool:
-        most = max(1, self._stage.parked_most // self._stage.topic.partitions)
-        full = len(self._parking) >= most
+        full = len(self._parking) >= self._parked_most
         if full and not self.full:
             keys = self._parking.blocked
             key = max(keys, key=lambda key: len(keys[key]), default=None)
@@ -92,10 +101,10 @@ class Reading:
 
     async def _read(self) -> None:
         window, topic = self._window, self._stage.topic.name
-        size = _read_size(self._crew.room)
+        records, size = self._records, _read_size(self._crew.room)
         async with self._crew.reads:
             blocks = await self._crew.patiently(
-                lambda: self._crew.log.read(topic, self._partition, window.reach, READ_RECORDS, size)
+                lambda: self._crew.log.read(topic, self._partition, window.reach, records, size)
             )
             if not blocks or blocks[0].offset > window.reach:
                 raise Broken(

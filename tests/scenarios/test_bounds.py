@@ -15,13 +15,14 @@ import pytest
 
 from onward import App, Database, Retry
 from onward.events import Full
-from onward.reading import READ_RECORDS
+from onward.reading import LEAST
 from onward.topic import partition_of
 from scenarios.ground import Ground, append, request, until
 from scenarios.numbered import outputs, per_key, records
 
-AHEAD = 2 * READ_RECORDS
-"""So many records of a partition are in hand at the most; what is parked of them comes on top of a bound."""
+AHEAD = 2 * LEAST
+"""So many records of a partition are in hand at the most where few may be parked; those of them that are parked come on
+top."""
 
 
 class Bad(set[str]):

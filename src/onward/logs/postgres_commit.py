@@ -25,15 +25,14 @@ from onward.errors import AlreadyCommitted, LeaseLost, OnwardError, OtherPartiti
 from onward.logs.postgres_rows import (
     SQL,
     Standing,
-    answer_row,
     attempt_columns,
     brought_by,
     mark_columns,
     parked_columns,
-    source_to,
 )
 from onward.logs.postgres_segments import Segments
 from onward.logs.postgres_tables import write_edits
+from onward.logs.rows import answer_row, source_to
 from onward.postgres.batch import Answer, Batch
 from onward.postgres.connection import Connection, Database, is_passing
 from onward.postgres.pen import Again

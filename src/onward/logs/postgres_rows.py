@@ -11,8 +11,6 @@ from onward.claim import stage_of
 from onward.commit import Mark
 from onward.log import Attempt, Block, Claim, Lease, Parked, Range, Replay, Request, SourceState, Span, Totals
 from onward.logs.rows import Row, ahead_from, parked_from, replay_from, request_from, source_from, totals_from
-from onward.logs.rows import answer_row as answer_row
-from onward.logs.rows import source_to as source_to
 from onward.postgres.connection import Connection, rows
 from onward.sql import Statements
 from onward.units import instant_text
