@@ -9,38 +9,28 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import json
 from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping, Sequence
 from typing import Any, TypeVar
 
 import msgspec
 import psycopg
 
-from onward import process
 from onward.claim import Met, News, stage_of
 from onward.clock import Clock, SystemClock
 from onward.errors import StoreAway, StoreMoved, StoreUncertain, StoreWentBack
-from onward.limit import Seat, granted
-from onward.log import MEETING, QUICK, Append, AppSpec, Block, Claim, Commit, Lease, Parked
+from onward.limit import Seat
+from onward.log import Append, AppSpec, Block, Claim, Commit, Lease, Parked
 from onward.logs.postgres_commit import Job, Writing
 from onward.logs.postgres_declare import declare
 from onward.logs.postgres_home import refuse
 from onward.logs.postgres_joining import check, do, do_awaited, steps
+from onward.logs.postgres_leases import Leasing
 from onward.logs.postgres_life import fold, retain, tidy
-from onward.logs.postgres_rows import (
-    AT_FIRST,
-    SQL,
-    blocks_of,
-    brought_by,
-    claim_of,
-    commits_of,
-    replays_from,
-    seen_of,
-    standing_from,
-)
+from onward.logs.postgres_rows import AT_FIRST, SQL, blocks_of, replays_from, seen_of
 from onward.logs.postgres_segments import Segments, begin
+from onward.logs.postgres_sharing import draw, meet, occupy
 from onward.logs.postgres_tables import PostgresTables
-from onward.logs.rows import parked_from, request_from, run_to, source_from
+from onward.logs.rows import parked_from, request_from, run_to
 from onward.postgres.batch import Batch
 from onward.postgres.clock import ServerClock
 from onward.postgres.connection import Connection, Database, rows, run
@@ -48,7 +38,7 @@ from onward.postgres.desk import Desk
 from onward.postgres.hints import TELL, Ear, Voice
 from onward.postgres.pen import Pens
 from onward.postgres.schema import prepare
-from onward.rate import Account, Portion
+from onward.rate import Portion
 from onward.task_run import KEPT, TaskRun
 from onward.units import instant_text
 
@@ -59,8 +49,6 @@ READERS = 2
 
 TABLES = 4
 """So many handlers read tables at once; others wait."""
-
-STOPPED = "stopped: "
 
 REST, LONGEST_REST = 9, 0.05
 """Where there are changes all the time, looking for them takes a tenth of it: so many times as long as the last look
@@ -85,7 +73,7 @@ class PostgresLog:
             refuse(connection, self.url)
             self._segments = Segments(connection)
             self._server.measure(connection)
-            self._opened = self._clock.now()
+            opened = self._clock.now()
             self._place = rows(connection, SQL.join_database)[0]
             self._seen = _snapshot(connection)
         except psycopg.Error as error:
@@ -93,6 +81,7 @@ class PostgresLog:
         finally:
             connection.close()
         self._writing = Writing(self._database, self._segments)
+        self._leasing = Leasing(self._writing, self._clock, opened)
         self._pens = Pens(self._database, self._writing.keep, self._writing.alone, self._writing.meaning)
         self._leases = Desk(self._database, "leases")
         self._side = Desk(self._database, "side")
@@ -102,7 +91,6 @@ class PostgresLog:
         self._news = asyncio.Event()
         self._ear = Ear(self._database, self._news.set) if listen else None
         self._voice = Voice(lambda: self._readers.read_now(lambda connection: rows(connection, TELL)))
-        self._tokens: dict[tuple[str, int], int] = {}
         self._blocks: dict[tuple[str, int], int] = {}
         """By topic and partition how many blocks to look at: one more than the last read gave."""
         self._alone = False
@@ -120,39 +108,22 @@ class PostgresLog:
 
     async def claim(self, stage: str, partition: int, worker: str, seconds: float) -> Claim | None:
         claimed = await self._leases.write(
-            lambda connection: self._claim(connection, stage, partition, worker, seconds)
+            lambda connection: self._leasing.claim(connection, stage, partition, worker, seconds)
         )
-        if claimed is None:
-            return None
         if isinstance(claimed, StoreWentBack):
             raise claimed
-        claim, kept = claimed
-        self._note(claim.lease, kept)
-        return claim
+        return None if claimed is None else self._leasing.noted(claimed)
 
     async def resume(self, lease: Lease, first: int) -> Claim:
-        def work(connection: Connection) -> tuple[Claim, int]:
-            return claim_of(connection, lease), self._kept(connection, lease)
-
-        claim, kept = await self._readers.snapshot(work)
-        self._note(lease, kept)
+        claim = self._leasing.noted(
+            await self._readers.snapshot(lambda connection: self._leasing.resume(connection, lease))
+        )
         return msgspec.structs.replace(claim, next=max(claim.next, first))
 
     async def renew(self, leases: Mapping[Lease, str], seconds: float) -> Sequence[Lease]:
-        def job(connection: Connection) -> list[Lease]:
-            until = self._instant(seconds) if seconds else None
-            known = {lease: self._writing.known(lease) for lease in leases}
-            batch = Batch(connection)
-            changed = {
-                lease: batch.ask(SQL.lease_renew, **_held(lease), until=until, state=state)
-                for lease, state in sorted(leases.items(), key=lambda one: (one[0].stage, one[0].partition))
-            }
-            batch.send()
-            # Who idles commits nothing, and would never hear that the store has lost what it did.
-            held = {lease: [standing_from(*row) for row in changed[lease].rows] for lease in leases}
-            return [lease for lease in leases if not held[lease] or held[lease][0].is_behind(known[lease])]
-
-        return await self._leases.write(job) if leases else []
+        if not leases:
+            return []
+        return await self._leases.write(lambda connection: self._leasing.renew(connection, leases, seconds))
 
     async def read(self, topic: str, partition: int, offset: int, records: int, size: int) -> Sequence[Block]:
         def work(connection: Connection) -> list[Block]:
@@ -271,17 +242,7 @@ class PostgresLog:
 
         def job(connection: Connection) -> dict[str, Met]:
             self._server.measure(connection)
-            found, now = {}, self._clock.now()
-            says = instant_text(self._machine.now())
-            until = instant_text(now + MEETING)
-            run(connection, SQL.worker_put, name=worker, until=until, says=says, wants=json.dumps(list(wants)))
-            for name, other_until, other_says, other_wants in rows(connection, SQL.worker_all):
-                if other_until < now or process.is_dead(name):
-                    run(connection, SQL.worker_delete, name=name)
-                else:
-                    # By the clocks of the machines, which are those that the workers' own times come from.
-                    found[name] = Met(json.loads(other_wants), self._machine.now() - other_says)
-            return found
+            return meet(connection, worker, wants, now=self._clock.now(), says=self._machine.now())
 
         met = await self._leases.write(job)
         self._alone = not set(met) - {worker}
@@ -300,32 +261,15 @@ class PostgresLog:
         return await self._side.write(job)
 
     async def draw(self, budget: str, per_second: float, count: int) -> Portion:
-        def job(connection: Connection) -> Portion:
-            now = self._clock.now()
-            run(connection, SQL.budget_make, name=budget, now=now, per_second=per_second)
-            account = Account(*rows(connection, SQL.budget_get, name=budget)[0])
-            portion, account = account.portion(now, per_second, count)
-            run(connection, SQL.budget_put, name=budget, **account._asdict())
-            return portion
-
-        return await self._side.write(job)
+        return await self._side.write(
+            lambda connection: draw(connection, budget, per_second, count, now=self._clock.now())
+        )
 
     async def occupy(self, stage: str, worker: str, most: int, using: int, wants: int, seconds: float) -> int:
-        def job(connection: Connection) -> int:
-            rows(connection, SQL.call_slot_lock, stage=stage)
-            seats, now = [], self._clock.now()
-            for name, held, wanted, until in rows(connection, SQL.call_slot_all, stage=stage):
-                if until <= now or process.is_dead(name) or name == worker:
-                    run(connection, SQL.call_slot_delete, stage=stage, worker=name)
-                else:
-                    seats.append(Seat(name, held, wanted))
-            held = granted(seats, Seat(worker, using, wants), most, int(now))
-            if seconds and (held or wants):
-                row = {"stage": stage, "worker": worker, "held": held, "wants": wants}
-                run(connection, SQL.call_slot_put, **row, until=self._instant(seconds))
-            return held
-
-        return await self._side.write(job)
+        seat = Seat(worker, using, wants)
+        return await self._side.write(
+            lambda connection: occupy(connection, stage, most, seat, seconds, now=self._clock.now())
+        )
 
     async def close(self) -> None:
         if self._closed:
@@ -382,71 +326,7 @@ class PostgresLog:
             self._segments.look(connection)
             return work(connection)
 
-    def _claim(
-        self, connection: Connection, stage: str, partition: int, worker: str, seconds: float
-    ) -> tuple[Claim, int] | StoreWentBack | None:
-        bound = {"stage": stage, "partition": partition}
-        rows(connection, SQL.lease_lock, **bound)
-        held = rows(connection, SQL.lease_get, **bound)
-        if rows(connection, SQL.renamed_get, was=stage):
-            return None
-        now = self._clock.now()
-        if held and held[0][0] != worker and (held[0][2] or 0) > now and not process.is_dead(held[0][0]):
-            return None
-        if held and StoreWentBack.SIGN in (said := held[0][5]) and held[0][3] >= self._opened:
-            return StoreWentBack.again(said.removeprefix(STOPPED))  # nobody goes on but who has been started since
-        lease = Lease(stage, partition, worker, (held[0][1] if held else 0) + 1)
-        if not held:  # new, or forgotten and declared anew
-            self._forget(stage, partition)
-        crashes = _crashes(*held[0][:5], worker) if held else 0
-        times = {"until": self._instant(seconds), "taken": self._instant(), "crashes": crashes}
-        run(connection, SQL.lease_take, **bound, worker=worker, token=lease.token, **times)
-        # From here on no other one commits, and all that did so is seen.
-        try:
-            if lease.token <= (known := self._tokens.get((stage, partition), 0)):
-                raise self._writing.back(f"the lease of {stage} partition {partition}", lease.token - 1, known)
-            claim = msgspec.structs.replace(claim_of(connection, lease), crashes=crashes)
-            return claim, self._kept(connection, lease)
-        except StoreWentBack as error:  # which is kept, for `status` to show it
-            rows(connection, SQL.lease_renew, **_held(lease), until=None, state=f"{STOPPED}{error}")
-            return error
-
-    def _kept(self, connection: Connection, lease: Lease) -> int:
-        """How many commits there are of what it is for.
-
-        Raises:
-            WentBack: this handle has seen more.
-        """
-        known = self._writing.known(lease)
-        kept = commits_of(connection, lease.stage, lease.partition)
-        if kept < known.commits:
-            raise self._writing.back(f"{lease.stage} partition {lease.partition}", kept, known.commits)
-        brought = brought_by(source_from(rows(connection, SQL.source_get, name=lease.stage)))
-        if brought < known.brought:
-            raise self._writing.back(f"what {lease.stage} has brought", brought, known.brought)
-        return kept
-
-    def _forget(self, stage: str, partition: int) -> None:
-        self._writing.kept.pop((stage, partition), None)
-        self._writing.brought.pop(stage, None)
-        self._tokens.pop((stage, partition), None)
-
-    def _note(self, lease: Lease, kept: int) -> None:
-        where = lease.stage, lease.partition
-        self._writing.kept[where], self._tokens[where] = kept, lease.token
-
 
 def _snapshot(connection: Connection) -> str:
     """Another one whenever any transaction of the server has ended."""
     return str(rows(connection, SQL.store_snapshot)[0][0])
-
-
-def _held(lease: Lease) -> dict[str, Any]:
-    return {"stage": lease.stage, "partition": lease.partition, "token": lease.token, "worker": lease.worker}
-
-
-def _crashes(holder: str, token: int, until: float | None, taken: float, crashes: int, worker: str) -> int:
-    """How many holders in a row were gone, if this one is, too."""
-    if holder == worker or until is None:
-        return crashes if until is not None else 0
-    return crashes + 1 if until - taken < QUICK else 1

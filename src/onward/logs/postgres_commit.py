@@ -22,14 +22,7 @@ import psycopg
 from onward.claim import stage_of
 from onward.commit import Append, Commit, Lease
 from onward.errors import AlreadyCommitted, LeaseLost, OnwardError, OtherPartitions, Refused, StoreWentBack
-from onward.logs.postgres_rows import (
-    SQL,
-    Standing,
-    attempt_columns,
-    brought_by,
-    mark_columns,
-    parked_columns,
-)
+from onward.logs.postgres_rows import SQL, Standing, attempt_columns, brought_by, mark_columns, parked_columns
 from onward.logs.postgres_segments import Segments
 from onward.logs.postgres_tables import write_edits
 from onward.logs.rows import answer_row, source_to
