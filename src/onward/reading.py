@@ -18,7 +18,9 @@ READ_RECORDS, LEAST = 4_000, 1_000
 """Records that are read at once: fewer, down to the least, where no more may be parked."""
 
 READ_BYTES = 1_000_000
-WINDOW_RECORDS = 10_000
+
+AHEAD = 3
+"""So many times what is read at once may be in hand: while some are worked on, the next are there and more is read."""
 
 
 class Reading:
@@ -78,7 +80,7 @@ class Reading:
 
     @property
     def _room(self) -> int:
-        return max(2 * self._records, min(WINDOW_RECORDS, 2 * self._stage.parallel * self._records))
+        return AHEAD * self._records
 
     @property
     def _parked_most(self) -> int:

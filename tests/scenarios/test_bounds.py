@@ -15,12 +15,12 @@ import pytest
 
 from onward import App, Database, Retry
 from onward.events import Full
-from onward.reading import LEAST
+from onward.reading import AHEAD, LEAST
 from onward.topic import partition_of
 from scenarios.ground import Ground, append, request, until
 from scenarios.numbered import outputs, per_key, records
 
-AHEAD = 2 * LEAST
+IN_HAND = AHEAD * LEAST
 """So many records of a partition are in hand at the most where few may be parked; those of them that are parked come on
 top."""
 
@@ -46,19 +46,19 @@ def program(bad: Bad, partitions: int = 1, **options: Any) -> App:
 def test_it_stops_reading_names_the_key_and_goes_on_after_the_drain(ground: Ground) -> None:
     bad = Bad({"k3"})
     app = program(bad, retry=Retry(attempts=1), parked_most=50)
-    ground.put(app, app.topics["full.in"], *records(3 * AHEAD))
+    ground.put(app, app.topics["full.in"], *records(3 * IN_HAND))
     report = ground.run(app)
     assert report.died == 1
     (event,) = ground.seen.of(Full)
     assert (event.stage, event.partition, event.key) == ("full.work", 0, "k3")
-    assert 50 <= sum(ground.states().values()) <= 50 + AHEAD // 10
-    assert len(ground.values(app.topics["full.out"])) < 1.5 * AHEAD
+    assert 50 <= sum(ground.states().values()) <= 50 + IN_HAND // 10
+    assert len(ground.values(app.topics["full.out"])) < 1.5 * IN_HAND
     ground.recount()
 
     bad.clear()
     ground.ask("full.work", "retry", key="k3")
     assert not ground.run(app).failed
-    assert outputs(ground, app) == per_key(range(3 * AHEAD))
+    assert outputs(ground, app) == per_key(range(3 * IN_HAND))
     ground.recount(empty=True)
 
 
@@ -71,27 +71,27 @@ def test_a_retry_that_is_due_frees_it_by_itself(ground: Ground, within: bool) ->
 
     async def story() -> None:
         async with ground.running(app) as worker:
-            await append(worker.log, app.topics["full.in"], records(2 * AHEAD))
+            await append(worker.log, app.topics["full.in"], records(2 * IN_HAND))
             await until(lambda: ground.seen.of(Full))
             await until(lambda: all(lane.idle for lane in worker.roster.lanes.values()))
             ground.clock.advance(1.0)
             bad.clear()
             ground.clock.advance(1.0)
-            await until(lambda: len(ground.values(app.topics["full.out"])) == 2 * AHEAD)
+            await until(lambda: len(ground.values(app.topics["full.out"])) == 2 * IN_HAND)
 
     asyncio.run(story())
     ground.run(app)
-    assert outputs(ground, app) == per_key(range(2 * AHEAD))
+    assert outputs(ground, app) == per_key(range(2 * IN_HAND))
     ground.recount(empty=True)
 
 
 def test_other_partitions_go_on(ground: Ground) -> None:
     bad = Bad({"k3"})
     app = program(bad, partitions=4, retry=Retry(attempts=1), parked_most=80)
-    ground.put(app, app.topics["full.in"], *records(8 * AHEAD, keys=40))
+    ground.put(app, app.topics["full.in"], *records(8 * IN_HAND, keys=40))
     ground.run(app)
     mine = partition_of("k3", 4)
-    found, whole = outputs(ground, app), per_key(range(8 * AHEAD), 40)
+    found, whole = outputs(ground, app), per_key(range(8 * IN_HAND), 40)
     for key, numbers in whole.items():
         if partition_of(key, 4) != mine:
             assert found[key] == numbers
