@@ -176,6 +176,19 @@ class Leasing(Suite):
         assert await case.values(OUT) == ["new"]
 
     @scenario
+    async def test_the_token_of_another_worker_is_of_no_use(self, case: Case) -> None:
+        """As after a failover that has lost who had it before: the same token may be given again."""
+        await case.log.declare(app_spec())
+        held = (await case.claim(worker="w1")).lease
+        other = Lease(held.stage, held.partition, "w2", held.token)
+        with raises(LeaseLost):
+            await case.log.commit(Commit(lease=other, appends=[append("other", topic=OUT)]))
+        assert await case.log.renew({other: ""}, LEASE) == [other]
+        assert await case.log.renew({held: ""}, LEASE) == []
+        await case.log.commit(Commit(lease=held, appends=[append("x", topic=OUT)]))
+        assert await case.values(OUT) == ["x"]
+
+    @scenario
     async def test_who_never_held_it_commits_nothing(self, case: Case) -> None:
         await case.log.declare(app_spec())
         with raises(LeaseLost):

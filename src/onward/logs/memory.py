@@ -275,7 +275,7 @@ class MemoryLog(MemoryBooks):
 
     def _holds(self, lease: Lease) -> bool:
         row = self.store.leases.get((stage_of(lease.stage), lease.partition))
-        return row is not None and row.token == lease.token
+        return row is not None and (row.worker, row.token) == (lease.worker, lease.token)
 
     def _check(self, app: AppSpec) -> dict[str, str]:
         """Refuses what does not fit, before anything is changed; gives the topics to rename, new name to old."""

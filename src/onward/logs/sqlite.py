@@ -109,8 +109,8 @@ class SQLiteLog:
             lost = []
             until = self._instant(seconds) if seconds else ""
             for lease, state in leases.items():
-                bound = {"stage": lease.stage, "partition": lease.partition, "token": lease.token}
-                connection.execute(SQL.lease_renew, {**bound, "until": until, "state": state})
+                bound = {"stage": lease.stage, "partition": lease.partition, "until": until, "state": state}
+                connection.execute(SQL.lease_renew, {**bound, "token": lease.token, "worker": lease.worker})
                 if not connection.changes():
                     lost.append(lease)
             return lost
@@ -314,7 +314,8 @@ class SQLiteLog:
         lease, now = commit.lease, self._instant()
         if lease is not None:
             held = rows(connection, SQL.lease_get, stage=stage_of(lease.stage), partition=lease.partition)
-            if not held or held[0][1] != lease.token:
+            # A store that has lost commits may give the same token again.
+            if not held or held[0][:2] != (lease.worker, lease.token):
                 raise LeaseLost(lease.stage, lease.partition, lease.token)
             self._finish(connection, lease, commit, now)
         if commit.tables:

@@ -1,2 +1,2 @@
 UPDATE lease SET until = :until, state = :state
-WHERE stage = :stage AND partition = :partition AND token = :token
+WHERE stage = :stage AND partition = :partition AND token = :token AND worker = :worker
