@@ -15,7 +15,7 @@ from onward.draft import Draft
 from onward.filling import Filling
 from onward.hand import Hand
 from onward.log import Parked
-from onward.reading import READ_RECORDS, Reading
+from onward.reading import LEAST, READ_RECORDS, Reading
 from onward.running import is_suspect
 from onward.settle import behind
 from onward.stage import Stage
@@ -25,7 +25,7 @@ from onward.work import Work
 if TYPE_CHECKING:
     from onward.crew import Crew
 
-CAREFUL = 2 * READ_RECORDS
+CAREFUL = 2 * LEAST
 """So many records are noted before they are called when holders were gone in a row."""
 
 RETRIES = 16
