@@ -86,7 +86,7 @@ class Nats:
             js, found = client.jetstream(), []
             with contextlib.suppress(NotFoundError):
                 state = (await js.stream_info(stream)).state
-                for number in range(state.first_seq, state.last_seq + 1):
+                for number in range(max(1, state.first_seq), state.last_seq + 1):  # an empty one begins at 0
                     one = await js.get_msg(stream, number)
                     found.append(Message(one.subject, one.data or b"", dict(one.headers or {})))
             return found
