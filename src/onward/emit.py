@@ -178,8 +178,8 @@ class Emitter:
         if not reader.plain:
             values = [reader.stored(value) for value in values]
         return [
-            (f"{prefix}{offset}", key, time, headers, value)
-            for offset, key, (_, _, time, headers, _), value in zip(offsets, keys, entries, values, strict=True)
+            (f"{prefix}{offset}", key, entry[TIME], entry[HEADERS], value)
+            for offset, key, entry, value in zip(offsets, keys, entries, values, strict=True)
         ]
 
     def _one_by_one(

@@ -59,8 +59,8 @@ class Reading:
         window = self._window
         if self.under_way or window.reach >= end or (self._crew.breaker.tripped and window.pending):
             return
-        room = self._crew.room
-        if window.held + self._records > self._room or (window.held and window.size + _read_size(room) > room):
+        room, records = self._crew.room, self._records
+        if window.held + records > AHEAD * records or (window.held and window.size + _read_size(room) > room):
             return
         if self._is_full() or self._crew.ration.over:
             return
@@ -76,11 +76,8 @@ class Reading:
 
     @property
     def _records(self) -> int:
+        """How many to read at once."""
         return max(LEAST, min(READ_RECORDS, self._parked_most - len(self._parking)))
-
-    @property
-    def _room(self) -> int:
-        return AHEAD * self._records
 
     @property
     def _parked_most(self) -> int:

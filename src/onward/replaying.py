@@ -21,7 +21,7 @@ from onward.failure import kind_of, message_of
 from onward.handing import Handing
 from onward.lane import Lane
 from onward.log import Block, Claim, Commit, Lease, Parked, Range, Replay
-from onward.reading import READ_BYTES, READ_RECORDS, Reading
+from onward.reading import READ_BYTES, Reading
 from onward.span import spans_of
 from onward.target import Target
 from onward.window import Chunk, chunk_of
@@ -73,9 +73,9 @@ class RangeReading(Reading):
         self._key = key
 
     async def _read(self) -> None:
-        window, topic = self._window, self._stage.topic.name
+        window, topic, records = self._window, self._stage.topic.name, self._records
         blocks = await self._crew.patiently(
-            lambda: self._crew.log.read(topic, self._partition, window.reach, READ_RECORDS, READ_BYTES)
+            lambda: self._crew.log.read(topic, self._partition, window.reach, records, READ_BYTES)
         )
         window.add(*self._of_job(blocks))
 
